@@ -23,7 +23,7 @@ use std::{
 
 use chat_tui::{
     client::{
-        session::persist_types::{CacheQuery, MessageRange, PersistedEntry, Save, StoreChange},
+        session::persist_types::{CacheQuery, MessageRange, OutboxEntry, Save, StoreChange},
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
@@ -218,7 +218,7 @@ fn looking(profile: &Profile) {
 fn saving(profile: &Profile) {
     let mut store = open(profile);
     measure("a message typed, until it is on the disk", |n| {
-        let entry = PersistedEntry {
+        let entry = OutboxEntry {
             number: Some(1),
             key: n + 1,
             room: RoomName::lobby(),

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use chat_tui::{
     client::event::{
-        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Received, Restored,
-        RestoredRoom, Said, SearchPage, Summary, Unlogged,
+        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, OutboxMessage, Page,
+        Received, Restored, RestoredRoom, Said, SearchPage, Summary, Unlogged,
     },
     protocol::{
         DeviceId, MessageId, Nickname, Role, RoomName, UserId,
@@ -352,12 +352,12 @@ fn restored(from: u64, to: u64) -> Restored {
 }
 
 fn outbox(local: u64, body: &Body, delivery: Delivery) -> Event {
-    Event::Outbox {
+    Event::Outbox(OutboxMessage {
         local: LocalId(local),
         room: RoomName::lobby(),
         body: body.clone(),
         delivery,
-    }
+    })
 }
 
 fn message(minutes: i64, who: &str, text: &str, local: Option<u64>) -> Event {

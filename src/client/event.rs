@@ -140,17 +140,8 @@ pub enum Event {
     /// A message arrived. In each room their order of arrival is their order; a number comes
     /// once.
     Message(Received),
-    /// One of the user's messages changed its state.
-    Outbox {
-        /// The message.
-        local: LocalId,
-        /// Its room.
-        room: RoomName,
-        /// The text.
-        body: Body,
-        /// The new state.
-        delivery: Delivery,
-    },
+    /// A message of ours changed its state.
+    Outbox(OutboxMessage),
     /// A page of a room's log, asked for with [`Command::Page`].
     Page {
         /// The room.
@@ -272,7 +263,7 @@ impl Event {
             | Self::Unanswered(_)
             | Self::Security(_)
             | Self::Entered(_)
-            | Self::Outbox { .. }
+            | Self::Outbox(_)
             | Self::Admin { .. }
             | Self::NicknameRefused { .. }
             | Self::Notice(_)
@@ -538,8 +529,9 @@ pub struct Restored {
     pub user: Option<UserId>,
     /// The rooms.
     pub rooms: Vec<RestoredRoom>,
-    /// Messages with unknown outcome, in order of typing. Their states come as [`Event::Outbox`].
-    pub outbox: Vec<RestoredMessage>,
+    /// Messages whose outcome is not known, in order of typing. Their states come as
+    /// [`Event::Outbox`].
+    pub outbox: Vec<OutboxMessage>,
     /// Texts sent earlier, oldest first.
     pub typed: Vec<String>,
 }
@@ -559,16 +551,16 @@ pub struct RestoredRoom {
     pub draft: String,
 }
 
-/// A message of this user from an earlier run.
+/// A message of ours that is not known to be in the log, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoredMessage {
-    /// Its number in this run.
+pub struct OutboxMessage {
+    /// Which, in this run.
     pub local: LocalId,
     /// Its room.
     pub room: RoomName,
     /// The text.
     pub body: Body,
-    /// Its state: pending, or failed.
+    /// How it stands; from an earlier run: pending, or failed.
     pub delivery: Delivery,
 }
 

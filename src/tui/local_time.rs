@@ -100,7 +100,7 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
             ConnectionStatus::Waiting { why, .. } | ConnectionStatus::Stopped { why, .. },
         )
         | Event::Notice(why) => localize(why, zone),
-        Event::Outbox { delivery, .. } => in_delivery(delivery, zone),
+        Event::Outbox(message) => in_delivery(&mut message.delivery, zone),
         Event::Page { page: Ok(_), .. }
         | Event::Found { found: Ok(_), .. }
         | Event::Connection(

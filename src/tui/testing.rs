@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     client::event::{
-        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, Page, Restored, Security,
-        VerifiedBy,
+        Command, ConnectionStatus, Delivery, Entered, Event, LocalId, OutboxMessage, Page,
+        Restored, Security, VerifiedBy,
     },
     protocol::{
         DeviceId, Fingerprint, KeyTag, MessageId, Nickname, Role, RoomName, UserId,
@@ -169,12 +169,12 @@ impl Desk {
 
     /// A message of ours changes its state.
     pub(super) fn outbox(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
-        self.heard(Event::Outbox {
+        self.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
             room: RoomName::lobby(),
             body: Body::inert(text),
             delivery,
-        })
+        }))
     }
 
     /// What was to be done since this was last asked.

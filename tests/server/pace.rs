@@ -15,7 +15,7 @@ use std::{
 use chat_tui::{
     client::{
         Host,
-        event::{Command, Delivery, Event},
+        event::{Command, Delivery, Event, OutboxMessage},
         session::{CommandLine, Credentials},
         transport::{Backlog, ClientConfig, Reach, StoreChoice, spawn},
         trust::Policy,
@@ -134,7 +134,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
             let Some(event) = carol.events.recv().await else {
                 panic!("the session ended");
             };
-            if let Event::Outbox { delivery, .. } = &event {
+            if let Event::Outbox(OutboxMessage { delivery, .. }) = &event {
                 assert!(!matches!(delivery, Delivery::Failed { .. }), "{event:?}");
                 sent = count.min(sent + u64::from(matches!(delivery, Delivery::Sent { .. })));
             }

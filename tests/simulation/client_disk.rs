@@ -9,7 +9,7 @@ use chat_tui::{
     client::{
         event::Delivery,
         session::persist_types::{
-            ADOPTED_MAX, LeaseClaim, LeaseStatus, PersistedEntry, PersistedOutbox, PersistedRoom,
+            ADOPTED_MAX, LeaseClaim, LeaseStatus, OutboxEntry, PersistedOutbox, PersistedRoom,
             PersistedState, Save, SaveError, StoreChange,
         },
     },
@@ -56,7 +56,7 @@ type Origin = (u64, u64);
 struct State {
     next_counter: u64,
     next_key: u64,
-    entries: BTreeMap<u64, (PersistedEntry, Option<Origin>)>,
+    entries: BTreeMap<u64, (OutboxEntry, Option<Origin>)>,
     submitted: Vec<(Origin, RoomName, Body)>,
     settled: BTreeMap<Origin, Delivery>,
     rooms: BTreeMap<RoomName, Room>,
@@ -122,7 +122,7 @@ impl ClientDisk {
     }
 
     /// Moves submitted messages to the outbox; `None`: another run has the lease.
-    pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<PersistedEntry>> {
+    pub(crate) fn adopt(&mut self, run: u64, key: u64) -> Option<Vec<OutboxEntry>> {
         if self.owner != run {
             return None;
         }
@@ -134,7 +134,7 @@ impl ClientDisk {
     fn outbox(&self, run: u64, key: u64) -> PersistedOutbox {
         let state = self.state();
         let entries = state.entries.into_values().filter(|(e, _)| e.key >= key);
-        let entries = entries.map(|(entry, origin)| PersistedEntry {
+        let entries = entries.map(|(entry, origin)| OutboxEntry {
             number: origin.and_then(|(of, which)| (of == run).then_some(which)),
             ..entry
         });
@@ -272,7 +272,7 @@ impl State {
                     _ => {}
                 }
                 for (key, (origin, room, body)) in (*key..).zip(taken) {
-                    let entry = PersistedEntry {
+                    let entry = OutboxEntry {
                         key,
                         number: None,
                         room,

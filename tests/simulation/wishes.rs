@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{Delivery, Event},
+    client::event::{Delivery, Event, OutboxMessage},
     protocol::{Epoch, Nickname, RoomName, UserId},
 };
 
@@ -123,11 +123,11 @@ impl Wishes {
                     name.wanted.remove(nickname);
                 }
             }
-            Event::Outbox {
+            Event::Outbox(OutboxMessage {
                 body,
                 delivery: Delivery::Failed { .. } | Delivery::Withdrawn,
                 ..
-            } => {
+            }) => {
                 if let Some(said) = self.said.get_mut(body.as_str()) {
                     said.excused = true;
                 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{ConnectionStatus, Delivery, Event, LocalId, Received, RestoredMessage, Said},
+    client::event::{ConnectionStatus, Delivery, Event, LocalId, OutboxMessage, Received, Said},
     protocol::{Epoch, Nickname, RoomName, UserId, frame::RoomStart},
 };
 
@@ -84,7 +84,7 @@ impl Witness {
     pub(crate) fn restarted(
         &mut self,
         truth: &Truth,
-        restored: Vec<RestoredMessage>,
+        restored: Vec<OutboxMessage>,
         shown: &BTreeMap<RoomName, (Epoch, u64)>,
         there: &[String],
     ) -> Result<(), Fault> {
@@ -194,12 +194,12 @@ impl Witness {
         match event {
             Event::Room(opened) => self.room(truth, opened),
             Event::Message(received) => self.message(truth, received),
-            Event::Outbox {
+            Event::Outbox(OutboxMessage {
                 local,
                 body,
                 delivery,
                 ..
-            } => self.outbox(truth, *local, body.as_str(), delivery),
+            }) => self.outbox(truth, *local, body.as_str(), delivery),
             Event::Members { .. }
             | Event::Joined { .. }
             | Event::Left { .. }

@@ -463,17 +463,17 @@ impl Session {
             }));
         }
         if let Some(entry) = entry {
-            self.sent(entry, Some(seq));
+            self.sent(&entry, Some(seq));
         }
         Ok(())
     }
 
-    fn sent(&mut self, entry: super::outbox::OutboxEntry, seq: Option<u64>) {
+    fn sent(&mut self, entry: &super::outbox::QueuedEntry, seq: Option<u64>) {
         self.settled();
         if !entry.counted {
-            self.stats.sent(&entry.body);
+            self.stats.sent(&entry.kept.body);
         }
-        self.tell(entry.local, entry.room, entry.body, Delivery::Sent { seq });
+        self.tell(entry.news(Delivery::Sent { seq }));
     }
 
     /// Records that a message of ours went through. Once all have, the next hold is worth a notice
@@ -493,11 +493,11 @@ impl Session {
         };
         let Some(entry) = entry else { return };
         match ack.outcome {
-            Outcome::Stored { seq, .. } => self.sent(entry, Some(seq)),
-            Outcome::Settled => self.sent(entry, None),
+            Outcome::Stored { seq, .. } => self.sent(&entry, Some(seq)),
+            Outcome::Settled => self.sent(&entry, None),
             Outcome::Withdrawn => {
                 self.settled();
-                self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);
+                self.tell(entry.news(Delivery::Withdrawn));
             }
         }
     }
@@ -520,7 +520,7 @@ impl Session {
                 }
             } else if let Some(news) = self.outbox.refuse(id, error.message) {
                 self.settled();
-                self.tell_of([news]);
+                self.tell(news);
             }
             return Ok(());
         }

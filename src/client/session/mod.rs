@@ -62,7 +62,7 @@ use self::{
     stats::Stats,
     write_buffer::WriteBuffer,
 };
-use super::event::{Command, Delivery, Event, LocalId, RestoredMessage};
+use super::event::{Command, Delivery, Event, LocalId, OutboxMessage};
 use crate::{
     protocol::{Nickname, RoomName, UserId},
     text::{Body, Line},
@@ -132,7 +132,7 @@ impl Session {
 
     /// A session that continues from stored state; also returns the messages in it that are pending
     /// or were refused.
-    pub fn resume(config: Config, kept: PersistedState, now: Now) -> (Self, Vec<RestoredMessage>) {
+    pub fn resume(config: Config, kept: PersistedState, now: Now) -> (Self, Vec<OutboxMessage>) {
         let mut session = Self {
             nickname: config.nickname.clone(),
             nickname_wished: true,
@@ -375,7 +375,7 @@ impl Session {
     fn withdraw(&mut self, local: LocalId) {
         match self.outbox.withdraw(local) {
             Withdrawal::Done(entry) => {
-                self.tell(local, entry.room, entry.body, Delivery::Withdrawn);
+                self.tell(entry.news(Delivery::Withdrawn));
             }
             Withdrawal::TooLate => {
                 self.notice("That message was sent already, and this server can't withdraw it");
@@ -386,7 +386,7 @@ impl Session {
             Withdrawal::Asked | Withdrawal::Saving => {}
             Withdrawal::Elsewhere(pending) => {
                 self.notice(user_text::NOT_TAKEN_BACK);
-                self.tell_of([pending]);
+                self.tell(pending);
             }
             Withdrawal::Unknown => {
                 self.outbox.take_refused(local);
@@ -434,19 +434,14 @@ impl Session {
         user == self.user
     }
 
-    fn tell(&mut self, local: LocalId, room: RoomName, body: Body, delivery: Delivery) {
-        self.outbox.note_for_others(local, &delivery);
-        self.events.push_back(Event::Outbox {
-            local,
-            room,
-            body,
-            delivery,
-        });
+    fn tell(&mut self, news: OutboxMessage) {
+        self.outbox.note_for_others(news.local, &news.delivery);
+        self.events.push_back(Event::Outbox(news));
     }
 
-    fn tell_of(&mut self, news: impl IntoIterator<Item = RestoredMessage>) {
+    fn tell_of(&mut self, news: impl IntoIterator<Item = OutboxMessage>) {
         for news in news {
-            self.tell(news.local, news.room, news.body, news.delivery);
+            self.tell(news);
         }
     }
 

@@ -17,20 +17,23 @@ use std::{
 };
 
 use crate::{
-    client::event::{Delivery, LocalId, RestoredMessage},
+    client::event::{Delivery, LocalId, OutboxMessage},
     protocol::{
         DeviceId, MessageId, RoomName,
-        frame::{Limits, Message},
+        frame::{Limits, Message, Submission},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
     text::{Body, Line},
 };
 
-pub(super) use self::entry::OutboxEntry;
+pub(super) use self::entry::QueuedEntry;
 #[cfg(test)]
 pub(super) use self::rate_limiter::{FLIGHT_FIRST, TRIAL};
 use self::{disk::SaveInFlight, rate_limiter::RateLimiter};
-use super::user_text::{self, ProtocolFault};
+use super::{
+    persist_types::OutboxEntry,
+    user_text::{self, ProtocolFault},
+};
 
 /// Messages that the outbox holds; one more is refused, and can be sent again later.
 pub const OUTBOX_MESSAGES_MAX: usize = 10_000;
@@ -47,28 +50,24 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 /// The frame to write for an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ToSend {
-    Message {
-        id: MessageId,
-        room: RoomName,
-        body: Body,
-    },
+    Message(Submission),
     Withdraw(MessageId),
 }
 
 /// The result of withdrawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawal {
-    /// It was neither sent nor saved: it is gone.
-    Done(OutboxEntry),
-    /// It was not sent: it is gone once its removal is saved.
+    /// It had not left, and the disk never had it: it is gone.
+    Done(QueuedEntry),
+    /// It had not left: it is gone once the disk has let go of it.
     Saving,
     /// The server decides whether it was in time.
     Asked,
     /// It was written to a basic server, which can't withdraw.
     TooLate,
     /// Another process has it, and sends it.
-    Elsewhere(RestoredMessage),
-    /// There is no such entry.
+    Elsewhere(OutboxMessage),
+    /// No such entry.
     Unknown,
 }
 
@@ -76,7 +75,7 @@ pub(super) enum Withdrawal {
 #[derive(Debug)]
 pub(super) struct Outbox {
     device: DeviceId,
-    entries: VecDeque<OutboxEntry>,
+    entries: VecDeque<QueuedEntry>,
     bytes: usize,
     /// The counter of the next message that gets one.
     next_counter: u64,
@@ -101,13 +100,13 @@ pub(super) struct Outbox {
     withdrawals: VecDeque<u64>,
     /// `join.next` of this connection.
     joined_next: u64,
-    refused: VecDeque<OutboxEntry>,
+    refused: VecDeque<QueuedEntry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
-    /// Our messages that another process had stored under these numbers, in whatever log; their
-    /// echo is to come.
-    sent_elsewhere: VecDeque<(OutboxEntry, u64)>,
-    /// Keys of entries, pending or refused, whose current state is not saved.
+    /// Our messages that another process had sent, under these numbers, in whatever log it was:
+    /// their echo is to come.
+    sent_elsewhere: VecDeque<(QueuedEntry, u64)>,
+    /// Entries, pending or refused, that are not on disk as they are, by their keys.
     dirty: BTreeSet<u64>,
     /// Keys of settled entries that may still be on disk, and whether the user alone decided that.
     gone: BTreeMap<u64, bool>,
@@ -117,10 +116,10 @@ pub(super) struct Outbox {
     outcomes: BTreeMap<u64, Delivery>,
     /// Whether a query for messages submitted by other processes is outstanding.
     adopting: bool,
-    /// Entries that the user withdrew before they were sent, and that may still be on disk.
-    taking_back: Vec<OutboxEntry>,
-    /// Those of them that another process has now, as pending, because it has the outbox.
-    not_taken_back: Vec<OutboxEntry>,
+    /// Entries that the user took back before they left and that the disk may still have.
+    taking_back: Vec<QueuedEntry>,
+    /// Those of them that another process has now, as pending: it has the outbox.
+    not_taken_back: Vec<QueuedEntry>,
     flight: Option<SaveInFlight>,
 }
 
@@ -180,22 +179,22 @@ impl Outbox {
         key
     }
 
-    /// Adds a message. It is pending once saved. Returns the news if the outbox is full: the
-    /// message counts as refused.
-    pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<RestoredMessage> {
+    /// Takes a message. It is pending once it is saved. Gives what to say where there is no room:
+    /// it counts as refused.
+    pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<OutboxMessage> {
         let local = self.new_local();
         self.enter(local, false, room, body)
     }
 
-    /// Adds a refused message again, under a new id and at the end; as [`Self::push`].
-    pub(super) fn push_again(&mut self, local: LocalId) -> Option<RestoredMessage> {
+    /// Takes a refused message again, under a new id and at the end; as [`Self::push`].
+    pub(super) fn push_again(&mut self, local: LocalId) -> Option<OutboxMessage> {
         let entry = self.take_refused(local)?;
         self.others.remove(&local);
-        self.enter(local, entry.counted, entry.room, entry.body)
+        self.enter(local, entry.counted, entry.kept.room, entry.kept.body)
     }
 
-    /// Removes a refused message.
-    pub(super) fn take_refused(&mut self, local: LocalId) -> Option<OutboxEntry> {
+    /// Lets go of a refused message.
+    pub(super) fn take_refused(&mut self, local: LocalId) -> Option<QueuedEntry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
         self.drop_entry(&entry, true);
@@ -208,24 +207,26 @@ impl Outbox {
         counted: bool,
         room: RoomName,
         body: Body,
-    ) -> Option<RestoredMessage> {
-        let entry = OutboxEntry {
+    ) -> Option<OutboxMessage> {
+        let entry = QueuedEntry {
+            kept: OutboxEntry {
+                key: self.new_key(),
+                number: Some(local.0),
+                room,
+                body,
+                counter: None,
+                withdrawn: false,
+                unconfirmed: false,
+                failed: None,
+            },
             local,
-            key: self.new_key(),
-            own: true,
             submitted: false,
-            room,
-            body,
-            counter: None,
             known: false,
             reserved: false,
-            basic: false,
-            withdrawn: false,
             counted,
-            failed: None,
         };
-        self.dirty.insert(entry.key);
-        let bytes = self.bytes + entry.body.as_str().len();
+        self.dirty.insert(entry.kept.key);
+        let bytes = self.bytes + entry.kept.body.as_str().len();
         if self.entries.len() >= OUTBOX_MESSAGES_MAX || bytes > OUTBOX_BYTES_MAX {
             return Some(self.keep_refused(entry, Line::inert(user_text::OUTBOX_FULL)));
         }
@@ -234,14 +235,14 @@ impl Outbox {
         None
     }
 
-    fn keep_refused(&mut self, mut entry: OutboxEntry, why: Line) -> RestoredMessage {
+    fn keep_refused(&mut self, mut entry: QueuedEntry, why: Line) -> OutboxMessage {
         if self.refused.len() >= REFUSED_MAX
             && let Some(oldest) = self.refused.pop_front()
         {
             self.forget(&oldest);
         }
-        entry.failed = Some(why.clone());
-        self.dirty.insert(entry.key);
+        entry.kept.failed = Some(why.clone());
+        self.dirty.insert(entry.kept.key);
         let news = entry.news(Delivery::Failed { why });
         self.refused.push_back(entry);
         news
@@ -251,7 +252,11 @@ impl Outbox {
     pub(super) fn unsettled(&self) -> usize {
         // If the removal is not saved, the next run sends it.
         let taken_back = self.taking_back.len() + self.not_taken_back.len();
-        self.entries.iter().filter(|entry| !entry.basic).count() + taken_back
+        self.entries
+            .iter()
+            .filter(|entry| !entry.kept.unconfirmed)
+            .count()
+            + taken_back
     }
 
     /// Number of entries that were written on this connection and have no outcome.
@@ -261,12 +266,12 @@ impl Outbox {
 
     /// The rooms of all entries.
     pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomName> {
-        self.entries.iter().map(|entry| &entry.room)
+        self.entries.iter().map(|entry| &entry.kept.room)
     }
 
     /// The room of the next message to be sent.
     pub(super) fn next_room(&self) -> Option<&RoomName> {
-        self.entries.get(self.sent).map(|entry| &entry.room)
+        self.entries.get(self.sent).map(|entry| &entry.kept.room)
     }
 
     /// Whether an entry was sent that is not answered yet.
@@ -275,7 +280,7 @@ impl Outbox {
     }
 
     fn lowest(&self) -> u64 {
-        let front = self.entries.front().and_then(|entry| entry.counter);
+        let front = self.entries.front().and_then(|entry| entry.kept.counter);
         front.unwrap_or(self.next_counter)
     }
 
@@ -317,14 +322,14 @@ impl Outbox {
         if self.next_counter <= highest {
             self.next_counter = highest + 1;
             for entry in self.entries.iter_mut().filter(|entry| !entry.reserved) {
-                if entry.counter.take().is_some() {
-                    self.dirty.insert(entry.key);
+                if entry.kept.counter.take().is_some() {
+                    self.dirty.insert(entry.kept.key);
                 }
             }
         }
         self.settled = highest;
         for entry in &mut self.entries {
-            entry.basic = false;
+            entry.kept.unconfirmed = false;
         }
         Ok(())
     }
@@ -349,7 +354,7 @@ impl Outbox {
             return None;
         }
         let entry = self.entries.get(self.sent).filter(|entry| entry.reserved)?;
-        let counter = entry.counter?;
+        let counter = entry.kept.counter?;
         if counter > self.reached + 1 {
             // A gap: a server that may have lost both settled this counter before the next one. It
             // must be used up again.
@@ -357,7 +362,7 @@ impl Outbox {
             return Some(ToSend::Withdraw(self.id(self.reached)));
         }
         let id = self.id(counter);
-        let to_send = if entry.withdrawn {
+        let to_send = if entry.kept.withdrawn {
             ToSend::Withdraw(id)
         } else {
             // An already settled message is answered without being counted.
@@ -368,11 +373,11 @@ impl Outbox {
                 }
                 self.rate_limiter.left(now, counter);
             }
-            ToSend::Message {
-                id,
-                room: entry.room.clone(),
-                body: entry.body.clone(),
-            }
+            ToSend::Message(Submission {
+                room: entry.kept.room.clone(),
+                id: Some(id),
+                body: Ok(entry.kept.body.clone()),
+            })
         };
         self.sent += 1;
         self.reached = self.reached.max(counter);
@@ -394,16 +399,16 @@ impl Outbox {
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
     }
 
-    /// Removes a message whose outcome the server reported. `None`: it was removed before.
-    pub(super) fn settle(&mut self, id: MessageId) -> Option<OutboxEntry> {
+    /// The server said what became of a message: it leaves. `None`: it had left before.
+    pub(super) fn settle(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
         self.forget(&entry);
         Some(entry)
     }
 
-    /// As [`Self::settle`], for an acknowledgement before the echo.
-    pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<OutboxEntry> {
+    /// As [`Self::settle`], for an acknowledgement whose echo is still to come.
+    pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let entry = self.settle(id)?;
         if self.echoes.len() >= ECHOES_MAX {
             self.echoes.pop_front();
@@ -421,8 +426,8 @@ impl Outbox {
         if let Some(at) = self.echoes.iter().position(|(c, _)| *c == counter) {
             return self.echoes.remove(at).map(|(_, local)| local);
         }
-        let here = |(entry, seq): &(OutboxEntry, u64)| {
-            let sent = (&entry.room, *seq, &entry.body);
+        let here = |(entry, seq): &(QueuedEntry, u64)| {
+            let sent = (&entry.kept.room, *seq, &entry.kept.body);
             sent == (&message.room, message.seq, &message.body)
         };
         let at = self.sent_elsewhere.iter().position(here)?;
@@ -435,11 +440,11 @@ impl Outbox {
         self.sent_elsewhere.clear();
     }
 
-    /// As [`Self::settle`], for a permanent refusal: the text is kept to be sent again.
-    pub(super) fn refuse(&mut self, id: MessageId, why: Line) -> Option<RestoredMessage> {
+    /// As [`Self::settle`], for a refusal for good: the text is kept to be sent again.
+    pub(super) fn refuse(&mut self, id: MessageId, why: Line) -> Option<OutboxMessage> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
-        if entry.withdrawn {
+        if entry.kept.withdrawn {
             self.forget(&entry);
             return Some(entry.news(Delivery::Withdrawn));
         }
@@ -452,26 +457,26 @@ impl Outbox {
             return Withdrawal::Unknown;
         };
         let entry = &mut self.entries[at];
-        if entry.basic {
+        if entry.kept.unconfirmed {
             return Withdrawal::TooLate;
         }
         if entry.submitted {
             return Withdrawal::Elsewhere(entry.news(Delivery::Pending));
         }
-        let Some(counter) = entry.counter else {
-            // It has used no counter.
+        let Some(counter) = entry.kept.counter else {
+            // It has used up nothing.
             let Some(entry) = self.remove(at) else {
                 return Withdrawal::Unknown;
             };
             self.drop_entry(&entry, true);
-            if !self.gone.contains_key(&entry.key) {
+            if !self.gone.contains_key(&entry.kept.key) {
                 return Withdrawal::Done(entry);
             }
             self.taking_back.push(entry);
             return Withdrawal::Saving;
         };
-        if !std::mem::replace(&mut entry.withdrawn, true) {
-            self.dirty.insert(entry.key);
+        if !std::mem::replace(&mut entry.kept.withdrawn, true) {
+            self.dirty.insert(entry.kept.key);
             if at < self.sent {
                 self.withdrawals.push_back(counter);
             } else if at == self.sent {
@@ -482,56 +487,56 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which gets each message once, and only those for the
-    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a basic
-    /// one, entries behind a message for a room wait, since later counters may not overtake it.
-    pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, OutboxEntry)> {
-        let for_lobby = |entry: &&OutboxEntry| entry.room == RoomName::lobby();
+    /// The next entry for a basic server, which is told each message once, and only what is for the
+    /// lobby: it has no rooms, and all would read it. If it is not `certain` to be such a server,
+    /// what comes behind a message for a room waits: later counters may not overtake that one.
+    pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, QueuedEntry)> {
+        let for_lobby = |entry: &&QueuedEntry| entry.kept.room == RoomName::lobby();
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
         let entry = if certain {
             due.find(for_lobby)
         } else {
             due.next().filter(for_lobby)
         }?;
-        let counter = entry.counter.filter(|_| entry.reserved)?;
+        let counter = entry.kept.counter.filter(|_| entry.reserved)?;
         Some((self.id(counter), entry.clone()))
     }
 
     /// Whether [`Self::next_for_basic`] has one.
     pub(super) fn due_for_basic(&self, certain: bool) -> bool {
-        // Fast path: written entries come first, unsaved ones last.
-        let may_leave = |entry: &&OutboxEntry| entry.reserved;
+        // What was written comes first, and what may not leave yet last: mostly this is enough.
+        let may_leave = |entry: &&QueuedEntry| entry.reserved;
         let any = self
             .entries
             .iter()
             .rev()
             .skip_while(|e| !may_leave(e))
-            .any(OutboxEntry::is_due);
+            .any(QueuedEntry::is_due);
         any && self.next_for_basic(certain).is_some()
     }
 
-    /// Marks an entry as written to a basic server in full. It stays, in case a welcome comes late,
-    /// until [`Self::forget_unconfirmed`]. Returns the entry as it was before.
-    pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<OutboxEntry> {
+    /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
+    /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
+    pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let at = self.find(id)?;
         let entry = &mut self.entries[at];
         let before = entry.clone();
-        entry.basic = true;
+        entry.kept.unconfirmed = true;
         entry.counted = true;
-        self.dirty.insert(entry.key);
+        self.dirty.insert(entry.kept.key);
         Some(before)
     }
 
-    /// Removes all but the last `keep` messages that a basic server need not get any more. Returns
-    /// those of them that were not written in full, because the user withdrew them.
-    pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<OutboxEntry> {
-        let over = |entry: &&OutboxEntry| !entry.is_due();
+    /// Lets go of all but the last `keep` messages that a basic server need not be told any more;
+    /// gives those of them that it was not told in full, because the user took them back.
+    pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<QueuedEntry> {
+        let over = |entry: &&QueuedEntry| !entry.is_due();
         let over = self.entries.iter().take_while(over).count();
         let mut withdrawn = Vec::new();
         for _ in keep..over {
             let Some(entry) = self.remove(0) else { break };
             self.forget(&entry);
-            if !entry.basic {
+            if !entry.kept.unconfirmed {
                 withdrawn.push(entry);
             }
         }
@@ -547,7 +552,7 @@ impl Outbox {
 
     /// The index of an entry with this counter, if it existed.
     fn place(&self, counter: u64) -> usize {
-        let before = |entry: &OutboxEntry| entry.counter.is_some_and(|own| own < counter);
+        let before = |entry: &QueuedEntry| entry.kept.counter.is_some_and(|own| own < counter);
         self.entries.partition_point(before)
     }
 
@@ -556,13 +561,13 @@ impl Outbox {
     fn find(&self, id: MessageId) -> Option<usize> {
         let at = self.place(id.counter);
         let entry = self.entries.get(at)?;
-        let there = entry.reserved && entry.counter == Some(id.counter);
+        let there = entry.reserved && entry.kept.counter == Some(id.counter);
         (there && id.device == self.device).then_some(at)
     }
 
-    fn remove(&mut self, at: usize) -> Option<OutboxEntry> {
+    fn remove(&mut self, at: usize) -> Option<QueuedEntry> {
         let entry = self.entries.remove(at)?;
-        self.bytes -= entry.body.as_str().len();
+        self.bytes -= entry.kept.body.as_str().len();
         if at < self.sent {
             self.sent -= 1;
             self.rate_limiter.settled();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     protocol::{
         ClientFrame, RoomName,
-        frame::{Join, Submission},
+        frame::Join,
         legacy,
         limits::{
             JOIN_ROOMS_MAX, LAST_MESSAGES_MAX, NO_PROTOCOL, PROTOCOL_VERSION,
@@ -226,12 +226,7 @@ impl Session {
                 self.outbox.next_to_send(now.mono, leaving)
             };
             match next {
-                Some(ToSend::Message { id, room, body }) => {
-                    let submission = Submission {
-                        room,
-                        id: Some(id),
-                        body: Ok(body),
-                    };
+                Some(ToSend::Message(submission)) => {
                     encode_client(&ClientFrame::Message(submission), out);
                 }
                 Some(ToSend::Withdraw(id)) => encode_client(&ClientFrame::Withdraw { id }, out),
@@ -294,9 +289,9 @@ impl Session {
                 return false;
             };
             let time = legacy::timestamp(now.wall, &self.config.zone);
-            let texts: Vec<_> = legacy::split_for_server(entry.body.as_str()).collect();
-            // A part goes without the id: a server that knows ids would store the first part as the
-            // whole message.
+            let texts: Vec<_> = legacy::split_for_server(entry.kept.body.as_str()).collect();
+            // A part of a message is not the message: under its id, a server that knows ids would
+            // take the first part for the whole.
             let id_shown = (texts.len() == 1).then_some(id);
             live.parts = texts
                 .into_iter()
@@ -319,9 +314,9 @@ impl Session {
     fn written_to_basic(&mut self, id: crate::protocol::MessageId) {
         if let Some(entry) = self.outbox.written_to_basic(id) {
             if !entry.counted {
-                self.stats.sent(&entry.body);
+                self.stats.sent(&entry.kept.body);
             }
-            self.tell(entry.local, entry.room, entry.body, Delivery::Unconfirmed);
+            self.tell(entry.news(Delivery::Unconfirmed));
         }
         self.forget_unconfirmed();
     }
@@ -333,7 +328,7 @@ impl Session {
         let certain = self.kind == ServerKind::Basic;
         let keep = if certain { 0 } else { UNANSWERED_MESSAGES_MAX };
         for entry in self.outbox.forget_unconfirmed(keep) {
-            self.tell(entry.local, entry.room, entry.body, Delivery::Withdrawn);
+            self.tell(entry.news(Delivery::Withdrawn));
         }
     }
 }

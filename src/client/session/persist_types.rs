@@ -58,8 +58,8 @@ pub struct PersistedOutbox {
     pub next_counter: u64,
     /// The lowest key that no entry ever had; from 1.
     pub next_key: u64,
-    /// The entries, in the order of their keys, which is the order of typing.
-    pub entries: Vec<PersistedEntry>,
+    /// The entries, in the order of their keys, which is that of typing.
+    pub entries: Vec<OutboxEntry>,
 }
 
 impl Default for PersistedOutbox {
@@ -74,8 +74,8 @@ impl Default for PersistedOutbox {
 
 /// A message of this user without a known outcome, or a refused one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PersistedEntry {
-    /// The entry's key: no two entries of a device ever have the same.
+pub struct OutboxEntry {
+    /// Which: no two entries of a device ever have the same.
     pub key: u64,
     /// Its number among this run's own messages; `None` if another run typed it.
     pub number: Option<u64>,
@@ -140,9 +140,9 @@ impl Save {
 /// One change to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChange {
-    /// An entry of the outbox, new or replacing the one with its key.
-    Entry(PersistedEntry),
-    /// Removes the entry with this key, if there is one.
+    /// An entry of the outbox, new or in place of the one with its key.
+    Entry(OutboxEntry),
+    /// The entry with this key is done with. There may be none.
     Remove(u64),
     /// As [`StoreChange::Remove`], by the user's wish: durable, because no other source could
     /// repeat it.
@@ -295,8 +295,8 @@ pub enum CacheResult {
     Found(Result<SearchPage, Line>),
     /// The lease's status.
     Lease(Result<LeaseStatus, Line>),
-    /// The messages taken over; `None`: another process has the lease.
-    Adopted(Result<Option<Vec<PersistedEntry>>, Line>),
+    /// What was taken over; `None`: the lease is another process's.
+    Adopted(Result<Option<Vec<OutboxEntry>>, Line>),
 }
 
 /// The status of the device's lease.

@@ -6,12 +6,12 @@ use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
     persist_types::{
-        CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, Save, SaveError,
+        CacheQuery, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry, Save, SaveError,
     },
     user_text,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, LocalId, RestoredMessage},
+    client::event::{ConnectionStatus, Delivery, LocalId, OutboxMessage},
     text::Line,
     time::Now,
 };
@@ -274,10 +274,10 @@ impl Session {
         if out && !counted {
             self.stats.sent(&news.body);
         }
-        self.tell_of([news]);
+        self.tell(news);
     }
 
-    fn adopted(&mut self, now: Now, adopted: Result<Option<Vec<PersistedEntry>>, Line>) {
+    fn adopted(&mut self, now: Now, adopted: Result<Option<Vec<OutboxEntry>>, Line>) {
         if !self.outbox.is_adopting() {
             return;
         }
@@ -286,7 +286,7 @@ impl Session {
                 // There may be more.
                 self.news |= !entries.is_empty();
                 let news = self.outbox.adopt(entries);
-                let elsewhere = |news: &RestoredMessage| !self.asked_for(&news.room);
+                let elsewhere = |news: &OutboxMessage| !self.asked_for(&news.room);
                 let elsewhere = news.iter().any(elsewhere);
                 self.tell_of(news);
                 if elsewhere {

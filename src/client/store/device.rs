@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Owner, Profile, StoreFault};
 use crate::{
-    client::session::persist_types::{PersistedEntry, PersistedOutbox},
+    client::session::persist_types::{OutboxEntry, PersistedOutbox},
     protocol::{ClientId, RoomName, Token, UserId},
     text::{Body, Line},
 };
@@ -123,7 +123,7 @@ pub(super) fn entries_from(
     client: &ClientId,
     key: u64,
     owner: Owner,
-) -> Result<Vec<PersistedEntry>, StoreFault> {
+) -> Result<Vec<OutboxEntry>, StoreFault> {
     let mut select = database.prepare_cached(
         "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number
          FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
@@ -151,12 +151,12 @@ pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Sto
 }
 
 /// Reads an entry from the columns that [`entries_from`] selects.
-pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, StoreFault> {
+pub(super) fn entry(row: &Row<'_>) -> Result<OutboxEntry, StoreFault> {
     let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
     let counter: Option<i64> = row.get(3)?;
     let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| StoreFault::Damaged));
     let failed: Option<String> = row.get(6)?;
-    Ok(PersistedEntry {
+    Ok(OutboxEntry {
         key: number(row, 0)?,
         number: None,
         room: RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?,
@@ -172,7 +172,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<PersistedEntry, StoreFault> {
 pub(super) fn put(
     database: &Connection,
     client: &ClientId,
-    entry: &PersistedEntry,
+    entry: &OutboxEntry,
     origin: Option<(&[u8], u64)>,
 ) -> Result<(), StoreFault> {
     let counter = entry.counter.map(signed);

@@ -65,7 +65,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     event::RestoredRoom,
     session::persist_types::{
-        ADOPTED_MAX, CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry,
+        ADOPTED_MAX, CacheQuery, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry,
         PersistedOutbox, PersistedState, Save, SaveError, StoreChange,
     },
 };
@@ -485,7 +485,7 @@ impl Store {
         })
     }
 
-    fn adopt(&mut self, key: u64) -> Result<Option<Vec<PersistedEntry>>, StoreFault> {
+    fn adopt(&mut self, key: u64) -> Result<Option<Vec<OutboxEntry>>, StoreFault> {
         let (client, owner) = (&self.profile.client_id, self.owner);
         let transaction = self
             .database

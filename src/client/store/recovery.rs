@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Owner, Profile, StoreFault, device, device::Origin, paths, schema};
 use crate::{
-    client::session::persist_types::PersistedEntry,
+    client::session::persist_types::OutboxEntry,
     protocol::{ClientId, Token, UserId},
     text::Line,
 };
@@ -21,7 +21,7 @@ pub(super) struct Rescued {
     pub(super) token: Option<Token>,
     user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
-    outbox: Vec<(ClientId, PersistedEntry, Option<Origin>)>,
+    outbox: Vec<(ClientId, OutboxEntry, Option<Origin>)>,
     submitted: Vec<(ClientId, Vec<u8>, i64, String, String)>,
     drafts: Vec<(String, String, String)>,
     typed: Vec<String>,
@@ -197,7 +197,7 @@ pub(super) fn start_anew(
     // Without the token the entries' ids are invalid.
     for (client, entry, origin) in &rescued.outbox {
         let counter = entry.counter.filter(|_| rescued.token.is_some());
-        let entry = PersistedEntry {
+        let entry = OutboxEntry {
             counter,
             ..entry.clone()
         };

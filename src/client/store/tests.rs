@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     client::{
         event::Delivery,
-        session::persist_types::{MessageRange, PersistedEntry, PersistedOutbox},
+        session::persist_types::{MessageRange, OutboxEntry, PersistedOutbox},
     },
     protocol::{
         DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
@@ -117,8 +117,8 @@ fn messages(number: u8, from: u64, to: u64) -> StoreChange {
     })
 }
 
-fn entry(key: u64, text: &str, counter: Option<u64>) -> PersistedEntry {
-    PersistedEntry {
+fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
+    OutboxEntry {
         key,
         number: None,
         room: lobby(),
@@ -189,7 +189,7 @@ fn stored_state_comes_back() {
     let home = Home::new();
     let mut first = home.open();
     assert_eq!(first.kept, PersistedState::default());
-    let failed = PersistedEntry {
+    let failed = OutboxEntry {
         failed: Some(Line::inert("No")),
         ..entry(2, "bad", Some(8))
     };
@@ -616,7 +616,7 @@ fn submit(number: u64, text: &str) -> StoreChange {
     }
 }
 
-fn texts(entries: &[PersistedEntry]) -> Vec<(u64, Option<u64>, &str)> {
+fn texts(entries: &[OutboxEntry]) -> Vec<(u64, Option<u64>, &str)> {
     let in_short = entries
         .iter()
         .map(|entry| (entry.key, entry.number, entry.body.as_str()));

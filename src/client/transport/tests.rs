@@ -9,7 +9,7 @@ mod trust;
 
 use super::*;
 use crate::{
-    client::event::{ConnectionStatus as State, Delivery},
+    client::event::{ConnectionStatus as State, Delivery, OutboxMessage},
     protocol::{
         ClientFrame, Epoch, Role, RoomName, ServerFrame,
         frame::{ErrorCode, ErrorFrame, Join, Limits, Message, RoomStart, Welcome},
@@ -197,10 +197,10 @@ impl ClientHandle {
 fn sent(event: &Event) -> bool {
     matches!(
         event,
-        Event::Outbox {
+        Event::Outbox(OutboxMessage {
             delivery: Delivery::Sent { .. },
             ..
-        }
+        })
     )
 }
 

@@ -149,7 +149,7 @@ impl Model {
         for mut message in restored.outbox {
             local_time::in_delivery(&mut message.delivery, context.zone);
             let at = self.pane_of(&message.room);
-            self.panes[at].restored_outgoing(message, now, context);
+            self.panes[at].outgoing(message, now, context);
         }
         let editor = &mut self.panes.focused_mut().composer.editor;
         for text in &restored.typed {

@@ -8,9 +8,9 @@ use super::{
     prompt_actions, search_actions,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, Entered, Event, LocalId},
+    client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage},
     protocol::{Nickname, RoomName, frame::Member},
-    text::{Body, Line},
+    text::Line,
     tui::user_text::{self, Tone},
 };
 
@@ -30,12 +30,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             let at = model.pane_of(received.said.room());
             model.with_pane(at, |pane, context| pane.received(received, context));
         }
-        Event::Outbox {
-            local,
-            room,
-            body,
-            delivery,
-        } => handle_delivery(model, local, &room, body, delivery),
+        Event::Outbox(message) => handle_delivery(model, message),
         Event::Page { room, part, page } => {
             let at = model.pane_of(&room);
             page_requests::handle_page(model, at, part, page);
@@ -110,24 +105,19 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
 }
 
 /// A message of ours changed its state.
-fn handle_delivery(
-    model: &mut Model,
-    local: LocalId,
-    room: &RoomName,
-    body: Body,
-    delivery: Delivery,
-) {
-    let (at, now) = (model.pane_of(room), model.now.wall);
+fn handle_delivery(model: &mut Model, message: OutboxMessage) {
+    let (at, now) = (model.pane_of(&message.room), model.now.wall);
     let taken_back = |pane: &Pane| {
         let mut outbox = pane.outbox.iter();
-        outbox
-            .any(|outgoing| outgoing.local == local && outgoing.state == OutgoingState::TakingBack)
+        outbox.any(|outgoing| {
+            outgoing.local == message.local && outgoing.state == OutgoingState::TakingBack
+        })
     };
-    if delivery == Delivery::Withdrawn && taken_back(&model.panes[at]) {
-        model.panes[at].composer.take_back(body.as_str());
+    if message.delivery == Delivery::Withdrawn && taken_back(&model.panes[at]) {
+        model.panes[at].composer.take_back(message.body.as_str());
     }
     model.with_pane(at, |pane, context| {
-        pane.outgoing(local, body, delivery, now, context);
+        pane.outgoing(message, now, context);
     });
 }
 

@@ -12,8 +12,8 @@ use crate::{
     client::{
         Command, Event,
         event::{
-            ConnectionStatus, CredentialWanted, Delivery, Entered, LocalId, Page, Received,
-            Restored, RestoredMessage, Said, Security, Summary,
+            ConnectionStatus, CredentialWanted, Delivery, Entered, LocalId, OutboxMessage, Page,
+            Received, Restored, Said, Security, Summary,
         },
     },
     protocol::{
@@ -329,7 +329,7 @@ impl Model {
 
     /// What earlier runs have left.
     pub(super) fn restored(&mut self, restored: &Restored) {
-        let pending = |message: &&RestoredMessage| message.delivery == Delivery::Pending;
+        let pending = |message: &&OutboxMessage| message.delivery == Delivery::Pending;
         let pending = restored.outbox.iter().filter(pending);
         self.older.extend(pending.map(|message| message.local));
         self.earlier = restored.outbox.len() as u64;
@@ -566,12 +566,12 @@ impl Model {
             Event::Entered(entered) => self.entered(&entered),
             Event::Room(room) => self.room(&room),
             Event::Message(received) => self.message(&received),
-            Event::Outbox {
+            Event::Outbox(OutboxMessage {
                 local,
                 room,
                 body,
                 delivery,
-            } => match self.number(local) {
+            }) => match self.number(local) {
                 Some(number) => self.delivery(local, number, delivery),
                 None => self.delivery_of_others(local, &room, &body, delivery),
             },

@@ -12,8 +12,8 @@ use crate::{
     client::{
         Command, Event,
         event::{
-            ConnectionStatus, Delivery, Entered, LocalId, Page, Received, Restored,
-            RestoredMessage, Said, Summary, Unlogged,
+            ConnectionStatus, Delivery, Entered, LocalId, OutboxMessage, Page, Received, Restored,
+            Said, Summary, Unlogged,
         },
     },
     protocol::{
@@ -131,12 +131,12 @@ fn message(seq: u64, second: i64, text: &str) -> Event {
 }
 
 fn outbox(local: u64, delivery: Delivery) -> Event {
-    Event::Outbox {
+    Event::Outbox(OutboxMessage {
         local: LocalId(local),
         room: RoomName::lobby(),
         body: Body::inert("x"),
         delivery,
-    }
+    })
 }
 
 fn failed() -> Delivery {
@@ -301,7 +301,7 @@ fn who_has_heard_nothing_has_not_been_anywhere() {
 #[test]
 fn a_run_answers_for_its_own_lines() {
     let mut model = started(SCRIPT);
-    let left = |local, delivery| RestoredMessage {
+    let left = |local, delivery| OutboxMessage {
         local: LocalId(local),
         room: RoomName::parse("nope").unwrap(),
         body: Body::inert("left\nover"),
@@ -316,12 +316,12 @@ fn a_run_answers_for_its_own_lines() {
     model.input_ended(None);
     commands(&mut model);
     model.status.clear();
-    model.event(Event::Outbox {
+    model.event(Event::Outbox(OutboxMessage {
         local: LocalId(1),
         room: RoomName::parse("nope").unwrap(),
         body: Body::inert("left\nover"),
         delivery: failed(),
-    });
+    }));
     let told = model.status.pop_front().unwrap();
     assert!(
         told.starts_with("A message of an earlier run, for nope, was not delivered"),

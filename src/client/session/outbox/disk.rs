@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, Outbox, OutboxEntry};
+use super::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, Outbox, QueuedEntry};
 use crate::{
     client::{
-        event::{Delivery, LocalId, RestoredMessage},
-        session::persist_types::{ADOPTED_MAX, PersistedEntry, PersistedOutbox, StoreChange},
+        event::{Delivery, LocalId, OutboxMessage},
+        session::persist_types::{ADOPTED_MAX, OutboxEntry, PersistedOutbox, StoreChange},
     },
     protocol::limits::TEXT_BYTES_MAX,
     text::Line,
@@ -31,21 +31,21 @@ pub(super) struct SaveInFlight {
 
 /// The entries known before loading the disk's state, by number and by key.
 struct KnownEntries {
-    by_local: HashMap<LocalId, OutboxEntry>,
+    by_local: HashMap<LocalId, QueuedEntry>,
     by_key: HashMap<u64, LocalId>,
 }
 
 impl KnownEntries {
-    fn new(entries: Vec<OutboxEntry>) -> Self {
-        // Only this process knows a submitted entry by its key.
+    fn new(entries: Vec<QueuedEntry>) -> Self {
+        // Only this process knows a submitted one by its key.
         let on_disk = entries.iter().filter(|entry| !entry.submitted);
         Self {
-            by_key: on_disk.map(|entry| (entry.key, entry.local)).collect(),
+            by_key: on_disk.map(|entry| (entry.kept.key, entry.local)).collect(),
             by_local: entries.into_iter().map(|e| (e.local, e)).collect(),
         }
     }
 
-    fn take(&mut self, kept: &PersistedEntry) -> Option<OutboxEntry> {
+    fn take(&mut self, kept: &OutboxEntry) -> Option<QueuedEntry> {
         let by_number = kept.number.map(LocalId);
         let by_number = by_number.filter(|local| self.by_local.contains_key(local));
         let local = by_number.or_else(|| self.by_key.get(&kept.key).copied())?;
@@ -58,15 +58,13 @@ impl Outbox {
     pub(in crate::client::session) fn resume(
         &mut self,
         kept: PersistedOutbox,
-    ) -> Vec<RestoredMessage> {
+    ) -> Vec<OutboxMessage> {
         self.take(kept, Self::new_local)
     }
 
-    /// Replaces the known entries by those on disk. Returns the news to the user.
-    pub(in crate::client::session) fn load(
-        &mut self,
-        kept: PersistedOutbox,
-    ) -> Vec<RestoredMessage> {
+    /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
+    /// the user.
+    pub(in crate::client::session) fn load(&mut self, kept: PersistedOutbox) -> Vec<OutboxMessage> {
         self.take(kept, Self::new_local_of_others)
     }
 
@@ -74,7 +72,7 @@ impl Outbox {
         &mut self,
         kept: PersistedOutbox,
         new_local: impl Fn(&mut Self) -> LocalId,
-    ) -> Vec<RestoredMessage> {
+    ) -> Vec<OutboxMessage> {
         self.close();
         self.dirty.clear();
         self.outcomes.clear();
@@ -84,7 +82,11 @@ impl Outbox {
         self.bytes = 0;
         self.next_counter = kept.next_counter.max(self.settled + 1);
         self.next_key = kept.next_key.max(self.next_key);
-        let unsure: Vec<u64> = self.taking_back.iter().map(|entry| entry.key).collect();
+        let unsure: Vec<u64> = self
+            .taking_back
+            .iter()
+            .map(|entry| entry.kept.key)
+            .collect();
         let all = self.entries.drain(..).chain(self.refused.drain(..));
         let all = all
             .chain(self.taking_back.drain(..))
@@ -109,11 +111,12 @@ impl Outbox {
                 (None, Some(number)) => LocalId(number),
                 (None, None) => new_local(self),
             };
-            let mut entry = OutboxEntry::kept(local, kept);
+            let mut entry = QueuedEntry::restored(local, kept);
             self.note_origin(&entry);
             entry.counted |= was.as_ref().is_some_and(|was| was.counted);
             let delivery = entry.delivery();
-            let same = |was: OutboxEntry| was.delivery() == delivery && !unsure.contains(&was.key);
+            let same =
+                |was: QueuedEntry| was.delivery() == delivery && !unsure.contains(&was.kept.key);
             if !was.is_some_and(same) {
                 news.push(entry.news(delivery));
             }
@@ -125,27 +128,28 @@ impl Outbox {
             all.any(|entry| entry.local == local)
         };
         for mut entry in unsaved {
-            if entry.failed.is_some() && placed(entry.local, self) {
+            if entry.kept.failed.is_some() && placed(entry.local, self) {
                 continue;
             }
-            entry.key = self.new_key();
-            entry.counter = None;
-            self.dirty.insert(entry.key);
+            entry.kept.key = self.new_key();
+            entry.kept.counter = None;
+            self.dirty.insert(entry.kept.key);
             self.put_back(entry);
         }
         // Entries that another process settled meanwhile: the log shows whether they were sent.
         let rest = ours.by_local.into_values();
-        let mut settled: Vec<OutboxEntry> = rest.filter(|entry| entry.failed.is_none()).collect();
-        settled.sort_by_key(|entry| entry.key);
-        let elsewhere = |entry: OutboxEntry| entry.news(Delivery::SettledElsewhere);
+        let mut settled: Vec<QueuedEntry> =
+            rest.filter(|entry| entry.kept.failed.is_none()).collect();
+        settled.sort_by_key(|entry| entry.kept.key);
+        let elsewhere = |entry: QueuedEntry| entry.news(Delivery::SettledElsewhere);
         news.extend(settled.into_iter().map(elsewhere));
         news
     }
 
-    /// Records an entry that another run typed, so that its outcome is reported to that run.
-    fn note_origin(&mut self, entry: &OutboxEntry) {
-        if !entry.own {
-            self.others.insert(entry.local, entry.key);
+    /// Remembers an entry that another run typed, so that what becomes of it is told there.
+    fn note_origin(&mut self, entry: &QueuedEntry) {
+        if !entry.is_own() {
+            self.others.insert(entry.local, entry.kept.key);
         }
     }
 
@@ -198,8 +202,8 @@ impl Outbox {
     /// Returns the news to the user.
     pub(in crate::client::session) fn adopt(
         &mut self,
-        entries: Vec<PersistedEntry>,
-    ) -> Vec<RestoredMessage> {
+        entries: Vec<OutboxEntry>,
+    ) -> Vec<OutboxMessage> {
         self.adopting = false;
         let mut news = Vec::new();
         for kept in entries {
@@ -208,11 +212,13 @@ impl Outbox {
                 None => self.new_local_of_others(),
             };
             self.next_key = self.next_key.max(kept.key + 1);
-            let entry = OutboxEntry::kept(local, kept);
+            let entry = QueuedEntry::restored(local, kept);
             self.note_origin(&entry);
             news.push(entry.news(Delivery::Pending));
-            self.bytes += entry.body.as_str().len();
-            let at = self.entries.partition_point(|other| other.key < entry.key);
+            self.bytes += entry.kept.body.as_str().len();
+            let at = self
+                .entries
+                .partition_point(|other| other.kept.key < entry.kept.key);
             self.entries.insert(at, entry);
         }
         news
@@ -224,11 +230,11 @@ impl Outbox {
         let mut changes = Vec::new();
         let mut keys = Vec::new();
         for entry in self.entries.iter().filter(|entry| !entry.known) {
-            keys.push(entry.key);
+            keys.push(entry.kept.key);
             changes.push(StoreChange::Submit {
                 number: entry.local.0,
-                room: entry.room.clone(),
-                body: entry.body.clone(),
+                room: entry.kept.room.clone(),
+                body: entry.kept.body.clone(),
             });
         }
         for key in &keys {
@@ -247,7 +253,8 @@ impl Outbox {
 
     /// Whether outcomes of this run's messages are expected from another process.
     pub(in crate::client::session) fn is_watching(&self) -> bool {
-        let watched = |entry: &OutboxEntry| entry.own && entry.known && !entry.basic;
+        let watched =
+            |entry: &QueuedEntry| entry.is_own() && entry.known && !entry.kept.unconfirmed;
         self.entries.iter().any(watched)
     }
 
@@ -257,16 +264,16 @@ impl Outbox {
         &mut self,
         local: LocalId,
         delivery: Delivery,
-    ) -> Option<(RestoredMessage, bool)> {
+    ) -> Option<(OutboxMessage, bool)> {
         let at = self.entries.iter().position(|entry| entry.local == local)?;
         if delivery == Delivery::Unconfirmed {
             let entry = &mut self.entries[at];
-            entry.basic = true;
+            entry.kept.unconfirmed = true;
             let counted = std::mem::replace(&mut entry.counted, true);
             return Some((entry.news(delivery), counted));
         }
         let mut entry = self.remove(at)?;
-        self.dirty.remove(&entry.key);
+        self.dirty.remove(&entry.kept.key);
         let news = (entry.news(delivery.clone()), entry.counted);
         match delivery {
             Delivery::Sent { seq: Some(seq) } => {
@@ -276,8 +283,8 @@ impl Outbox {
                 self.sent_elsewhere.push_back((entry, seq));
             }
             Delivery::Failed { why } => {
-                entry.failed = Some(why);
-                // It is on disk, but this process may not change it there.
+                entry.kept.failed = Some(why);
+                // The disk has it, but not as one that this process may change.
                 entry.known = false;
                 self.refused.push_back(entry);
                 if self.refused.len() > super::REFUSED_MAX {
@@ -296,26 +303,26 @@ impl Outbox {
         }
     }
 
-    fn put_back(&mut self, entry: OutboxEntry) {
-        if entry.failed.is_some() {
+    fn put_back(&mut self, entry: QueuedEntry) {
+        if entry.kept.failed.is_some() {
             self.refused.push_back(entry);
         } else {
-            self.bytes += entry.body.as_str().len();
+            self.bytes += entry.kept.body.as_str().len();
             self.entries.push_back(entry);
         }
     }
 
-    /// Marks an entry for removal from the disk.
-    pub(super) fn forget(&mut self, entry: &OutboxEntry) {
+    /// The disk need not have it any more.
+    pub(super) fn forget(&mut self, entry: &QueuedEntry) {
         self.drop_entry(entry, false);
     }
 
-    /// As [`Self::forget`]; `by_user`: whether the user alone decided it.
-    pub(super) fn drop_entry(&mut self, entry: &OutboxEntry, by_user: bool) {
-        self.dirty.remove(&entry.key);
-        let flies = |flight: &SaveInFlight| flight.keys.binary_search(&entry.key).is_ok();
+    /// As [`Self::forget`], and whether only the user's wish says so.
+    pub(super) fn drop_entry(&mut self, entry: &QueuedEntry, by_user: bool) {
+        self.dirty.remove(&entry.kept.key);
+        let flies = |flight: &SaveInFlight| flight.keys.binary_search(&entry.kept.key).is_ok();
         if entry.known || self.flight.as_ref().is_some_and(flies) {
-            self.gone.insert(entry.key, by_user);
+            self.gone.insert(entry.kept.key, by_user);
         }
     }
 
@@ -341,7 +348,7 @@ impl Outbox {
     fn has_unnumbered(&self) -> bool {
         self.entries
             .back()
-            .is_some_and(|entry| entry.counter.is_none())
+            .is_some_and(|entry| entry.kept.counter.is_none())
     }
 
     /// The changes to save now. No other save may be composed until this one is
@@ -349,11 +356,11 @@ impl Outbox {
     pub(in crate::client::session) fn changes(&mut self, number: bool) -> Vec<StoreChange> {
         let next_counter = self.next_counter;
         if number {
-            let from = self.entries.partition_point(|e| e.counter.is_some());
+            let from = self.entries.partition_point(|e| e.kept.counter.is_some());
             for entry in self.entries.range_mut(from..) {
-                entry.counter = Some(self.next_counter);
+                entry.kept.counter = Some(self.next_counter);
                 self.next_counter += 1;
-                self.dirty.insert(entry.key);
+                self.dirty.insert(entry.kept.key);
             }
         }
         let keys: Vec<u64> = std::mem::take(&mut self.dirty).into_iter().collect();
@@ -375,9 +382,11 @@ impl Outbox {
         changes.extend(
             entries
                 .clone()
-                .map(|entry| StoreChange::Entry(entry.to_keep())),
+                .map(|entry| StoreChange::Entry(entry.kept.clone())),
         );
-        let fresh = entries.filter(|entry| !entry.known).map(|entry| entry.key);
+        let fresh = entries
+            .filter(|entry| !entry.known)
+            .map(|entry| entry.kept.key);
         let fresh = fresh.collect();
         if self.next_counter != next_counter {
             changes.push(StoreChange::NextCounter(self.next_counter));
@@ -393,34 +402,42 @@ impl Outbox {
         changes
     }
 
-    fn at_key(&self, key: u64) -> Option<&OutboxEntry> {
-        match self.entries.binary_search_by_key(&key, |entry| entry.key) {
+    fn at_key(&self, key: u64) -> Option<&QueuedEntry> {
+        match self
+            .entries
+            .binary_search_by_key(&key, |entry| entry.kept.key)
+        {
             Ok(at) => self.entries.get(at),
-            Err(_) => self.refused.iter().find(|entry| entry.key == key),
+            Err(_) => self.refused.iter().find(|entry| entry.kept.key == key),
         }
     }
 
-    /// Handles a completed save; returns the entries that are now pending or withdrawn.
-    pub(in crate::client::session) fn saved(&mut self) -> Vec<RestoredMessage> {
+    /// What was to be saved is; gives what is pending from now on, and what is taken back.
+    pub(in crate::client::session) fn saved(&mut self) -> Vec<OutboxMessage> {
         let mut news = Vec::new();
         let Some(flight) = self.flight.take() else {
             return news;
         };
-        let went = |entry: &mut OutboxEntry| flight.gone.iter().any(|(key, _)| *key == entry.key);
+        let went =
+            |entry: &mut QueuedEntry| flight.gone.iter().any(|(key, _)| *key == entry.kept.key);
         let went = self.taking_back.extract_if(.., went);
         news.extend(went.map(|entry| entry.news(Delivery::Withdrawn)));
         for entry in &mut self.taking_back {
-            entry.known |= flight.keys.contains(&entry.key);
+            entry.known |= flight.keys.contains(&entry.kept.key);
         }
         for key in flight.keys {
-            if let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) {
+            if let Ok(at) = self
+                .entries
+                .binary_search_by_key(&key, |entry| entry.kept.key)
+            {
                 let entry = &mut self.entries[at];
-                entry.reserved = entry.counter.is_some();
+                entry.reserved = entry.kept.counter.is_some();
                 entry.submitted |= flight.submits;
                 if !std::mem::replace(&mut entry.known, true) {
                     news.push(entry.news(Delivery::Pending));
                 }
-            } else if let Some(entry) = self.refused.iter_mut().find(|entry| entry.key == key) {
+            } else if let Some(entry) = self.refused.iter_mut().find(|entry| entry.kept.key == key)
+            {
                 entry.known = true;
             }
         }
@@ -432,7 +449,7 @@ impl Outbox {
     pub(in crate::client::session) fn not_saved(
         &mut self,
         why: Option<&Line>,
-    ) -> Vec<RestoredMessage> {
+    ) -> Vec<OutboxMessage> {
         let Some(flight) = self.flight.take() else {
             return Vec::new();
         };
@@ -451,7 +468,10 @@ impl Outbox {
         let never = self.taking_back.extract_if(.., |entry| !entry.known);
         news.extend(never.map(|entry| entry.news(Delivery::Withdrawn)));
         for key in flight.keys {
-            let Ok(at) = self.entries.binary_search_by_key(&key, |entry| entry.key) else {
+            let Ok(at) = self
+                .entries
+                .binary_search_by_key(&key, |entry| entry.kept.key)
+            else {
                 if self.at_key(key).is_some() {
                     self.dirty.insert(key);
                 }
@@ -459,13 +479,13 @@ impl Outbox {
             };
             let entry = &mut self.entries[at];
             if !entry.reserved {
-                entry.counter = None;
+                entry.kept.counter = None;
             }
-            if entry.known || why.is_none() && !entry.withdrawn {
+            if entry.known || why.is_none() && !entry.kept.withdrawn {
                 self.dirty.insert(key);
             } else if let Some(entry) = self.remove(at) {
                 news.push(match why {
-                    Some(why) if !entry.withdrawn => self.keep_refused(entry, why.clone()),
+                    Some(why) if !entry.kept.withdrawn => self.keep_refused(entry, why.clone()),
                     _ => entry.news(Delivery::Withdrawn),
                 });
             }
@@ -473,13 +493,15 @@ impl Outbox {
         news
     }
 
-    /// Returns withdrawn entries that another process still has, after it took the outbox.
-    pub(in crate::client::session) fn not_taken_back(&mut self) -> Vec<RestoredMessage> {
+    /// Another process has the outbox: gives what the user took back and that one still has.
+    pub(in crate::client::session) fn not_taken_back(&mut self) -> Vec<OutboxMessage> {
         let flies = |key: u64| {
             let flight = self.flight.as_ref();
             flight.is_some_and(|flight| flight.gone.iter().any(|(gone, _)| *gone == key))
         };
-        let left = self.taking_back.extract_if(.., |entry| !flies(entry.key));
+        let left = self
+            .taking_back
+            .extract_if(.., |entry| !flies(entry.kept.key));
         let left: Vec<_> = left.collect();
         let pending = left.iter().map(|entry| entry.news(Delivery::Pending));
         let news = pending.collect();

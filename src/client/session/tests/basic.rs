@@ -264,10 +264,10 @@ fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
     }
     assert!(!run.events.iter().any(|event| matches!(
         event,
-        Event::Outbox {
+        Event::Outbox(OutboxMessage {
             delivery: Delivery::Failed { .. },
             ..
-        }
+        })
     )));
 }
 

@@ -6,7 +6,7 @@ use crate::{
     client::{
         event::{Page, SearchPage},
         session::persist_types::{
-            CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedEntry, PersistedOutbox,
+            CacheQuery, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry, PersistedOutbox,
             PersistedRoom, PersistedState, Save, SaveError, StoreChange,
         },
     },
@@ -34,8 +34,8 @@ pub(super) struct Disk {
     /// Whether the session yields to other processes, and whether it starts on standby.
     pub(super) yields: bool,
     pub(super) standby: bool,
-    /// Messages that other processes have submitted.
-    pub(super) submitted: Vec<PersistedEntry>,
+    /// What other processes have submitted.
+    pub(super) submitted: Vec<OutboxEntry>,
 }
 
 impl Disk {
@@ -69,7 +69,7 @@ impl Disk {
             CacheQuery::Adopt { key } => {
                 let submitted = std::mem::take(&mut self.submitted);
                 let entries = submitted.into_iter().zip(*key..);
-                let entries = entries.map(|(entry, key)| PersistedEntry { key, ..entry });
+                let entries = entries.map(|(entry, key)| OutboxEntry { key, ..entry });
                 CacheResult::Adopted(Ok(Some(entries.collect())))
             }
         }
@@ -88,7 +88,7 @@ impl Disk {
     /// The state that a session started now would start from.
     pub(super) fn kept(&self) -> PersistedState {
         let mut outbox = PersistedOutbox::default();
-        let mut entries: BTreeMap<u64, PersistedEntry> = BTreeMap::new();
+        let mut entries: BTreeMap<u64, OutboxEntry> = BTreeMap::new();
         let mut rooms: BTreeMap<RoomName, PersistedRoom> = BTreeMap::new();
         let mut known = None;
         for change in self.saves.iter().flat_map(|save| &save.changes) {

@@ -2,13 +2,11 @@
 //! has it.
 
 use super::*;
-use crate::client::session::persist_types::{
-    LeaseStatus, PersistedEntry, PersistedOutbox, SaveError,
-};
+use crate::client::session::persist_types::{LeaseStatus, OutboxEntry, PersistedOutbox, SaveError};
 
-/// A message that another process typed; the disk assigns its key.
-fn submitted(text: &str, room: &str) -> PersistedEntry {
-    PersistedEntry {
+/// What another process typed; its key is the disk's to give.
+fn submitted(text: &str, room: &str) -> OutboxEntry {
+    OutboxEntry {
         key: 0,
         number: None,
         room: RoomName::parse(room).unwrap(),
@@ -72,7 +70,7 @@ fn when_the_other_has_ended_its_place_is_taken_with_all_that_is_there() {
     let mut run = on_standby();
     run.send("ours");
     run.events.clear();
-    let entry = |key, number, text: &str| PersistedEntry {
+    let entry = |key, number, text: &str| OutboxEntry {
         key,
         number,
         ..submitted(text, "lobby")
@@ -170,7 +168,7 @@ fn a_session_that_is_taken_over_submits_and_returns_when_it_may() {
         outbox: Some(PersistedOutbox {
             next_counter: 1,
             next_key: 2,
-            entries: vec![PersistedEntry {
+            entries: vec![OutboxEntry {
                 key: 1,
                 number: Some(1),
                 ..submitted("still here", "lobby")

@@ -211,10 +211,10 @@ proptest! {
         run.pass(Duration::from_secs(2));
         let settled = run.events.iter().filter(|event| matches!(
             event,
-            Event::Outbox {
+            Event::Outbox(OutboxMessage {
                 delivery: Delivery::Sent { .. } | Delivery::Failed { .. } | Delivery::Withdrawn,
                 ..
-            }
+            })
         ));
         let settled = settled.count() as u64;
         let Some(Event::Ended(summary)) = run.events.last() else {

@@ -36,7 +36,7 @@ use crate::protocol::{
 use crate::{
     client::{
         Host,
-        event::{ConnectionStatus, ExplanationPart, Security},
+        event::{ConnectionStatus, ExplanationPart, OutboxMessage, Security},
     },
     protocol::{ClientId, Token},
 };
@@ -210,13 +210,13 @@ impl TestSession {
         Self::with(Disk::default()).0
     }
 
-    /// A session that was just started on this disk, and the messages that it restored.
-    fn with(disk: Disk) -> (Self, Vec<RestoredMessage>) {
+    /// A session that was just started on this disk, and what it says of earlier runs.
+    fn with(disk: Disk) -> (Self, Vec<OutboxMessage>) {
         Self::with_credentials(disk, Credentials::default())
     }
 
-    /// The same, with a key and other credentials.
-    fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<RestoredMessage>) {
+    /// The same, with a key and what else there is.
+    fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<OutboxMessage>) {
         Self::with_rooms(disk, credentials, Vec::new())
     }
 
@@ -229,7 +229,7 @@ impl TestSession {
         disk: Disk,
         credentials: Credentials,
         enter: Vec<RoomName>,
-    ) -> (Self, Vec<RestoredMessage>) {
+    ) -> (Self, Vec<OutboxMessage>) {
         let config = Config {
             host: Host::parse("chat.lan").unwrap(),
             port: 10500,
@@ -546,9 +546,9 @@ fn event_in_short(event: &Event) -> String {
             let text = message.said.body().as_str();
             format!("{seq} {}: {text}{local}", message.said.nickname())
         }
-        Event::Outbox {
+        Event::Outbox(OutboxMessage {
             local, delivery, ..
-        } => match delivery {
+        }) => match delivery {
             Delivery::Pending => format!("local {} pending", local_in_short(*local)),
             Delivery::Sent { seq: Some(seq) } => {
                 format!("local {} is {seq}", local_in_short(*local))

@@ -270,9 +270,9 @@ fn a_full_outbox_refuses_and_the_text_can_be_sent_again() {
     run.events.clear();
     run.send("one too many");
     let [
-        Event::Outbox {
+        Event::Outbox(OutboxMessage {
             local, delivery, ..
-        },
+        }),
     ] = run.events.as_slice()
     else {
         panic!("{:?}", run.events);
@@ -297,10 +297,10 @@ fn the_outbox_is_bounded_in_bytes_too() {
     run.send("x");
     assert!(matches!(
         run.events.as_slice(),
-        [Event::Outbox {
+        [Event::Outbox(OutboxMessage {
             delivery: Delivery::Failed { .. },
             ..
-        }]
+        })]
     ));
 }
 

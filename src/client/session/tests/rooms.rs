@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::session::persist_types::{MessageRange, PersistedEntry, Save, StoreChange},
+    client::session::persist_types::{MessageRange, OutboxEntry, Save, StoreChange},
     protocol::limits::JOIN_ROOMS_MAX,
 };
 
@@ -101,7 +101,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
     let count = JOIN_ROOMS_MAX + 6;
     let mut disk = Disk::default();
     let entry = |number: usize| {
-        StoreChange::Entry(PersistedEntry {
+        StoreChange::Entry(OutboxEntry {
             key: number as u64 + 1,
             number: None,
             room: room(number),

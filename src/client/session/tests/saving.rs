@@ -1,9 +1,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::client::session::persist_types::{
-    PersistedEntry, PersistedOutbox, SaveError, StoreChange,
-};
+use crate::client::session::persist_types::{OutboxEntry, PersistedOutbox, SaveError, StoreChange};
 
 impl TestSession {
     /// A session on a slow disk.
@@ -66,8 +64,8 @@ fn full() -> SaveError {
     SaveError::Failed(Line::inert("the disk is full"))
 }
 
-fn entry(key: u64, text: &str, counter: Option<u64>) -> PersistedEntry {
-    PersistedEntry {
+fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
+    OutboxEntry {
         key,
         number: None,
         room: RoomName::lobby(),
@@ -377,7 +375,7 @@ fn a_session_that_lost_the_lease_stops_and_takes_it_back_on_demand() {
         next_key: 10,
         entries: vec![
             entry(8, "its own", Some(2)),
-            PersistedEntry {
+            OutboxEntry {
                 number: Some(2),
                 ..entry(9, "too late", None)
             },
@@ -592,11 +590,11 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Outbox {
+                Event::Outbox(OutboxMessage {
                     body,
                     delivery: Delivery::Pending,
                     ..
-                } => Some(body.as_str().to_owned()),
+                }) => Some(body.as_str().to_owned()),
                 _ => None,
             })
             .collect();

@@ -9,7 +9,7 @@ use super::{
     timeline_item::{Own, TextSpan, TimelineItem, TimelineMessage},
 };
 use crate::{
-    client::event::{Delivery, LocalId, Received, RestoredMessage, Said, Unlogged},
+    client::event::{Delivery, LocalId, OutboxMessage, Received, Said, Unlogged},
     text::{Body, Line},
 };
 
@@ -128,25 +128,14 @@ impl Pane {
         self.outbox.insert(at, outgoing);
     }
 
-    /// A message of ours from an earlier run.
-    pub fn restored_outgoing(
-        &mut self,
-        message: RestoredMessage,
-        now: Timestamp,
-        context: Context<'_>,
-    ) {
-        self.outgoing(message.local, message.body, message.delivery, now, context);
-    }
-
     /// A message of ours changed its state.
-    pub fn outgoing(
-        &mut self,
-        local: LocalId,
-        body: Body,
-        delivery: Delivery,
-        now: Timestamp,
-        context: Context<'_>,
-    ) {
+    pub fn outgoing(&mut self, message: OutboxMessage, now: Timestamp, context: Context<'_>) {
+        let OutboxMessage {
+            local,
+            body,
+            delivery,
+            ..
+        } = message;
         if matches!(delivery, Delivery::Pending | Delivery::Failed { .. }) {
             self.name_typed(local, &body);
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    client::event::{Page, Restored, RestoredMessage, RestoredRoom},
+    client::event::{OutboxMessage, Page, Restored, RestoredRoom},
     protocol::frame::{Message, Part},
     tui::{
         app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
@@ -384,7 +384,7 @@ fn what_was_kept_is_there_before_the_network_answers() {
             },
         ),
     ] {
-        kept.outbox.push(RestoredMessage {
+        kept.outbox.push(OutboxMessage {
             local: LocalId(local),
             room: RoomName::lobby(),
             body: Body::inert("ours"),
