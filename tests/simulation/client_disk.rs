@@ -13,7 +13,7 @@ use chat_tui::{
             PersistedState, Save, SaveError, StoreChange,
         },
     },
-    protocol::{Epoch, MessageId, RoomName, UserId},
+    protocol::{Epoch, MessageId, RoomName, UserId, frame::Position},
     text::Body,
 };
 use fastrand::Rng;
@@ -218,20 +218,22 @@ impl ClientDisk {
         let rooms = state.rooms.iter().map(|(name, room)| {
             let last = room.messages.last_key_value();
             let mut kept = PersistedRoom {
-                room: name.clone(),
+                position: Position {
+                    room: name.clone(),
+                    seq: last.map_or(0, |(seq, _)| *seq),
+                    id: last.map(|(_, id)| *id),
+                },
                 epoch: room.epoch,
                 first: room.first,
                 head: room.head,
-                seq: last.map_or(0, |(seq, _)| *seq),
-                id: last.map(|(_, id)| *id),
             };
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
                 && self.mutant == Some(Mutant::CursorFirst)
                 && epoch == room.epoch
-                && seq > kept.seq
+                && seq > kept.position.seq
             {
-                kept.seq = seq;
-                kept.id = Some(id);
+                kept.position.seq = seq;
+                kept.position.id = Some(id);
             }
             kept
         });

@@ -30,8 +30,8 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Epoch, MessageId, RoomName, UserId,
-        frame::{Message, Part, RoomStart},
+        Epoch, RoomName, UserId,
+        frame::{Message, Part, Position, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -93,21 +93,17 @@ pub struct OutboxEntry {
     pub failed: Option<Line>,
 }
 
-/// A client's position in a room.
+/// A room, and where the client stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedRoom {
-    /// The room.
-    pub room: RoomName,
+    /// The last message that is kept.
+    pub position: Position,
     /// The log that the numbers belong to.
     pub epoch: Epoch,
     /// The lowest number that the server held, when last known.
     pub first: u64,
     /// The highest number given, as far as is known.
     pub head: u64,
-    /// The number of the last stored message; 0: none is stored.
-    pub seq: u64,
-    /// That message's id.
-    pub id: Option<MessageId>,
 }
 
 /// Changes to store, all or none.

@@ -7,7 +7,7 @@ use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolF
 use crate::{
     client::event::Page,
     protocol::{
-        Epoch, MessageId, RoomName,
+        Epoch, RoomName,
         frame::{Message, PageHead, Part, Position, Reset, RoomStart},
         limits::JOIN_ROOMS_MAX,
     },
@@ -21,12 +21,11 @@ pub(super) struct RoomCursors {
     rooms: BTreeMap<RoomName, RoomCursor>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct RoomCursor {
-    /// The number up to which all available messages were delivered to the user.
-    held: u64,
-    /// The id of that message, if it was delivered itself and not skipped over.
-    id: Option<MessageId>,
+    /// The message up to which the user has been given what there was to give; with its id, where
+    /// it was given on its own and not jumped over.
+    position: Position,
     /// The lowest number that the server holds, and the highest given, as far as is known.
     first: u64,
     head: u64,
@@ -37,7 +36,20 @@ struct RoomCursor {
     members: Members,
 }
 
-/// Whether to show a message.
+impl RoomCursor {
+    fn new(position: Position) -> Self {
+        Self {
+            position,
+            first: 0,
+            head: 0,
+            due: None,
+            history: 0,
+            members: Members::default(),
+        }
+    }
+}
+
+/// Whether a message is to be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Receipt {
     /// The user has it already.
@@ -65,19 +77,19 @@ impl RoomCursors {
         rooms: Vec<PersistedRoom>,
         wanted: impl Fn(&RoomName) -> bool,
     ) {
-        let (wanted, others): (Vec<_>, Vec<_>) =
-            rooms.into_iter().partition(|room| wanted(&room.room));
+        let (wanted, others): (Vec<_>, Vec<_>) = rooms
+            .into_iter()
+            .partition(|room| wanted(&room.position.room));
         let rooms = wanted.into_iter().chain(others);
-        for room in rooms.filter(|room| room.seq > 0) {
+        for room in rooms.filter(|room| room.position.seq > 0) {
             if *self.epoch.get_or_insert(room.epoch) == room.epoch {
+                let name = room.position.room.clone();
                 let held = RoomCursor {
-                    held: room.seq,
-                    id: room.id,
                     first: room.first,
-                    head: room.head.max(room.seq),
-                    ..RoomCursor::default()
+                    head: room.head.max(room.position.seq),
+                    ..RoomCursor::new(room.position)
                 };
-                self.rooms.insert(room.room, held);
+                self.rooms.insert(name, held);
             }
         }
     }
@@ -87,11 +99,7 @@ impl RoomCursors {
         self.rooms
             .iter()
             .filter(|(name, _)| entered(name))
-            .map(|(name, room)| Position {
-                room: name.clone(),
-                seq: room.held,
-                id: room.id,
-            })
+            .map(|(_, room)| room.position.clone())
             .collect()
     }
 
@@ -128,7 +136,16 @@ impl RoomCursors {
 
     fn open_room(&mut self, start: RoomStart, another_log: bool) -> RoomStart {
         let known = self.rooms.contains_key(&start.room);
-        let room = self.rooms.entry(start.room.clone()).or_default();
+        let room = self
+            .rooms
+            .entry(start.room.clone())
+            .or_insert_with_key(|name| {
+                RoomCursor::new(Position {
+                    room: name.clone(),
+                    seq: 0,
+                    id: None,
+                })
+            });
         let reset = match start.reset {
             // The server failed to report it: numbers of another log can't be ours.
             None if known && another_log => Some(Reset::Epoch),
@@ -136,18 +153,18 @@ impl RoomCursors {
         };
         if !known || reset.is_some() {
             room.history = start.head;
-            room.held = 0;
-            room.id = None;
+            room.position.seq = 0;
+            room.position.id = None;
         }
-        if start.next > room.held + 1 {
-            room.held = start.next - 1;
-            room.id = None;
+        if start.next > room.position.seq + 1 {
+            room.position.seq = start.next - 1;
+            room.position.id = None;
         }
         room.due = Some(start.next);
         room.first = start.first;
         room.head = start.head;
         RoomStart {
-            next: room.held + 1,
+            next: room.position.seq + 1,
             reset,
             ..start
         }
@@ -169,11 +186,11 @@ impl RoomCursors {
         };
         room.due = Some(message.seq + 1);
         room.head = room.head.max(message.seq);
-        if message.seq <= room.held {
+        if message.seq <= room.position.seq {
             return Ok(Receipt::Known);
         }
-        room.held = message.seq;
-        room.id = Some(message.id);
+        room.position.seq = message.seq;
+        room.position.id = Some(message.id);
         Ok(Receipt::New {
             counts: message.seq > room.history,
         })

@@ -18,7 +18,7 @@ use crate::{
     },
     protocol::{
         ClientId, Epoch, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part, RoomStart},
+        frame::{Message, Part, Position, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
     search::{
@@ -295,12 +295,14 @@ pub(super) fn restore(
         let mut page = latest(database, &name, &row)?;
         let last = page.messages.last();
         let kept = PersistedRoom {
-            room: name.clone(),
+            position: Position {
+                room: name.clone(),
+                seq: last.map_or(0, |message| message.seq),
+                id: last.map(|message| message.id),
+            },
             epoch: Epoch::parse(&row.epoch).map_err(|_| StoreFault::Damaged)?,
             first: row.first,
             head: row.head,
-            seq: last.map_or(0, |message| message.seq),
-            id: last.map(|message| message.id),
         };
         // What the server has erased may still be here, and says no more than where we were.
         page.messages.retain(|message| message.seq >= row.first);

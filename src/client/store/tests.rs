@@ -237,8 +237,8 @@ fn stored_state_comes_back() {
         assert_eq!((shown.id, shown.user), (kept.id, kept.user));
         assert_eq!((&shown.nickname, shown.time), (&kept.nickname, kept.time));
     }
-    assert_eq!(second.kept.rooms[0].seq, 3);
-    assert_eq!(second.kept.rooms[0].id, Some(run.messages[2].id));
+    assert_eq!(second.kept.rooms[0].position.seq, 3);
+    assert_eq!(second.kept.rooms[0].position.id, Some(run.messages[2].id));
     assert_eq!(second.kept.rooms[0].epoch, epoch(1));
     assert_eq!(second.typed, ["earlier"]);
     assert!(second.notices.is_empty());
@@ -1163,5 +1163,8 @@ fn erased_messages_are_not_shown_before_they_are_dropped() {
     assert_eq!(store.page(part, true), None);
     let again = home.open();
     assert_eq!(again.rooms[0].page.messages, []);
-    assert_eq!(again.kept.rooms[0].seq, 30, "it goes on where it was");
+    assert_eq!(
+        again.kept.rooms[0].position.seq, 30,
+        "it goes on where it was"
+    );
 }

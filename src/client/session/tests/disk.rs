@@ -10,7 +10,7 @@ use crate::{
             PersistedRoom, PersistedState, Save, SaveError, StoreChange,
         },
     },
-    protocol::RoomName,
+    protocol::{RoomName, frame::Position},
     text::Line,
 };
 
@@ -103,12 +103,14 @@ impl Disk {
                 }
                 StoreChange::Room { epoch, start } => {
                     let room = PersistedRoom {
-                        room: start.room.clone(),
+                        position: Position {
+                            room: start.room.clone(),
+                            seq: 0,
+                            id: None,
+                        },
                         epoch: *epoch,
                         first: start.first,
                         head: start.head,
-                        seq: 0,
-                        id: None,
                     };
                     let known = rooms
                         .remove(&start.room)
@@ -118,10 +120,10 @@ impl Disk {
                 StoreChange::Messages(run) => {
                     if let Some(room) = rooms.get_mut(&run.room)
                         && let Some(last) = run.messages.last()
-                        && last.seq > room.seq
+                        && last.seq > room.position.seq
                     {
-                        room.seq = last.seq;
-                        room.id = Some(last.id);
+                        room.position.seq = last.seq;
+                        room.position.id = Some(last.id);
                     }
                 }
                 StoreChange::User(user) => known = Some(*user),

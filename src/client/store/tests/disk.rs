@@ -129,7 +129,12 @@ fn of_each_room_the_latest_message_stays_for_the_next_start_to_go_on_from() {
     store.check();
     drop(store);
     let opened = home.open();
-    let seqs: Vec<_> = opened.kept.rooms.iter().map(|room| room.seq).collect();
+    let seqs: Vec<_> = opened
+        .kept
+        .rooms
+        .iter()
+        .map(|room| room.position.seq)
+        .collect();
     assert_eq!(seqs, [70, 90]);
     assert_eq!(opened.kept.outbox.entries.len(), 1);
 }
@@ -194,7 +199,7 @@ fn a_profile_that_is_not_used_makes_room_for_the_one_that_is() {
     // It lost nothing that others do not have, and kept its position.
     let alice = home.open_as("alice", "3");
     assert_eq!(alice.kept.outbox.entries.len(), 1);
-    assert_eq!(alice.kept.rooms[0].seq, 9_000);
+    assert_eq!(alice.kept.rooms[0].position.seq, 9_000);
 }
 
 #[test]
