@@ -134,13 +134,13 @@ pub enum Event {
     Security(Security),
     /// The client joined (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
     Entered(Entered),
-    /// A room is open: its messages follow from `next`. More than one above the last one held: a gap.
-    /// With a `reset`, what is held is not part of this log: show a break; numbers start anew.
+    /// A room was opened: its messages follow from `next`. If that is more than one above the last one
+    /// held, there is a gap. With a `reset`, the messages held are not part of this log: show a break;
+    /// numbers start anew.
     Room(RoomStart),
-    /// A message arrived. In each room their order of arrival is their order; a number comes
-    /// once.
+    /// A message arrived. In each room messages arrive in the log's order, and each number once.
     Message(Received),
-    /// A message of ours changed its state.
+    /// One of the user's messages changed its state.
     Outbox(OutboxMessage),
     /// A page of a room's log, asked for with [`Command::Page`].
     Page {
@@ -373,12 +373,12 @@ pub struct Entered {
     pub limits: Option<Limits>,
 }
 
-/// A message that came.
+/// A message that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The message.
     pub said: Said,
-    /// Set when this is the echo of a message typed in this run.
+    /// Set for the echo of a message typed in this run.
     pub local: Option<LocalId>,
 }
 
@@ -400,8 +400,8 @@ pub enum Said {
     Unlogged(Unlogged),
 }
 
-/// A message without an entry in a log: a basic server's, or one of ours that was sent and whose
-/// entry has not come.
+/// A message without an entry in a log: from a basic server, or one of this user's that was sent and
+/// whose echo has not arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlogged {
     /// The room; the lobby on a basic server.
@@ -410,7 +410,7 @@ pub struct Unlogged {
     pub user: Option<UserId>,
     /// The sender's nickname.
     pub nickname: Nickname,
-    /// The time of its arrival, or of our sending it.
+    /// The time of arrival, or of sending.
     pub time: Timestamp,
     /// The text, inert.
     pub body: Body,
@@ -457,8 +457,8 @@ impl Said {
         }
     }
 
-    /// The time by the server's clock before its correction, where this message is the first after
-    /// one.
+    /// The time that the uncorrected clock would show, where the server's clock was corrected since the
+    /// message before.
     pub fn clock_was(&self) -> Option<Timestamp> {
         match self {
             Self::Logged(message) => message.clock_was,
@@ -483,8 +483,8 @@ impl Said {
     }
 }
 
-/// A gap-free part of a room's log: all messages with the numbers `from` to `to`, both included.
-/// Where there is nothing, `to` is one less than `from`.
+/// A gap-free part of a room's log: all messages from `from` to `to`, both included. In an empty
+/// page `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The lowest number available: history begins here. From the client's own store, the last
@@ -498,8 +498,8 @@ pub struct Page {
     pub to: u64,
     /// The messages, oldest first.
     pub messages: Vec<Message>,
-    /// Whether this is from the client's own store, which may have gaps, because the server can't
-    /// be asked at the moment.
+    /// Whether it comes from the client's own store, which may have gaps, because the server can't
+    /// be asked now.
     pub offline: bool,
 }
 
@@ -515,7 +515,7 @@ pub struct SearchPage {
     pub to: u64,
     /// The messages, newest first.
     pub messages: Vec<Message>,
-    /// Set when the server's index is behind: the number that it reaches to.
+    /// Set when the server's index is behind: the number that it reaches.
     pub indexed: Option<u64>,
     /// Whether only the client's own store was searched, because the server can't be asked now.
     pub offline: bool,
@@ -529,8 +529,7 @@ pub struct Restored {
     pub user: Option<UserId>,
     /// The rooms.
     pub rooms: Vec<RestoredRoom>,
-    /// Messages whose outcome is not known, in order of typing. Their states come as
-    /// [`Event::Outbox`].
+    /// Messages with unknown outcome, in order of typing. Their states come as [`Event::Outbox`].
     pub outbox: Vec<OutboxMessage>,
     /// Texts sent earlier, oldest first.
     pub typed: Vec<String>,
@@ -551,16 +550,16 @@ pub struct RestoredRoom {
     pub draft: String,
 }
 
-/// A message of ours that is not known to be in the log, and how it stands.
+/// A message of this user, and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxMessage {
-    /// Which, in this run.
+    /// Its number in this run.
     pub local: LocalId,
     /// Its room.
     pub room: RoomName,
     /// The text.
     pub body: Body,
-    /// How it stands; from an earlier run: pending, or failed.
+    /// Its state; for a message from an earlier run: pending, or failed.
     pub delivery: Delivery,
 }
 

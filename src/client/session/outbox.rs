@@ -57,9 +57,9 @@ pub(super) enum ToSend {
 /// The result of withdrawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawal {
-    /// It had not left, and the disk never had it: it is gone.
+    /// It was neither sent nor saved: it is gone.
     Done(QueuedEntry),
-    /// It had not left: it is gone once the disk has let go of it.
+    /// It was not sent: it is gone once its removal is saved.
     Saving,
     /// The server decides whether it was in time.
     Asked,
@@ -67,7 +67,7 @@ pub(super) enum Withdrawal {
     TooLate,
     /// Another process has it, and sends it.
     Elsewhere(OutboxMessage),
-    /// No such entry.
+    /// There is no such entry.
     Unknown,
 }
 
@@ -103,10 +103,10 @@ pub(super) struct Outbox {
     refused: VecDeque<QueuedEntry>,
     /// Counters whose acknowledgement came before their echo.
     echoes: VecDeque<(u64, LocalId)>,
-    /// Our messages that another process had sent, under these numbers, in whatever log it was:
-    /// their echo is to come.
+    /// Our messages that another process had stored under these numbers, in whatever log; their
+    /// echo is to come.
     sent_elsewhere: VecDeque<(QueuedEntry, u64)>,
-    /// Entries, pending or refused, that are not on disk as they are, by their keys.
+    /// Keys of entries, pending or refused, whose current state is not saved.
     dirty: BTreeSet<u64>,
     /// Keys of settled entries that may still be on disk, and whether the user alone decided that.
     gone: BTreeMap<u64, bool>,
@@ -116,9 +116,9 @@ pub(super) struct Outbox {
     outcomes: BTreeMap<u64, Delivery>,
     /// Whether a query for messages submitted by other processes is outstanding.
     adopting: bool,
-    /// Entries that the user took back before they left and that the disk may still have.
+    /// Entries that the user withdrew before they were sent, and that may still be on disk.
     taking_back: Vec<QueuedEntry>,
-    /// Those of them that another process has now, as pending: it has the outbox.
+    /// Those of them that another process has now, as pending, because it has the outbox.
     not_taken_back: Vec<QueuedEntry>,
     flight: Option<SaveInFlight>,
 }
@@ -179,21 +179,21 @@ impl Outbox {
         key
     }
 
-    /// Takes a message. It is pending once it is saved. Gives what to say where there is no room:
-    /// it counts as refused.
+    /// Adds a message. It is pending once saved. Returns the news if the outbox is full: the
+    /// message counts as refused.
     pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<OutboxMessage> {
         let local = self.new_local();
         self.enter(local, false, room, body)
     }
 
-    /// Takes a refused message again, under a new id and at the end; as [`Self::push`].
+    /// Adds a refused message again, under a new id and at the end; as [`Self::push`].
     pub(super) fn push_again(&mut self, local: LocalId) -> Option<OutboxMessage> {
         let entry = self.take_refused(local)?;
         self.others.remove(&local);
         self.enter(local, entry.counted, entry.kept.room, entry.kept.body)
     }
 
-    /// Lets go of a refused message.
+    /// Removes a refused message.
     pub(super) fn take_refused(&mut self, local: LocalId) -> Option<QueuedEntry> {
         let at = self.refused.iter().position(|entry| entry.local == local)?;
         let entry = self.refused.remove(at)?;
@@ -399,7 +399,7 @@ impl Outbox {
         self.held_until = Some(now + wait.clamp(HOLD_MIN, HOLD_MAX));
     }
 
-    /// The server said what became of a message: it leaves. `None`: it had left before.
+    /// Removes a message whose outcome the server reported. `None`: it was removed before.
     pub(super) fn settle(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
@@ -407,7 +407,7 @@ impl Outbox {
         Some(entry)
     }
 
-    /// As [`Self::settle`], for an acknowledgement whose echo is still to come.
+    /// As [`Self::settle`], for an acknowledgement before the echo.
     pub(super) fn settle_before_echo(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let entry = self.settle(id)?;
         if self.echoes.len() >= ECHOES_MAX {
@@ -440,7 +440,7 @@ impl Outbox {
         self.sent_elsewhere.clear();
     }
 
-    /// As [`Self::settle`], for a refusal for good: the text is kept to be sent again.
+    /// As [`Self::settle`], for a permanent refusal: the text is kept to be sent again.
     pub(super) fn refuse(&mut self, id: MessageId, why: Line) -> Option<OutboxMessage> {
         let at = self.find(id)?;
         let entry = self.remove(at)?;
@@ -464,7 +464,7 @@ impl Outbox {
             return Withdrawal::Elsewhere(entry.news(Delivery::Pending));
         }
         let Some(counter) = entry.kept.counter else {
-            // It has used up nothing.
+            // It has used no counter.
             let Some(entry) = self.remove(at) else {
                 return Withdrawal::Unknown;
             };
@@ -487,9 +487,9 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which is told each message once, and only what is for the
-    /// lobby: it has no rooms, and all would read it. If it is not `certain` to be such a server,
-    /// what comes behind a message for a room waits: later counters may not overtake that one.
+    /// The next entry for a basic server, which gets each message once, and only those for the
+    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a basic
+    /// one, entries behind a message for a room wait, since later counters may not overtake it.
     pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, QueuedEntry)> {
         let for_lobby = |entry: &&QueuedEntry| entry.kept.room == RoomName::lobby();
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
@@ -504,7 +504,7 @@ impl Outbox {
 
     /// Whether [`Self::next_for_basic`] has one.
     pub(super) fn due_for_basic(&self, certain: bool) -> bool {
-        // What was written comes first, and what may not leave yet last: mostly this is enough.
+        // Fast path: written entries come first, unsaved ones last.
         let may_leave = |entry: &&QueuedEntry| entry.reserved;
         let any = self
             .entries
@@ -515,8 +515,8 @@ impl Outbox {
         any && self.next_for_basic(certain).is_some()
     }
 
-    /// An entry was written to a basic server in full. It stays, in case a welcome comes late,
-    /// until [`Self::forget_unconfirmed`]. Gives the entry as it was before.
+    /// Marks an entry as written to a basic server in full. It stays, in case a welcome comes late,
+    /// until [`Self::forget_unconfirmed`]. Returns the entry as it was before.
     pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let at = self.find(id)?;
         let entry = &mut self.entries[at];
@@ -527,8 +527,8 @@ impl Outbox {
         Some(before)
     }
 
-    /// Lets go of all but the last `keep` messages that a basic server need not be told any more;
-    /// gives those of them that it was not told in full, because the user took them back.
+    /// Removes all but the last `keep` messages that a basic server need not get any more. Returns
+    /// those of them that were not written in full, because the user withdrew them.
     pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<QueuedEntry> {
         let over = |entry: &&QueuedEntry| !entry.is_due();
         let over = self.entries.iter().take_while(over).count();

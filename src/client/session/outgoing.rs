@@ -290,8 +290,8 @@ impl Session {
             };
             let time = legacy::timestamp(now.wall, &self.config.zone);
             let texts: Vec<_> = legacy::split_for_server(entry.kept.body.as_str()).collect();
-            // A part of a message is not the message: under its id, a server that knows ids would
-            // take the first part for the whole.
+            // A part goes without the id: a server that knows ids would store the first part as the
+            // whole message.
             let id_shown = (texts.len() == 1).then_some(id);
             live.parts = texts
                 .into_iter()

@@ -58,7 +58,7 @@ pub struct PersistedOutbox {
     pub next_counter: u64,
     /// The lowest key that no entry ever had; from 1.
     pub next_key: u64,
-    /// The entries, in the order of their keys, which is that of typing.
+    /// The entries, in the order of their keys, which is the order of typing.
     pub entries: Vec<OutboxEntry>,
 }
 
@@ -75,7 +75,7 @@ impl Default for PersistedOutbox {
 /// A message of this user without a known outcome, or a refused one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// Which: no two entries of a device ever have the same.
+    /// The entry's key: no two entries of a device ever have the same.
     pub key: u64,
     /// Its number among this run's own messages; `None` if another run typed it.
     pub number: Option<u64>,
@@ -93,10 +93,10 @@ pub struct OutboxEntry {
     pub failed: Option<Line>,
 }
 
-/// A room, and where the client stands in it.
+/// A room, and the client's position in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedRoom {
-    /// The last message that is kept.
+    /// The last stored message; number 0: none is stored.
     pub position: Position,
     /// The log that the numbers belong to.
     pub epoch: Epoch,
@@ -136,9 +136,9 @@ impl Save {
 /// One change to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChange {
-    /// An entry of the outbox, new or in place of the one with its key.
+    /// An entry of the outbox, new or replacing the one with its key.
     Entry(OutboxEntry),
-    /// The entry with this key is done with. There may be none.
+    /// Removes the entry with this key, if there is one.
     Remove(u64),
     /// As [`StoreChange::Remove`], by the user's wish: durable, because no other source could
     /// repeat it.
@@ -162,16 +162,16 @@ pub enum StoreChange {
         /// The text.
         body: Body,
     },
-    /// A room was opened. What is kept of it below its first message was erased and is let go of; so is
-    /// all of it, where it is of another log or the room starts with a reset.
+    /// A room was opened. Stored messages below its first one are discarded: they were erased. All are
+    /// discarded if they are of another log or if the room starts with a reset.
     Room {
         /// The log.
         epoch: Epoch,
         /// What the server said about the room.
         start: RoomStart,
     },
-    /// Messages of a room's log, all from one number to another: a range that is joined with
-    /// those that it touches.
+    /// Messages of a room's log with consecutive numbers: a range, which is merged with those that
+    /// it touches.
     Messages(MessageRange),
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
@@ -209,7 +209,7 @@ impl StoreChange {
     }
 }
 
-/// Messages of one log, each number one more than the last; never empty.
+/// Messages of one log with consecutive numbers; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageRange {
     /// The room.
@@ -291,7 +291,7 @@ pub enum CacheResult {
     Found(Result<SearchPage, Line>),
     /// The lease's status.
     Lease(Result<LeaseStatus, Line>),
-    /// What was taken over; `None`: the lease is another process's.
+    /// The messages taken over; `None`: another process has the lease.
     Adopted(Result<Option<Vec<OutboxEntry>>, Line>),
 }
 

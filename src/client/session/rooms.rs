@@ -23,8 +23,8 @@ pub(super) struct RoomCursors {
 
 #[derive(Debug)]
 struct RoomCursor {
-    /// The message up to which the user has been given what there was to give; with its id, where
-    /// it was given on its own and not jumped over.
+    /// The message up to which all available messages were delivered to the user; with its id, if it
+    /// was delivered itself and not skipped over.
     position: Position,
     /// The lowest number that the server holds, and the highest given, as far as is known.
     first: u64,
@@ -49,7 +49,7 @@ impl RoomCursor {
     }
 }
 
-/// Whether a message is to be shown.
+/// Whether to show a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Receipt {
     /// The user has it already.

@@ -47,7 +47,7 @@ impl WriteBuffer {
         self.retry_at
     }
 
-    /// A room was opened.
+    /// Adds an update of a room.
     pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart) {
         let ours = |change: &StoreChange| match change {
             StoreChange::Messages(run) => run.room == start.room,

@@ -83,7 +83,7 @@ pub(super) fn open_room(
     let known = room(database, &start.room)?;
     let epoch = epoch.to_string();
     let same = |room: &&RoomRow| room.epoch == epoch && start.reset.is_none();
-    // Another device of ours may have seen the reset before us.
+    // Another device of this user may have seen the reset before.
     let log = match known.as_ref().filter(same) {
         Some(room) => room.log,
         None => database
@@ -304,7 +304,7 @@ pub(super) fn restore(
             first: row.first,
             head: row.head,
         };
-        // What the server has erased may still be here, and says no more than where we were.
+        // Messages that the server has erased may still be stored; they only tell our position.
         page.messages.retain(|message| message.seq >= row.first);
         page.from = page.from.max(row.first);
         if page.messages.is_empty() {

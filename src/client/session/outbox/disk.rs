@@ -37,7 +37,7 @@ struct KnownEntries {
 
 impl KnownEntries {
     fn new(entries: Vec<QueuedEntry>) -> Self {
-        // Only this process knows a submitted one by its key.
+        // Only this process knows a submitted entry by its key.
         let on_disk = entries.iter().filter(|entry| !entry.submitted);
         Self {
             by_key: on_disk.map(|entry| (entry.kept.key, entry.local)).collect(),
@@ -62,8 +62,7 @@ impl Outbox {
         self.take(kept, Self::new_local)
     }
 
-    /// Takes over what the disk has, in place of all that was known of it. Gives what is news to
-    /// the user.
+    /// Replaces the known entries by those on disk. Returns the news to the user.
     pub(in crate::client::session) fn load(&mut self, kept: PersistedOutbox) -> Vec<OutboxMessage> {
         self.take(kept, Self::new_local_of_others)
     }
@@ -146,7 +145,7 @@ impl Outbox {
         news
     }
 
-    /// Remembers an entry that another run typed, so that what becomes of it is told there.
+    /// Records an entry that another run typed, so that its outcome is reported to that run.
     fn note_origin(&mut self, entry: &QueuedEntry) {
         if !entry.is_own() {
             self.others.insert(entry.local, entry.kept.key);
@@ -284,7 +283,7 @@ impl Outbox {
             }
             Delivery::Failed { why } => {
                 entry.kept.failed = Some(why);
-                // The disk has it, but not as one that this process may change.
+                // It is on disk, but this process may not change it there.
                 entry.known = false;
                 self.refused.push_back(entry);
                 if self.refused.len() > super::REFUSED_MAX {
@@ -312,12 +311,12 @@ impl Outbox {
         }
     }
 
-    /// The disk need not have it any more.
+    /// Marks an entry for removal from the disk.
     pub(super) fn forget(&mut self, entry: &QueuedEntry) {
         self.drop_entry(entry, false);
     }
 
-    /// As [`Self::forget`], and whether only the user's wish says so.
+    /// As [`Self::forget`]; `by_user`: whether the user alone decided it.
     pub(super) fn drop_entry(&mut self, entry: &QueuedEntry, by_user: bool) {
         self.dirty.remove(&entry.kept.key);
         let flies = |flight: &SaveInFlight| flight.keys.binary_search(&entry.kept.key).is_ok();
@@ -412,7 +411,7 @@ impl Outbox {
         }
     }
 
-    /// What was to be saved is; gives what is pending from now on, and what is taken back.
+    /// Handles a completed save; returns the entries that are now pending or withdrawn.
     pub(in crate::client::session) fn saved(&mut self) -> Vec<OutboxMessage> {
         let mut news = Vec::new();
         let Some(flight) = self.flight.take() else {
@@ -493,7 +492,7 @@ impl Outbox {
         news
     }
 
-    /// Another process has the outbox: gives what the user took back and that one still has.
+    /// Returns withdrawn entries that another process still has, after it took the outbox.
     pub(in crate::client::session) fn not_taken_back(&mut self) -> Vec<OutboxMessage> {
         let flies = |key: u64| {
             let flight = self.flight.as_ref();

@@ -1,4 +1,4 @@
-//! One message of the outbox, and what the disk has of it.
+//! A message in the outbox, and what of it is on disk.
 
 use crate::client::{
     event::{Delivery, LocalId, OutboxMessage},
@@ -12,22 +12,22 @@ use crate::client::{
     reason = "independent facts, no states of one machine"
 )]
 pub(in crate::client::session) struct QueuedEntry {
-    /// What the disk has of it or is to have. Entries without a counter stand behind all that have
-    /// one. Where it was submitted, only this process knows its key.
+    /// The entry as it is stored. Entries without a counter are behind all that have one. The key of a
+    /// submitted entry is known only within this process.
     pub(in crate::client::session) kept: OutboxEntry,
     pub(in crate::client::session) local: LocalId,
-    /// Whether it was submitted to another process: the disk has it, but not as ours.
+    /// Whether it was submitted to another process: it is on disk, but not in our outbox.
     pub(super) submitted: bool,
-    /// Whether the disk has it at all: it is pending then.
+    /// Whether it is on disk, and so pending.
     pub(super) known: bool,
     /// Whether its counter is on disk, so that it may be sent.
     pub(super) reserved: bool,
-    /// Whether the farewell's figures have it already.
+    /// Whether the summary counts it already.
     pub(in crate::client::session) counted: bool,
 }
 
 impl QueuedEntry {
-    /// Whether a basic server has yet to be told.
+    /// Whether it is still to be written to a basic server.
     pub(super) fn is_due(&self) -> bool {
         !self.kept.unconfirmed && !self.kept.withdrawn
     }
@@ -59,7 +59,7 @@ impl QueuedEntry {
         }
     }
 
-    /// What the user is told of it.
+    /// The news of it for the user.
     pub(in crate::client::session) fn news(&self, delivery: Delivery) -> OutboxMessage {
         OutboxMessage {
             local: self.local,

@@ -34,7 +34,7 @@ pub(super) struct Disk {
     /// Whether the session yields to other processes, and whether it starts on standby.
     pub(super) yields: bool,
     pub(super) standby: bool,
-    /// What other processes have submitted.
+    /// Messages that other processes have submitted.
     pub(super) submitted: Vec<OutboxEntry>,
 }
 

@@ -4,7 +4,7 @@
 use super::*;
 use crate::client::session::persist_types::{LeaseStatus, OutboxEntry, PersistedOutbox, SaveError};
 
-/// What another process typed; its key is the disk's to give.
+/// A message that another process typed; the disk assigns its key.
 fn submitted(text: &str, room: &str) -> OutboxEntry {
     OutboxEntry {
         key: 0,

@@ -210,12 +210,12 @@ impl TestSession {
         Self::with(Disk::default()).0
     }
 
-    /// A session that was just started on this disk, and what it says of earlier runs.
+    /// A session that was just started on this disk, and the messages that it restored.
     fn with(disk: Disk) -> (Self, Vec<OutboxMessage>) {
         Self::with_credentials(disk, Credentials::default())
     }
 
-    /// The same, with a key and what else there is.
+    /// The same, with a key and other credentials.
     fn with_credentials(disk: Disk, credentials: Credentials) -> (Self, Vec<OutboxMessage>) {
         Self::with_rooms(disk, credentials, Vec::new())
     }
