@@ -1,5 +1,5 @@
-//! How a screen is written to the terminal: the steps of [`diff`](super::diff), each with the cursor
-//! put in its place first.
+//! Writes a screen to the terminal: the steps of [`diff`](super::diff), each after the cursor has
+//! been moved to its start.
 
 use std::io;
 
@@ -17,10 +17,11 @@ use ratatui::{
 
 use super::diff::steps;
 
-/// A character that does not fit into a row goes on in the next one; in the last one that moves the
-/// whole screen. So what a terminal takes for wider than the row is cut instead.
+/// Turns autowrap off. A character that does not fit into a row would continue in the next one,
+/// which in the last row scrolls the screen; so a terminal that takes it for wider than we do cuts
+/// it instead.
 pub(super) const CUT_AT_EDGE: &str = "\x1b[?7l";
-/// The same back to what shells expect.
+/// Turns autowrap on again, as shells expect.
 pub(super) const WRAP_AT_EDGE: &str = "\x1b[?7h";
 
 /// Writes to a terminal.
@@ -32,7 +33,7 @@ impl<W: io::Write> Careful<W> {
         Self(out)
     }
 
-    /// Turns the old screen into the new one, and puts the cursor where it belongs.
+    /// Turns the old screen into the new one, and places the cursor.
     pub(super) fn draw(
         &mut self,
         old: &Buffer,
@@ -58,7 +59,7 @@ impl<W: io::Write> Careful<W> {
         }
     }
 
-    /// Changes the style that is in force.
+    /// Changes the current style.
     fn style(&mut self, now: &mut Style, next: Style) -> io::Result<()> {
         if *now == next {
             return Ok(());
@@ -70,10 +71,10 @@ impl<W: io::Write> Careful<W> {
         queue!(self.0, SetStyle(next.into_crossterm()))
     }
 
-    /// Writes a cluster into the last column. Where nothing is carried over the edge, the cursor
-    /// stays on a character there, and terminals that put marks on what stands before the cursor
-    /// put this one's marks on its neighbour. So a letter of which all know that it fits is written as
-    /// where rows wrap, which takes the cursor past it, and its marks as where they don't.
+    /// Writes a cluster into the last column. Without autowrap, the cursor stays on that column,
+    /// and terminals that put combining marks on the cell before the cursor would put them on its
+    /// neighbour. So a base letter of undisputed width is written with autowrap on, which takes the
+    /// cursor past it, and its marks with autowrap off.
     fn at_edge(&mut self, symbol: &str) -> io::Result<()> {
         match symbol.split_at_checked(1) {
             Some((letter, marks)) if !marks.is_empty() => queue!(
@@ -88,7 +89,7 @@ impl<W: io::Write> Careful<W> {
     }
 }
 
-/// A cell's style, without what is so anyway.
+/// A cell's style, without defaults.
 fn style_of(cell: &Cell) -> Style {
     let colour = |colour| Some(colour).filter(|colour| *colour != Color::Reset);
     Style {

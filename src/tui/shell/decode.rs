@@ -1,24 +1,24 @@
-//! Bytes from a terminal to keys. Pure: the times come in as values.
+//! Decodes a terminal's bytes into keys. Pure: times are arguments.
 //!
-//! This is our own, and not crossterm's reader, for what that one cannot do: over a slow link the
-//! bytes of an arrow or of Alt-a arrive apart, and it takes the first for Esc, on which we
-//! disconnect; it types a terminal's answer about its background into the input; and it knows no
-//! pasted text but a marked one that comes whole.
+//! Not crossterm's reader, because that one fails in three cases: over a slow link the bytes of an
+//! arrow or of Alt-a arrive separately, and it reports the first as Esc, on which we disconnect; it
+//! types a terminal's answer about its background into the input; and it knows only bracketed
+//! pastes that arrive whole.
 //!
-//! What the same bytes may be, and how it is told which:
+//! Ambiguous bytes, and how they are resolved:
 //!
-//! | bytes | what it may be | what tells |
+//! | bytes | may be | decided by |
 //! |---|---|---|
 //! | Esc | the key, or the first byte of another key or a report | a byte within 150 ms: not the key. Where Esc would leave: within 500 ms; from a terminal that reports keys unambiguously: within 1 s, for such a one means something else |
-//! | `[A`, `OP` and the like in one piece, within 1 s of an Esc that was told | the rest of a key, or text | the rest: nobody types it in one piece |
+//! | `[A`, `OP` and the like in one piece, within 1 s of an Esc that was reported | the rest of a key, or text | the rest: nobody types it in one piece |
 //! | `ESC [`, `ESC O`, `ESC ]`, `ESC P`, and digits | the beginning of a key or a report, or an Alt key | no further byte for 1 s: an Alt key, and the text behind it |
 //! | `ESC ] 11 ;`, `ESC P > \|`, `ESC P 1 $`, `ESC _ G i =` and the like | a report | it is one: dropped to its end, however long and late. Without an end: to a control key, or until nothing has come for 3 s; a rest that comes later still, with its end and in one piece, is dropped as well |
 //! | any other control string (`ESC _ …`, `ESC ^ …`, `ESC X …`, `ESC ] word`) | a string, or an Alt key and text | its end (`ESC \`; BEL for `ESC ]`) within 150 ms of its beginning: a string. Otherwise, or broken off by a control or another Esc: an Alt key and text. So is `ESC _ ESC _ ESC _`: a key held down |
-//! | part of a character | | waited for |
-//! | a marked paste that stops for 3 s | a slow link, or a lost end | what came is told as pasted, and what comes later in several bytes at a time belongs to it, up to its end. A single key by itself is a key, and ends it if it is not a character |
-//! | keys that come faster than anybody types | typed ahead, or pasted without marks | see [`burst`] |
+//! | part of a character | | waits for the rest |
+//! | a bracketed paste that stops for 3 s | a slow link, or a lost end | the part so far is reported as pasted, and later bytes that come several at a time belong to it, up to its end. A single key by itself is a key, and ends it if it is not a character |
+//! | keys that come faster than anybody types | typed ahead, or pasted without brackets | see [`burst`] |
 //!
-//! Nothing that was typed is dropped but what follows a report whose end was lost.
+//! No typed key is lost, except after a report whose end was lost.
 
 mod burst;
 mod sequence;
@@ -33,36 +33,37 @@ use self::{
 };
 use crate::tui::key::Key;
 
-/// A lone Esc is believed after so long without another byte; an unknown control string may take so
-/// long.
+/// A lone Esc is reported after this long without another byte; an unknown control string may take
+/// as long.
 const ESC_PATIENCE: Duration = Duration::from_millis(150);
-/// The same for an Esc that would leave: over a slow link the bytes of one key arrive apart by more.
+/// The same for an Esc that would leave: over a slow link the bytes of one key may be further
+/// apart.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
-/// The rest of something that is hardly anything else may take so long.
+/// How long to wait for the rest of a sequence that can hardly be anything else.
 const REST_PATIENCE: Duration = Duration::from_secs(1);
-/// A report has no end after so long without another byte.
+/// A report ends after this long without another byte.
 const REPORT_PATIENCE: Duration = Duration::from_secs(3);
-/// A pasted text is told as far as it came after so long without another byte.
+/// A paste is reported as far as it came after this long without another byte.
 const PASTE_PATIENCE: Duration = Duration::from_secs(3);
-/// Bytes of one pasted text that are kept; more than a message can hold, so that one which is
-/// too long is seen to be.
+/// The most bytes of a paste that are kept; more than a message can hold, so that a paste that is
+/// too long is noticed.
 const PASTE_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of a sequence that are kept; the rest of a longer one is dropped.
+/// The most bytes of a sequence that are kept; the rest is dropped.
 const SEQUENCE_BYTES_MAX: usize = 512;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
-/// What a terminal sends.
+/// An input of the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key.
     Key(Key),
-    /// A pasted text, or a part of one.
+    /// A pasted text, or a part of it.
     Paste(String),
-    /// Lines that came at once, and were not marked as pasted.
+    /// Lines that came at once, but not as a bracketed paste.
     Lines(String),
-    /// The terminal came to be looked at, or no longer is.
+    /// The terminal has gained or lost the focus.
     Focus(bool),
-    /// The wheel: so many notches, down is positive.
+    /// The wheel was turned by this many notches; down is positive.
     Wheel(i16),
     /// The first button was pressed on a cell of the screen; both count from 0.
     Click {
@@ -71,16 +72,16 @@ pub enum Input {
         /// Its row.
         row: u16,
     },
-    /// Answers what the background is: whether it is light.
+    /// The answer about the background.
     Background {
-        /// Nearer to white than to black.
+        /// Whether it is nearer to white than to black.
         light: bool,
     },
-    /// Answers that it can report keys unambiguously.
+    /// The terminal can report keys unambiguously.
     KeyboardProtocol,
 }
 
-/// Finds keys in bytes.
+/// Decodes a terminal's bytes into keys.
 #[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -89,41 +90,42 @@ pub enum Input {
 pub struct Decoder {
     buffer: Vec<u8>,
     within: DecoderState,
-    /// When the first byte of the buffer came.
+    /// The time of the first byte in the buffer.
     began: Duration,
-    /// When bytes last came.
+    /// The time of the last byte.
     heard: Duration,
-    /// What the rest of the buffer's beginning is waited for as, if anything.
+    /// The kind of sequence that the buffer may begin with, if its rest is awaited.
     wait: Option<Wait>,
-    /// When an Esc was told by itself: the rest of another key may follow it.
+    /// The time when a lone Esc was reported: the rest of another key may follow.
     escaped: Option<Duration>,
-    /// The buffer begins with an Esc that was told.
+    /// Whether the buffer begins with an Esc that was reported.
     after_escape: bool,
-    /// The end of a report was lost.
+    /// Whether the end of a report was lost.
     report_lost: bool,
-    /// Esc would leave, so it is waited out for longer.
+    /// Whether Esc would leave, so that it is waited for longer.
     escape_leaves: bool,
-    /// The terminal can report keys unambiguously: it sends no Esc by itself.
+    /// Whether the terminal reports keys unambiguously: it sends no lone Esc byte.
     unambiguous: bool,
     burst: Burst,
 }
 
-/// What the bytes that come belong to.
+/// The kind of bytes that are expected.
 #[derive(Debug, Default)]
 enum DecoderState {
     /// Keys and reports.
     #[default]
     Keys,
-    /// A report of which no more is kept.
+    /// A report that is too long to be kept.
     Report,
-    /// A pasted text, as far as it came.
+    /// A bracketed paste, as far as it came.
     Paste(Vec<u8>),
-    /// A pasted text that stopped coming, and was told as far as it came.
+    /// A bracketed paste that stalled, and was reported as far as it came.
     StalledPaste,
 }
 
 impl Decoder {
-    /// Takes bytes, split anywhere, that were read at this time; answers what is known of them.
+    /// Takes bytes, split anywhere, that were read at this time; returns the inputs that are
+    /// certain.
     pub fn feed(&mut self, now: Duration, bytes: &[u8]) -> Vec<Input> {
         let mut found = self.pass(now);
         let mut bytes = bytes;
@@ -144,18 +146,18 @@ impl Decoder {
         found
     }
 
-    /// Whether Esc would leave now, or soon.
+    /// Sets whether Esc would leave now, or soon.
     pub fn escape_leaves(&mut self, leaves: bool) {
         self.escape_leaves = leaves;
     }
 
-    /// When [`Self::pass`] has something to do, if no more bytes come.
+    /// The time at which [`Self::pass`] must be called, if no more bytes come.
     pub fn deadline(&self) -> Option<Duration> {
         let deadlines = [self.own_deadline(), self.burst.deadline()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Time has passed without a byte; answers what is known by that.
+    /// Takes the passing of time; returns the inputs that have become certain.
     pub fn pass(&mut self, now: Duration) -> Vec<Input> {
         let mut found = Vec::new();
         while let Some(due) = self.deadline().filter(|due| *due <= now) {
@@ -176,16 +178,16 @@ impl Decoder {
             DecoderState::StalledPaste => match self.buffer.as_slice() {
                 [] => None,
                 [ESC] => Some(self.heard + self.escape_patience()),
-                // The beginning of its end, or of a character, and nobody's key.
+                // The beginning of its end, or of a character; not a key.
                 bytes if pasted_length(bytes) == 0 => None,
                 _ => Some(self.heard + QUIET),
             },
             DecoderState::Keys => match self.wait? {
-                // A single byte may well be typed: it is not kept waiting for long.
+                // A single byte may well be typed: do not hold it for long.
                 _ if self.after_escape && self.buffer.len() == 2 => Some(self.heard + QUIET),
                 _ if self.after_escape => Some(self.heard + ESC_PATIENCE),
                 Wait::Escape => Some(self.heard + self.escape_patience()),
-                // Typing goes on: what was typed is not kept waiting for its end.
+                // Typing goes on: typed text must not wait for an end.
                 Wait::Text => Some(self.began + ESC_PATIENCE),
                 Wait::Rest => Some(self.heard + REST_PATIENCE),
                 Wait::Report => Some(self.heard + REPORT_PATIENCE),
@@ -204,14 +206,14 @@ impl Decoder {
         }
     }
 
-    /// What has begun does not go on.
+    /// Ends a sequence whose rest did not come.
     fn expire(&mut self, now: Duration) -> Vec<Input> {
         match std::mem::take(&mut self.within) {
             DecoderState::Paste(mut pasted) => {
                 self.within = DecoderState::StalledPaste;
                 let length = pasted_length(&self.buffer);
                 pasted.extend(self.buffer.drain(..length));
-                // A character whose rest is on its way.
+                // A character whose rest is still to come.
                 let rest = pasted.split_off(whole_characters(&pasted));
                 self.buffer.splice(..0, rest);
                 self.heard = now;
@@ -235,9 +237,9 @@ impl Decoder {
         }
     }
 
-    /// What came since a pasted text stopped, in one piece: more of it, or a key by itself.
+    /// Takes the bytes since a paste stalled: in one piece, more of it, or a key by itself.
     fn expire_stalled(&mut self, now: Duration) -> Vec<Input> {
-        // Esc begins the end as well.
+        // Esc begins the paste's end as well.
         let length = pasted_length(&self.buffer).max(1);
         self.within = DecoderState::StalledPaste;
         let piece: Vec<u8> = self.buffer.drain(..length).collect();
@@ -263,7 +265,7 @@ impl Decoder {
     fn run(&mut self, at_end: bool) -> Vec<Input> {
         let mut found = Vec::new();
         self.wait = None;
-        // Only what the buffer begins with was waited for.
+        // Only the first sequence of the buffer was waited for.
         let mut at_end = at_end;
         loop {
             match self.within {
@@ -286,7 +288,7 @@ impl Decoder {
                 },
                 DecoderState::Report => {
                     let Some((end, _)) = report_end(&self.buffer) else {
-                        // Its last byte may be the beginning of the end.
+                        // The last byte may be the beginning of the end.
                         let keep = usize::from(self.buffer.last() == Some(&ESC));
                         self.used(self.buffer.len() - keep);
                         break;
@@ -305,12 +307,12 @@ impl Decoder {
         found
     }
 
-    /// Takes what the buffer begins with; whether there may be more.
+    /// Takes one sequence off the buffer; returns whether there may be more.
     fn go_on_with_keys(&mut self, at_end: bool, found: &mut Vec<Input>) -> bool {
         let is_long = self.buffer.len() > SEQUENCE_BYTES_MAX;
         match sequence(&self.buffer, at_end) {
             SequenceMatch::Input(2, Some(Input::Key(_))) if self.after_escape => {
-                // What followed an Esc was no rest of a key, but is one itself.
+                // The bytes after the Esc were not the rest of a key, but a key.
                 self.after_escape = false;
                 self.buffer.remove(0);
             }
@@ -328,7 +330,7 @@ impl Decoder {
                 self.within = DecoderState::Report;
                 self.used(2);
             }
-            // Too much to be one, so it is none.
+            // Too long to be a sequence.
             SequenceMatch::Incomplete(Wait::Text) if is_long => {
                 if let SequenceMatch::Input(used, input) = sequence(&self.buffer, true) {
                     self.used(used);
@@ -344,14 +346,14 @@ impl Decoder {
         true
     }
 
-    /// So many bytes are done with; what follows came with the last ones.
+    /// Removes bytes from the buffer; the rest came with the last read.
     fn used(&mut self, count: usize) {
         self.buffer.drain(..count);
         self.after_escape = false;
         self.began = self.heard;
     }
 
-    /// Moves what belongs to the pasted text over; answers it when its end has come.
+    /// Moves the buffer to the paste; returns the paste when its end has come.
     fn go_on_pasting(&mut self) -> Option<Input> {
         let DecoderState::Paste(pasted) = &mut self.within else {
             return None;
@@ -370,13 +372,13 @@ impl Decoder {
         text.map(Input::Paste)
     }
 
-    /// What comes, without the rest of a report whose end was given up.
+    /// The bytes without the rest of a report that was given up.
     fn without_lost_report<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if !self.report_lost {
             return bytes;
         }
         match report_end(bytes) {
-            // Nobody types an end behind a text, in one piece.
+            // Nobody types an end together with text before it.
             Some((end, true)) if bytes.len() > 1 => {
                 self.report_lost = false;
                 &bytes[end..]
@@ -386,8 +388,8 @@ impl Decoder {
     }
 }
 
-/// How much of what came belongs to a pasted text: all but what may be the beginning of its end, or
-/// of a character.
+/// The number of bytes that belong to a paste: all but a possible beginning of its end, or of a
+/// character.
 fn pasted_length(bytes: &[u8]) -> usize {
     let of_end = (1..PASTE_END.len())
         .rev()
@@ -398,7 +400,7 @@ fn pasted_length(bytes: &[u8]) -> usize {
     }
 }
 
-/// The length without a character at the end whose rest has not come.
+/// The length without an incomplete character at the end.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = &bytes[bytes.len().saturating_sub(3)..];
     let lead = last.iter().rposition(|byte| *byte >= 0xc0);

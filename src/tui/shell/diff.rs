@@ -1,17 +1,16 @@
-//! What is to be written so that a terminal shows the next screen: two buffers in, [`Step`]s out.
-//! Pure.
+//! Computes the writes that turn one screen into the next: two buffers in, [`Step`]s out. Pure.
 //!
-//! Terminals differ about the width of a flag, an emoji of several characters, a conjunct of Hindi,
-//! a stacked mark: the same cluster takes one, two or four columns, or none of its own. Nothing of
-//! an old screen may stay whatever width that is. So a row is divided into *segments*: columns that
-//! one cluster could reach, by the widest count that a terminal could make, belong together, in the
-//! old row as in the new one. A segment in which nothing changed is left alone. Any other is
-//! written whole, from left to right, with the cursor put in its place again after each disputed
-//! cluster, as a drawing from nothing would write it; before that it is blanked, since a terminal
-//! that takes a cluster for narrower than we do leaves the rest of its columns as they were.
+//! Terminals differ about the width of a flag, an emoji of several characters, a Hindi conjunct, a
+//! combining mark: the same cluster takes one, two or four columns, or none of its own. Whatever
+//! the width, nothing of the old screen may remain. So a row is divided into *segments*: columns
+//! that one cluster could reach, by the widest count of any terminal, belong together, in the old
+//! row and in the new one. A segment without changes is left alone. Any other is written whole,
+//! from left to right, and the cursor is placed again after each disputed cluster, as when the
+//! screen is drawn from nothing; before that it is blanked, because a terminal that takes a cluster
+//! for narrower than we do leaves the rest of its columns unchanged.
 //!
-//! A character that every terminal gives the same width reaches only its own columns, so plain text
-//! is written as anywhere else: the cells that changed, and no others.
+//! A character that has the same width in every terminal reaches only its own columns, so for plain
+//! text only the changed cells are written.
 
 use std::{borrow::Cow, iter};
 
@@ -22,52 +21,52 @@ use crate::text::grapheme_width;
 #[cfg(test)]
 mod tests;
 
-/// The columns that a disputed cluster may take however few characters it has.
+/// The fewest columns that a disputed cluster may take, even with few characters.
 const REACH_MIN: usize = 4;
 
-/// Cells that are written one after the other, once the cursor has been put where they begin.
+/// Cells to write one after the other, starting at a position.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     /// The first column.
     pub(super) x: u16,
     /// The row.
     pub(super) y: u16,
-    /// The cells, those that a wide one covers left out.
+    /// The cells, without those that a wide one covers.
     pub(super) cells: Vec<Cow<'a, Cell>>,
     /// Whether this is a single cluster in the screen's last column.
     pub(super) at_edge: bool,
-    /// The columns that we count for the cells.
+    /// The width of the cells by our count.
     columns: usize,
-    /// Whether the cursor may be elsewhere afterwards than by our count.
+    /// Whether the cursor's position afterwards is uncertain.
     ends: bool,
 }
 
-/// How far terminals agree about a character.
+/// How far terminals agree about a character's width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Width {
-    /// All of them.
+    /// They agree.
     Agreed,
-    /// One column, or two where the terminal is set up for East Asia; the same for all such
-    /// characters, so that many may be written in one go.
+    /// One column, or two in a terminal set up for East Asia; the same for all such characters, so
+    /// that many may be written at once.
     Ambiguous,
-    /// Not at all.
+    /// They differ.
     Disputed,
 }
 
-/// Part of a row that is written as a whole: a cluster, or a run of ambiguous letters.
+/// A part of a row that is written as a whole: a cluster, or a run of ambiguous letters.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     /// The first column.
     at: usize,
-    /// Our count of its columns.
+    /// The columns by our count.
     columns: usize,
-    /// The most columns that a terminal may take it for.
+    /// The most columns that a terminal may count.
     reach: usize,
     width: Width,
 }
 
-/// What turns one screen into the other. Both have the same area, which begins at
-/// the terminal's corner.
+/// The steps that turn one screen into the other. Both have the same area, which begins at the
+/// terminal's corner.
 pub(super) fn steps<'a>(old: &Buffer, new: &'a Buffer) -> Vec<Step<'a>> {
     let columns = usize::from(new.area.width);
     let mut steps = Vec::new();
@@ -87,10 +86,10 @@ pub(super) fn steps<'a>(old: &Buffer, new: &'a Buffer) -> Vec<Step<'a>> {
     steps
 }
 
-/// What is needed for a row, kept from row to row.
+/// Buffers for a row, reused from row to row.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// By column: whether it belongs together with the one before.
+    /// By column: whether it belongs to the same segment as the one before.
     joined: Vec<bool>,
     /// By column: whether a disputed cluster begins there, in the old row or the new one.
     disputed: Vec<bool>,
@@ -117,7 +116,7 @@ fn row<'a>(
     for row in [old, new] {
         for piece in pieces(row) {
             let is_disputed = piece.width == Width::Disputed;
-            // What a terminal gives no column of its own stands on the character before it.
+            // A cluster without columns of its own appears on the cell before it.
             let from = piece.at.saturating_sub(usize::from(is_disputed));
             let to = (piece.at + piece.reach).min(row.len());
             joined[from + 1..to.max(from + 1)].fill(true);
@@ -143,7 +142,7 @@ fn row<'a>(
     }
 }
 
-/// Empties the columns of a segment, each in the style that it is about to have.
+/// Blanks the columns of a segment, each in its new style.
 fn blank(row: &[Cell], segment: &[Piece], y: u16, steps: &mut Vec<Step<'_>>) {
     let Some(first) = segment.first() else {
         return;
@@ -171,7 +170,7 @@ fn blank(row: &[Cell], segment: &[Piece], y: u16, steps: &mut Vec<Step<'_>>) {
     });
 }
 
-/// Writes a piece: behind what was written before, if the cursor stands there.
+/// Writes a piece: in the previous step, if the cursor is there.
 fn write<'a>(row: &'a [Cell], piece: Piece, y: u16, steps: &mut Vec<Step<'a>>) {
     let at_edge = piece.width == Width::Disputed && piece.at + 1 == row.len();
     let goes_on = |step: &Step<'_>| {
@@ -227,9 +226,9 @@ fn pieces(row: &[Cell]) -> impl Iterator<Item = Piece> + '_ {
     })
 }
 
-/// How far terminals agree about a symbol. They do about ASCII and a syllable or an ideograph of East
-/// Asia, and nearly so about one letter of the common alphabets and a line of a frame. (Of these some
-/// are never wide, but terminals' tables differ in which.)
+/// How far terminals agree about a symbol's width. They agree about ASCII and East Asian syllables
+/// and ideographs, and nearly about single letters of common alphabets and box drawing. (Some of
+/// these are never wide, but terminals' tables differ in which.)
 fn width_of(symbol: &str) -> Width {
     let mut chars = symbol.chars();
     let (Some(c), None) = (chars.next(), chars.next()) else {
@@ -251,7 +250,7 @@ fn width_of(symbol: &str) -> Width {
     }
 }
 
-/// A column; those of a buffer fit.
+/// A column as `u16`; the columns of a buffer fit.
 fn narrow(column: usize) -> u16 {
     u16::try_from(column).unwrap_or(u16::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the terminal's size is, and what the variables say about it.
+//! The terminal's size, and what the environment variables say about it.
 
 use std::env;
 
@@ -7,7 +7,7 @@ use crate::tui::{
     view::palette::{Depth, Ground},
 };
 
-/// How many colours there are.
+/// The number of colours.
 pub fn depth(no_color: bool) -> Depth {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let term = env::var("TERM").unwrap_or_default();
@@ -25,12 +25,12 @@ fn depth_of(no_color: bool, colorterm: bool, term: &str) -> Depth {
     } else if SIXTEEN.contains(&term) || term.ends_with("-16color") || term.is_empty() {
         Depth::Sixteen
     } else {
-        // Newer terminals have names of their own, and 256 colours at least.
+        // Newer terminals have names of their own, and at least 256 colours.
         Depth::Many
     }
 }
 
-/// What the background is like, as far as it is known without asking.
+/// The background, as far as it is known without asking the terminal.
 pub fn ground(theme: Theme) -> Ground {
     ground_of(theme, env::var("COLORFGBG").ok().as_deref())
 }
@@ -50,14 +50,14 @@ fn ground_of(theme: Theme, colorfgbg: Option<&str>) -> Ground {
     }
 }
 
-/// Columns and rows at most: more than any display has at the smallest type, so that a terminal that
-/// tells nonsense costs no memory.
+/// The most columns and rows: more than any display has at the smallest font, so that a terminal
+/// that reports nonsense costs no memory.
 const SIZE_MAX: (u16, u16) = (1_000, 500);
-/// Columns and rows where nothing is told: those of the VT100.
+/// The columns and rows if none are reported: those of the VT100.
 const SIZE_DEFAULT: (u16, u16) = (80, 24);
 
-/// Columns and rows of the terminal: what it tells; where it tells none, as a serial line does, what
-/// the variables tell.
+/// The columns and rows of the terminal: as it reports them; if it does not, as over a serial line,
+/// from the variables.
 pub fn size() -> (u16, u16) {
     let told = crossterm::terminal::window_size().map_or((0, 0), |size| (size.columns, size.rows));
     size_of(told, |name| env::var(name).ok())
@@ -78,7 +78,7 @@ fn size_of(told: (u16, u16), variable: impl Fn(&str) -> Option<String>) -> (u16,
     )
 }
 
-/// Whether the terminal can be asked something without showing the question.
+/// Whether the terminal answers queries without showing them.
 pub fn answers_queries() -> bool {
     let term = env::var("TERM").unwrap_or_default();
     !matches!(
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_told_from_the_variables() {
+    fn colours_are_read_from_the_variables() {
         for (no_color, colorterm, term, expected) in [
             (false, false, "xterm-256color", Depth::Many),
             (true, true, "xterm-256color", Depth::Mono),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_is_what_is_told_then_the_variables_then_a_default() {
+    fn a_size_is_the_reported_one_then_the_variables_then_a_default() {
         let none = ["", ""];
         for (told, variables, expected) in [
             ((100, 30), ["70", "14"], (100, 30)),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_background_is_told_from_the_option_then_the_variable() {
+    fn the_background_comes_from_the_option_then_the_variable() {
         for (theme, variable, expected) in [
             (Theme::Light, Some("15;0"), Ground::Light),
             (Theme::Auto, Some("15;0"), Ground::Dark),

@@ -1,15 +1,15 @@
-//! How often the screen is drawn: at once after a pause, seldom in a flood.
+//! Limits how often the screen is drawn: at once after a pause, seldom in a flood.
 //!
-//! A generic cell rate algorithm (ITU-T I.371): each drawing moves a theoretical time on by
-//! [`EVERY`]; one may be made as long as that time is at most [`AHEAD`] in the future. Pure: the
-//! time comes in, counted from any start.
+//! A generic cell rate algorithm (ITU-T I.371): each frame advances a theoretical time by
+//! [`EVERY`]; a frame may be drawn while that time is at most [`AHEAD`] in the future. Pure: times
+//! are arguments, counted from any start.
 
 use std::time::Duration;
 
-/// The shortest time between two drawings, in the long run.
+/// The shortest time between two frames, in the long run.
 const EVERY: Duration = Duration::from_millis(10);
-/// How far drawing may run ahead of that: a key, its echo and what others say at that moment are
-/// each shown without waiting.
+/// How far drawing may run ahead of that: a key, its echo and messages at that moment are each
+/// shown without waiting.
 const AHEAD: Duration = Duration::from_millis(40);
 
 /// See the module's docs.
@@ -19,12 +19,12 @@ pub(super) struct FrameLimiter {
 }
 
 impl FrameLimiter {
-    /// How long the next drawing has to wait.
+    /// How long the next frame has to wait.
     pub(super) fn wait(&self, now: Duration) -> Duration {
         self.due.saturating_sub(AHEAD).saturating_sub(now)
     }
 
-    /// The screen is drawn now.
+    /// Counts a frame drawn now.
     pub(super) fn drawn(&mut self, now: Duration) {
         self.due = self.due.max(now) + EVERY;
     }

@@ -1,4 +1,4 @@
-//! Job control: whether the terminal is ours to write to, and stopping as Ctrl-Z does.
+//! Job control: whether we are in the foreground, and suspending as Ctrl-Z does.
 
 use std::io;
 
@@ -7,19 +7,19 @@ use rustix::{
     termios::tcgetpgrp,
 };
 
-/// Whether we are in the foreground. In the background the terminal is somebody else's: a shell's,
-/// or another program's. A terminal that knows no jobs is always ours.
+/// Whether we are in the foreground. In the background the terminal belongs to a shell or another
+/// program. A terminal without job control is always ours.
 pub(super) fn in_foreground() -> bool {
     tcgetpgrp(io::stdin()).map_or(true, |group| group == getpgrp())
 }
 
-/// Whether somebody is there who continues us once we are stopped: a shell that started our process
-/// group as a job.
+/// Whether a shell can continue us after we are stopped: one that started our process group as a
+/// job.
 ///
-/// A group without one is orphaned (POSIX); the kernel does not let Ctrl-Z stop it, as nobody could
-/// let it go on. That is so as soon as its leader leads the session: `ssh -t host chat-tui`, the
-/// command of a new window, `exec chat-tui`, a container. Else our parent decides: in a group of its
-/// own it must be of our session; in ours it is a wrapper, which the shell has started.
+/// A group without one is orphaned (POSIX); the kernel does not let Ctrl-Z stop it, because nobody
+/// could continue it. That is so if its leader leads the session: `ssh -t host chat-tui`, the
+/// command of a new window, `exec chat-tui`, a container. Otherwise our parent decides: in a group
+/// of its own it must be of our session; in ours it is a wrapper that the shell has started.
 pub(super) fn can_stop() -> bool {
     let ours = getpgrp();
     let session = getsid(None);
@@ -37,10 +37,10 @@ pub(super) fn can_stop() -> bool {
 }
 
 /// Stops our whole process group, as the terminal would: a wrapper script that waits for us has to
-/// be stopped, too, or its shell waits on. Returns once we go on.
+/// be stopped too, or its shell waits on. Returns when we are continued.
 ///
-/// By SIGSTOP, since SIGTSTP is ours to handle: to restore the terminal and come here. All at once,
-/// so that no shell can continue the others before we are stopped ourselves.
+/// Uses SIGSTOP, because we handle SIGTSTP ourselves to restore the terminal first. Stops all
+/// processes at once, so that no shell can continue the others before we are stopped.
 pub(super) fn stop() -> io::Result<()> {
     Ok(kill_current_process_group(Signal::STOP)?)
 }

@@ -1,11 +1,11 @@
 //! The only part that knows a terminal: takes it over, reads its bytes, runs the loop.
 //!
-//! - [`decode`] (pure): bytes to keys.
-//! - [`terminal`]: taken over and given back.
-//! - `diff` (pure), `backend`: how a screen is written to it.
-//! - `jobs`: in the foreground or not, stopped and continued.
-//! - [`frame_limiter`] (pure): how often it is drawn.
-//! - [`environment`]: its size, and what the variables say about it.
+//! - [`decode`] (pure): decodes bytes into keys.
+//! - [`terminal`]: takes the terminal over and gives it back.
+//! - `diff` (pure), `backend`: write a screen to it.
+//! - `jobs`: job control.
+//! - [`frame_limiter`] (pure): how often the screen is drawn.
+//! - [`environment`]: the terminal's size, and what the environment variables say about it.
 
 mod backend;
 pub mod decode;
@@ -55,21 +55,21 @@ use crate::{
     time::Now,
 };
 
-/// Messages that are taken before the screen is drawn again, however many wait.
+/// The most messages that are taken before the screen is drawn again.
 const TAKEN_MAX: usize = 1_000;
-/// How often it is looked whether the terminal is ours again. No signal tells.
+/// How often we check whether we are in the foreground again; no signal tells.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Pieces of input that wait at most; the reading waits then.
+/// The most reads that wait; then reading waits.
 const INPUT_QUEUE: usize = 64;
 
-/// Shows the conversation until the user leaves or the session ends. Tells by which signal it was
-/// asked to end, if it was.
+/// Shows the screen until the user leaves or the session ends. Also returns the signal that asked
+/// it to end, if any.
 pub async fn run(launch: Launch) -> (anyhow::Result<ExitSummary>, Option<Stopped>) {
     let mut launch = launch;
     let host = launch.host.take();
     let shown = show(launch, host.is_some()).await;
     if let Some(host) = host {
-        // Nobody has heard of it yet where nothing could be shown.
+        // If nothing could be shown, nobody has joined yet.
         let choice = shown
             .as_ref()
             .map_or(Some(HostChoice::Stop), |shown| shown.1);
@@ -81,8 +81,8 @@ pub async fn run(launch: Launch) -> (anyhow::Result<ExitSummary>, Option<Stopped
     }
 }
 
-/// How it ended, what was chosen for the server, and which signal ended it. `Err`: it could not
-/// begin.
+/// Returns the summary, the choice about the hosted server, and the signal that ended it. `Err`: it
+/// could not start.
 async fn show(
     launch: Launch,
     hosting: bool,
@@ -94,7 +94,7 @@ async fn show(
     let terminal_signals = TerminalSignals::new()?;
     let screen = Screen::take().context("The terminal can't be used")?;
     let mut shell = Shell::new(launch, hosting, screen, terminal_signals);
-    // The first painting waits for nothing: no network, no answer of the terminal's.
+    // The first frame waits for nothing: no network, no answer of the terminal.
     shell.draw()?;
     if environment::answers_queries() {
         shell.screen.ask()?;
@@ -106,8 +106,7 @@ async fn show(
     Ok((summary, shell.host_choice, shell.stopped))
 }
 
-/// Does with the server that we host what was chosen. It goes on where nothing was: others may
-/// need it.
+/// Carries out the choice about the hosted server. Without a choice it runs on: others may need it.
 async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
     if choice == Some(HostChoice::Stop) {
         host.stop().await;
@@ -115,12 +114,12 @@ async fn leave_host(host: HostControl, choice: Option<HostChoice>) {
     }
     let how = host.stop_command();
     host.go_on();
-    // Somebody who closed the terminal does not read it.
+    // If the terminal was closed, nobody reads it.
     let _ = writeln!(std::io::stdout(), "The server goes on; `{how}` stops it.");
 }
 
-/// What one read of the terminal gave, and when: what it means depends on what came together, and
-/// the loop may be busy.
+/// The bytes of one read, and its time: their meaning depends on which came together, and the loop
+/// may be busy.
 struct TerminalRead {
     at: Instant,
     bytes: Vec<u8>,
@@ -136,20 +135,20 @@ struct Shell {
     decoder: Decoder,
     started: Instant,
     commands: mpsc::Sender<Command>,
-    /// Commands that the session has not taken yet. Were they waited for, it could wait for its
-    /// events to be taken meanwhile, and neither would go on.
+    /// Commands that the session has not taken yet. Waiting for it could deadlock, because it may
+    /// wait for its events to be taken.
     outgoing: VecDeque<Command>,
     events: mpsc::Receiver<Event>,
     signals: Signals,
     terminal_signals: TerminalSignals,
     host_choice: Option<HostChoice>,
-    /// By the last signal that asked the program to end.
+    /// The last signal that asked the program to end.
     stopped: Option<Stopped>,
     frame_limiter: FrameLimiter,
     stale: bool,
 }
 
-/// Signals that resize, stop or continue.
+/// The signals for resizing, suspending and continuing.
 struct TerminalSignals {
     resized: Signal,
     stop: Signal,
@@ -215,7 +214,7 @@ impl Shell {
         }
     }
 
-    /// Waits for something, takes all that waits, then draws; until it is over.
+    /// Runs the loop: waits for something, takes all that waits, then draws; until the end.
     async fn run(&mut self, input: &mut mpsc::Receiver<TerminalRead>) -> anyhow::Result<()> {
         let mut input_open = true;
         let commands = self.commands.clone();
@@ -239,7 +238,7 @@ impl Shell {
                     if let Some(typed) = typed {
                         self.decode(&typed, &mut messages)?;
                     } else {
-                        // Nobody can type any more: the terminal is gone.
+                        // The terminal is gone.
                         input_open = false;
                         messages.push(Msg::Terminate);
                     }
@@ -251,7 +250,7 @@ impl Shell {
                         }
                         continue;
                     }
-                    // It is gone only after it has told its end, which comes as an event.
+                    // The session ends only after it has sent its last event.
                     Err(_) => self.outgoing.clear(),
                 },
                 event = self.events.recv() => {
@@ -286,7 +285,7 @@ impl Shell {
         }
     }
 
-    /// When to go on though nothing has happened.
+    /// The time to wake up if nothing happens.
     fn next_wake(&self) -> Deadline {
         let now = Deadline::now();
         let draw = self
@@ -296,7 +295,7 @@ impl Shell {
         let look = self.screen.is_away().then(|| now + LOOK_EVERY);
         let decoder = self.decoder.deadline();
         let decoder = decoder.map(|at| Deadline::from_std(self.started + at));
-        // The time zone is looked at once a minute, and then what is shown follows it.
+        // The time zone is checked once a minute, and shown times follow it.
         let a_minute = now + Duration::from_mins(1);
         [draw, change, look, decoder]
             .into_iter()
@@ -310,7 +309,7 @@ impl Shell {
         self.take(found, messages)
     }
 
-    /// Turns input into messages; what is for the shell alone is done at once.
+    /// Turns inputs into messages; handles at once those that concern only the shell.
     fn take(&mut self, found: Vec<Input>, messages: &mut Vec<Msg>) -> anyhow::Result<()> {
         for input in found {
             messages.push(match input {
@@ -338,7 +337,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Updates with all messages; answers whether it is over.
+    /// Updates the model with all messages; returns whether to end.
     fn update_all(&mut self, messages: Vec<Msg>) -> anyhow::Result<bool> {
         let now = Now {
             wall: Timestamp::now(),
@@ -362,13 +361,13 @@ impl Shell {
         Ok(false)
     }
 
-    /// Does what is to be done; answers whether that is the end.
+    /// Carries out an effect; returns whether to end.
     fn perform(&mut self, effect: Effect) -> anyhow::Result<bool> {
         match effect {
             Effect::Command(command) => self.outgoing.push_back(command),
             Effect::Host(choice) => self.host_choice = Some(choice),
             Effect::Quit => {
-                // What it does not take at once it would not take in time.
+                // Commands that the session does not take at once would be late anyway.
                 for command in self.outgoing.drain(..) {
                     let _ = self.commands.try_send(command);
                 }
@@ -382,12 +381,12 @@ impl Shell {
         Ok(false)
     }
 
-    /// Stops until we are continued, where somebody is there to continue us.
+    /// Suspends the program, if a shell can continue it.
     fn suspend(&mut self) -> anyhow::Result<()> {
         if jobs::can_stop() {
             self.screen.suspend()?;
         } else {
-            // Only a remark comes of it.
+            // The only effect is a remark.
             update(&mut self.model, Msg::CannotSuspend);
         }
         Ok(())
@@ -404,23 +403,22 @@ impl Shell {
     }
 }
 
-/// Reads the terminal's bytes in a thread of its own: reading a terminal cannot be done without
-/// blocking on every system. It ends with the process, or with the terminal.
+/// Reads the terminal's bytes in a thread of its own, because such reads block on some systems. It
+/// ends with the process, or with the terminal.
 fn read_input() -> mpsc::Receiver<TerminalRead> {
     let (sender, receiver) = mpsc::channel(INPUT_QUEUE);
     std::thread::spawn(move || {
         let stdin = std::io::stdin();
         let mut bytes = [0; 4096];
         loop {
-            // Stopped while it reads, it could still take what is typed into the shell that comes
-            // next; stopped while it waits, it can't. (Where terminals can't be waited for, the
-            // reading waits.)
+            // If the process were stopped during the read, the read could take bytes typed into the
+            // shell; during the poll it can't. (Where terminals can't be polled, the read waits.)
             let mut waits = [PollFd::new(&stdin, PollFlags::IN)];
             if poll(&mut waits, None) == Err(Errno::INTR) {
                 continue;
             }
-            // What is typed while we are in the background is the shell's; to read would stop us, perhaps
-            // only when we are back in front.
+            // In the background, typed text belongs to the shell; reading would stop us, perhaps
+            // only when we are in the foreground again.
             if !jobs::in_foreground() {
                 std::thread::sleep(LOOK_EVERY);
                 continue;

@@ -1,4 +1,4 @@
-//! The terminal: taken over, and given back whatever happens.
+//! Takes the terminal over, and gives it back in every case.
 
 use std::{
     io::{self, Write},
@@ -34,59 +34,59 @@ use super::{
     environment, jobs,
 };
 
-/// Bytes that are collected before they are written: a whole frame goes out in one piece.
+/// The bytes of a frame are collected before they are written, so that it goes out in one piece.
 const FRAME_BYTES: usize = 64 * 1024;
 
-/// Whether the terminal is ours now, until it is given back; not whether we are in the foreground.
+/// Whether we have taken the terminal and not given it back; independent of the foreground.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// How the terminal's lines were edited before it was ours.
+/// The terminal's mode before we took it.
 static MODE: Mutex<Option<Termios>> = Mutex::new(None);
-/// Whether the unambiguous reporting of keys is on.
+/// Whether unambiguous key reports are on.
 static KEYBOARD: AtomicBool = AtomicBool::new(false);
-/// Whether the wheel is told to us.
+/// Whether mouse reports are on.
 static WHEEL: AtomicBool = AtomicBool::new(false);
-/// Whether something has panicked, in whatever thread.
+/// Whether a thread has panicked.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 /// Wakes the loop after a panic.
 static PANIC: Notify = Notify::const_new();
 
-/// Keeps the window's title, to be put back at the end.
+/// Saves the window's title, to be restored at the end.
 const PUSH_TITLE: &str = "\x1b[22;2t";
 const POP_TITLE: &str = "\x1b[23;2t";
-/// The wheel's notches are told, in the newer form.
+/// Turns mouse reports on, in the newer format.
 const WHEEL_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const WHEEL_OFF: &str = "\x1b[?1006l\x1b[?1000l";
-/// Many terminals make arrow keys of the wheel on a full screen; here those would leaf through
-/// what was sent before.
+/// Many terminals turn the wheel into arrow keys on a full screen; here those would walk through
+/// the input's history.
 const NO_ARROWS_BY_WHEEL: &str = "\x1b[?1007l";
 const ARROWS_BY_WHEEL: &str = "\x1b[?1007h";
-/// Has keys reported unambiguously where that may have been turned off since it was turned on.
+/// Turns unambiguous key reports on again, if they may have been turned off.
 const KEYBOARD_AGAIN: &str = "\x1b[=1;1u";
 /// Asks for the background's colour, and whether keys can be reported unambiguously.
 const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?u";
 
-/// The terminal while it is ours. Dropping it gives it back.
+/// The terminal while we have it. Dropping it gives it back.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Screen {
     out: Careful<Frames>,
-    /// What the terminal shows.
+    /// The screen that the terminal shows.
     shown: Buffer,
-    /// What is drawn next, and nothing between two drawings.
+    /// The next screen; empty between two frames.
     next: Buffer,
     title: String,
-    /// Whether an answer of the terminal's may still come.
+    /// Whether an answer of the terminal may still come.
     asked: bool,
     /// Whether keys are to be reported unambiguously.
     keyboard: bool,
-    /// Whether the wheel is to be told to us.
+    /// Whether the mouse is to be reported.
     wheel: bool,
     /// Whether we were stopped, and have not taken the terminal again.
     away: bool,
 }
 
-/// Collects what is to be written until it is flushed: a frame goes out in one piece. What a panic
-/// has left half written never does, for by then the terminal is no longer ours; nor does anything
-/// while we are in the background.
+/// Collects bytes until they are flushed: a frame goes out in one piece. A frame that a panic has
+/// left unfinished is never written, because the terminal is given back by then; nor is anything
+/// written while we are in the background.
 struct Frames(Vec<u8>);
 
 impl Write for Frames {
@@ -107,7 +107,7 @@ impl Write for Frames {
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Takes the terminal.
     pub fn take() -> io::Result<Self> {
         install_hook();
         enter(true)?;
@@ -123,25 +123,25 @@ impl Screen {
         })
     }
 
-    /// Asks the terminal what it can do and looks like; the answers come as input.
+    /// Asks the terminal about its background and abilities; the answers come as input.
     pub fn ask(&mut self) -> io::Result<()> {
         self.asked = true;
         self.write(Print(QUERIES))
     }
 
-    /// The terminal has answered.
+    /// Notes that the terminal has answered.
     pub fn answered(&mut self) {
         self.asked = false;
     }
 
-    /// Has the wheel told to us; selecting text then takes Shift. Or leaves it to the terminal.
+    /// Turns mouse reports on or off; while they are on, selecting text takes Shift.
     pub fn report_wheel(&mut self, on: bool) -> io::Result<()> {
         self.wheel = on;
         WHEEL.store(on, Ordering::SeqCst);
         self.write(Print(if on { WHEEL_ON } else { WHEEL_OFF }))
     }
 
-    /// Has keys reported unambiguously, once the terminal has said that it can.
+    /// Turns unambiguous key reports on, once the terminal has said that it supports them.
     pub fn report_keys(&mut self) -> io::Result<()> {
         self.keyboard = true;
         if KEYBOARD.swap(true, Ordering::SeqCst) {
@@ -152,7 +152,7 @@ impl Screen {
         ))
     }
 
-    /// Sets the window's title, if it is another. The text must be inert.
+    /// Sets the window's title, if it has changed. The text must be inert.
     pub fn set_title(&mut self, title: &str) -> io::Result<()> {
         if self.title == title {
             return Ok(());
@@ -161,8 +161,8 @@ impl Screen {
         self.write(SetTitle(title))
     }
 
-    /// Asks the terminal to put a text into the clipboard (OSC 52). Nobody answers; many terminals
-    /// do it, some only where their user allows it.
+    /// Asks the terminal to copy a text into the clipboard (OSC 52). There is no answer; many
+    /// terminals do it, some only if their user allows it.
     pub fn copy(&mut self, text: &str) -> io::Result<()> {
         let encoded = data_encoding::BASE64.encode(text.as_bytes());
         self.write(Print(format!("\x1b]52;c;{encoded}\x1b\\")))
@@ -172,7 +172,7 @@ impl Screen {
         execute!(self.out, command)
     }
 
-    /// Draws a screen, in one piece; nothing while we are away, or in the background.
+    /// Draws a screen in one piece; nothing while we are stopped or in the background.
     pub fn draw(&mut self, view: impl FnOnce(&mut Buffer) -> Option<Position>) -> io::Result<()> {
         self.away |= !jobs::in_foreground();
         if self.away {
@@ -193,7 +193,7 @@ impl Screen {
         execute!(self.out, EndSynchronizedUpdate)
     }
 
-    /// The next drawing draws every cell.
+    /// Makes the next frame draw every cell.
     pub fn redraw(&mut self) -> io::Result<()> {
         self.shown.reset();
         self.write(Clear(ClearType::All))
@@ -206,25 +206,25 @@ impl Screen {
         jobs::stop()
     }
 
-    /// We were stopped, by whomever, and go on: whether the terminal is still as we left it, and
-    /// whether it is ours at all, is not known.
+    /// Notes that we were stopped and continued: the state of the terminal, and whether we are in
+    /// the foreground, are unknown.
     pub fn continued(&mut self) {
         self.away = true;
     }
 
-    /// Whether the terminal is to be taken again as soon as it is ours.
+    /// Whether the terminal is to be taken again once we are in the foreground.
     pub fn is_away(&self) -> bool {
         self.away
     }
 
-    /// Takes the terminal again after we were stopped, if we are in the foreground; answers whether
+    /// Takes the terminal again after we were stopped, if we are in the foreground; returns whether
     /// it did.
     pub fn come_back(&mut self) -> io::Result<bool> {
         if !self.away || !jobs::in_foreground() {
             return Ok(false);
         }
-        // After SIGSTOP all that was turned on is still on, as far as nobody has turned it off:
-        // what terminals count is not turned on once more.
+        // After SIGSTOP the modes are still on unless another program has turned them off; those
+        // that terminals count must not be turned on twice.
         let given_back = !TAKEN.load(Ordering::SeqCst);
         enter(given_back)?;
         if self.keyboard && given_back {
@@ -245,8 +245,8 @@ impl Screen {
 impl Screen {
     /// Gives the terminal back.
     pub fn give_back(&mut self) {
-        // An answer that is still on its way would be typed into the shell that comes next. What
-        // the user has typed ahead goes with it, but only on a terminal that never answers.
+        // An answer that is still on its way would be typed into the next shell. Keys typed ahead
+        // are lost with it, but only on a terminal that never answers.
         #[cfg(unix)]
         if self.asked && jobs::in_foreground() {
             let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
@@ -261,15 +261,15 @@ impl Drop for Screen {
     }
 }
 
-/// Comes back when something has panicked, in whatever thread or task: the terminal has been
-/// given back then, and must not be drawn on any more.
+/// Waits until a thread or task has panicked: the terminal has been given back then, and must not
+/// be drawn on any more.
 pub async fn panicked() {
     while !PANICKED.load(Ordering::SeqCst) {
         PANIC.notified().await;
     }
 }
 
-/// Takes the terminal. `anew`: nothing of it is ours already.
+/// Takes the terminal. `anew`: no mode is set yet.
 fn enter(anew: bool) -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
     raw_mode().inspect_err(|_| restore())?;
@@ -289,25 +289,25 @@ fn enter(anew: bool) -> io::Result<()> {
     .inspect_err(|_| restore())
 }
 
-/// Has every key told as it is typed. A shell edits its lines again while we are stopped, and its
-/// user may have changed how: what is found then is put back at the end. Not by crossterm's raw
-/// mode, which believes that what it has set stays so.
+/// Turns raw mode on. A shell turns line editing on again while we are stopped, and its user may
+/// have changed the mode: the mode found then is restored at the end. Not crossterm's raw mode,
+/// which assumes that the mode stays as it set it.
 fn raw_mode() -> io::Result<()> {
     let now = tcgetattr(io::stdin())?;
     let mut raw = now.clone();
     raw.make_raw();
     tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
     let mut mode = MODE.lock().unwrap_or_else(PoisonError::into_inner);
-    // Some shells set for a job what it had set when it was stopped.
+    // Some shells restore for a job the mode that it had when it was stopped.
     if mode.is_none() || now.local_modes.contains(LocalModes::ICANON) {
         *mode = Some(now);
     }
     Ok(())
 }
 
-/// Gives the terminal back as it was. Can be called at any time, from any thread, and again.
+/// Gives the terminal back as it was. May be called at any time, from any thread, and repeatedly.
 pub fn restore() {
-    // In the background it is no longer ours to give back; to set its mode would stop us.
+    // In the background it is not ours to give back; setting its mode would stop us.
     if !TAKEN.swap(false, Ordering::SeqCst) || !jobs::in_foreground() {
         return;
     }
@@ -335,8 +335,8 @@ pub fn restore() {
     }
 }
 
-/// Before a panic's message is written, the terminal is given back, so that it can be read. The
-/// hook is called in whatever thread panics; nobody else's hook is lost.
+/// Installs a hook that gives the terminal back before a panic's message is written, so that it can
+/// be read. It calls the previous hook; it runs in the panicking thread.
 fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,25 +1,26 @@
-//! Keys that come faster than anybody types, from a terminal that does not mark what is pasted.
+//! Recognizes pasted lines by speed, for terminals without bracketed paste.
 //!
-//! | what comes | what it is |
+//! | keys | meaning |
 //! |---|---|
 //! | Enter by itself | a key, at once |
-//! | Enter with text right before it | a key, once nothing has followed for [`QUIET`] |
-//! | Enter with text behind it | pasted lines, with all the text that came with them: told once nothing has followed for [`QUIET`] |
+//! | Enter with text directly before it | a key, once nothing has followed for [`QUIET`] |
+//! | Enter with text directly after it | pasted lines, with all the text that came with them: reported once nothing has followed for [`QUIET`] |
 //! | several keys with an Enter, or several of text, within [`GOES_ON`] of pasted lines | more of them |
-//! | any key that is no text, between those | itself; the lines before it are told first |
+//! | any other key between those | itself; the lines before it are reported first |
 //!
-//! Text alone is never kept waiting. `\r\n` is one Enter.
+//! Text alone never waits. `\r
+//! ` is one Enter.
 
 use std::time::Duration;
 
 use super::{Input, PASTE_BYTES_MAX};
 use crate::tui::key::{Code, Key};
 
-/// Keys that come within so short a time of each other were not typed by hand.
+/// Keys closer together than this were not typed by hand.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// After so long without another key, what came together has ended.
+/// A burst ends after this long without another key.
 pub(super) const QUIET: Duration = Duration::from_millis(50);
-/// For so long after pasted lines, more of them may come.
+/// For this long after pasted lines, more of them may come.
 const GOES_ON: Duration = Duration::from_secs(1);
 const ENTER: Key = Key::plain(Code::Enter);
 const LINE_FEED: Key = Key::ctrl(Code::Char('j'));
@@ -27,20 +28,20 @@ const LINE_FEED: Key = Key::ctrl(Code::Char('j'));
 /// See the module's docs.
 #[derive(Debug, Default)]
 pub(super) struct Burst {
-    /// When keys came last.
+    /// The time of the last key.
     last: Option<Duration>,
-    /// Whether text is among what came together.
+    /// Whether the burst contains text.
     text: bool,
-    /// An Enter, and others behind it, of which it is not known yet what they are.
+    /// An Enter and the keys after it that are not decided yet.
     held: Vec<Key>,
-    /// Lines that came together.
+    /// Pasted lines so far.
     lines: Option<String>,
-    /// When such lines were told last.
+    /// The time when such lines were last reported.
     told: Option<Duration>,
 }
 
 impl Burst {
-    /// Takes what came in one piece; answers what is known of it.
+    /// Takes the inputs of one read; returns those that are certain.
     pub(super) fn take(&mut self, now: Duration, inputs: Vec<Input>) -> Vec<Input> {
         if inputs.is_empty() {
             return inputs;
@@ -90,14 +91,14 @@ impl Burst {
         }
     }
 
-    /// What came together is pasted lines, an Enter that was held among them.
+    /// Turns the burst into pasted lines, with a held Enter.
     fn begin_lines(&mut self) {
         let held = std::mem::take(&mut self.held);
         let lines = self.lines.get_or_insert_default();
         lines.extend(held.into_iter().filter_map(as_text));
     }
 
-    /// Tells what was held or came as lines.
+    /// Reports held keys or lines.
     fn end(&mut self, now: Duration, found: &mut Vec<Input>) {
         let mut before = None;
         for key in std::mem::take(&mut self.held) {
@@ -112,13 +113,13 @@ impl Burst {
         }
     }
 
-    /// When what came together has ended, if nothing more comes.
+    /// The time when the burst ends, if nothing more comes.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let waits = self.lines.is_some() || !self.held.is_empty();
         self.last.filter(|_| waits).map(|last| last + QUIET)
     }
 
-    /// Nothing more came in time.
+    /// Ends the burst: nothing more came in time.
     pub(super) fn expire(&mut self, now: Duration) -> Vec<Input> {
         let mut found = Vec::new();
         self.end(now, &mut found);
@@ -134,7 +135,7 @@ fn key(input: &Input) -> Option<Key> {
     }
 }
 
-/// The character that a key stands for in a text.
+/// The character of a key in a text.
 fn as_text(key: Key) -> Option<char> {
     match key {
         ENTER => Some('\r'),

@@ -1,36 +1,36 @@
-//! What a buffer of a terminal's bytes begins with.
+//! Recognizes the sequence at the start of a buffer of terminal bytes.
 
 use super::Input;
 use crate::tui::key::{Code, Key};
 
 pub(super) const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
-/// Bytes of an opening: Esc and one more.
+/// The length of an introducer: Esc and one more byte.
 const OPENING: usize = 2;
 
-/// What the start of the buffer is.
+/// The sequence at the start of a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SequenceMatch {
-    /// So many bytes, and what they mean, if anything.
+    /// A number of bytes, and their meaning, if any.
     Input(usize, Option<Input>),
-    /// The bytes that open a pasted text.
+    /// The introducer of a bracketed paste, and its length.
     PasteBegins(usize),
-    /// Not all of it has come.
+    /// An incomplete sequence.
     Incomplete(Wait),
 }
 
-/// For how long the rest of something may still come.
+/// The kind of an incomplete sequence, which decides how long to wait for its rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// It is Esc, or the first byte of something.
+    /// Esc, or the first byte of a sequence.
     Escape,
-    /// It is an Alt key and text, or a control string that no terminal is known to send.
+    /// An Alt key and text, or a control string that no terminal is known to send.
     Text,
-    /// It is the beginning of a key or a report, and hardly anything else.
+    /// The beginning of a key or a report, and hardly anything else.
     Rest,
-    /// It is a report.
+    /// A report.
     Report,
-    /// It is part of a character.
+    /// Part of a character.
     Character,
 }
 
@@ -38,7 +38,7 @@ fn key(used: usize, key: Key) -> SequenceMatch {
     SequenceMatch::Input(used, Some(Input::Key(key)))
 }
 
-/// What a buffer begins with. `at_end`: what has not come by now does not come.
+/// The sequence at the start of a buffer. `at_end`: no more bytes will come.
 pub(super) fn sequence(bytes: &[u8], at_end: bool) -> SequenceMatch {
     match bytes {
         [] => SequenceMatch::Incomplete(Wait::Character),
@@ -46,7 +46,7 @@ pub(super) fn sequence(bytes: &[u8], at_end: bool) -> SequenceMatch {
         [ESC, b'[', rest @ ..] => csi(rest, at_end),
         [ESC, b'O', rest @ ..] => ss3(rest, at_end),
         [ESC, b']' | b'P' | b'_' | b'^' | b'X', ..] => string(bytes, at_end),
-        // Some terminals write Alt with an arrow as Esc and the arrow.
+        // Some terminals send Alt with an arrow as Esc and the arrow.
         [ESC, ESC, b'[' | b'O', ..] => match sequence(&bytes[1..], at_end) {
             SequenceMatch::Input(used, Some(Input::Key(found))) if used > OPENING => {
                 key(used + 1, Key { alt: true, ..found })
@@ -69,7 +69,8 @@ pub(super) fn sequence(bytes: &[u8], at_end: bool) -> SequenceMatch {
     }
 }
 
-/// Esc and a character were no opening: they are an Alt key, and what follows is looked at for itself.
+/// An Esc and a character that are no introducer: an Alt key; the following bytes stand for
+/// themselves.
 fn alt(opening: u8) -> SequenceMatch {
     key(OPENING, Key::alt(Code::Char(char::from(opening))))
 }
@@ -113,14 +114,14 @@ fn utf8(bytes: &[u8], at_end: bool) -> SequenceMatch {
     }
 }
 
-/// What follows `ESC [`: parameters, then a final byte.
+/// After `ESC [`: parameters, then a final byte.
 fn csi(rest: &[u8], at_end: bool) -> SequenceMatch {
     let incomplete = if at_end {
         alt(b'[')
     } else {
         SequenceMatch::Incomplete(Wait::Rest)
     };
-    // The Linux console's F1 to F5.
+    // F1 to F5 of the Linux console.
     match rest {
         [b'['] => return incomplete,
         [b'[', which @ b'A'..=b'E', ..] => {
@@ -132,7 +133,7 @@ fn csi(rest: &[u8], at_end: bool) -> SequenceMatch {
         _ => {}
     }
     let length = rest.iter().position(|byte| !(0x20..=0x3f).contains(byte));
-    // Nobody types these behind Alt-[.
+    // Nobody types these after Alt-[.
     let is_report = matches!(rest.first(), Some(b'?' | b'<' | b'>' | b'='));
     let Some(length) = length else {
         return match incomplete {
@@ -145,7 +146,7 @@ fn csi(rest: &[u8], at_end: bool) -> SequenceMatch {
     let (parameters, last) = (&rest[..length], rest[length]);
     let used = OPENING + length + 1;
     match (parameters, last) {
-        // Broken off by a control; what follows is looked at for itself.
+        // Broken off by a control character; the following bytes stand for themselves.
         (_, ..=0x3f | 0x7f..) if is_report => SequenceMatch::Input(used - 1, None),
         (_, ..=0x3f | 0x7f..) => alt(b'['),
         (b"200", b'~') => SequenceMatch::PasteBegins(used),
@@ -162,7 +163,7 @@ fn csi(rest: &[u8], at_end: bool) -> SequenceMatch {
     }
 }
 
-/// What follows `ESC O`: a final byte, in old terminals behind a digit for what is held.
+/// After `ESC O`: a final byte, in old terminals after a digit for the modifiers.
 fn ss3(rest: &[u8], at_end: bool) -> SequenceMatch {
     match rest {
         [] | [b'1'..=b'9'] if !at_end => SequenceMatch::Incomplete(Wait::Rest),
@@ -178,7 +179,7 @@ fn ss3(rest: &[u8], at_end: bool) -> SequenceMatch {
     }
 }
 
-/// The keypad of a terminal that another program has left in the mode for applications.
+/// The keypad, if another program has left the terminal in application mode.
 fn keypad(last: u8) -> Option<Key> {
     let code = match last {
         b'j'..=b'y' => Code::Char(char::from(last - b'j' + b'*')),
@@ -200,7 +201,7 @@ fn report(parameters: &[u8], last: u8) -> Option<Input> {
     }
     let numbers = numbers(parameters);
     let number = |at: usize| numbers.get(at).map_or(0, |parts| parts.0);
-    // The third kind of event is a key let go.
+    // The third kind of event is a key release.
     if numbers.get(1).is_some_and(|(_, kind)| *kind == 3) {
         return None;
     }
@@ -215,7 +216,7 @@ fn report(parameters: &[u8], last: u8) -> Option<Input> {
     Some(Input::Key(found))
 }
 
-/// Numbers parted by `;`, each with its first part after `:`.
+/// Numbers separated by `;`, each with its first part after `:`.
 fn numbers(parameters: &[u8]) -> Vec<(u32, u32)> {
     let text = std::str::from_utf8(parameters).unwrap_or_default();
     text.split(';')
@@ -279,7 +280,7 @@ fn numbered(number: u32) -> Option<Code> {
     })
 }
 
-/// A key told by its character's number, as the newer protocols do.
+/// A key given by its character's number, as in newer protocols.
 fn coded(number: u32, modifiers: u32) -> Option<Key> {
     let code = match number {
         9 => Code::Tab,
@@ -303,7 +304,7 @@ fn coded(number: u32, modifiers: u32) -> Option<Key> {
         57424 => Code::End,
         57425 => Code::Insert,
         57426 => Code::Delete,
-        // The rest of the private area are keys like CapsLock.
+        // The rest of the private area are keys such as CapsLock.
         57344..=63743 => return None,
         _ => Code::Char(char::from_u32(number).filter(|c| !c.is_control())?),
     };
@@ -322,7 +323,7 @@ fn coded(number: u32, modifiers: u32) -> Option<Key> {
     })
 }
 
-/// What begins with `ESC ]` or the like: a control string, or an Alt key and what was typed behind it.
+/// After `ESC ]` or the like: a control string, or an Alt key and typed text.
 fn string(bytes: &[u8], at_end: bool) -> SequenceMatch {
     let (opening, rest) = (bytes[1], &bytes[OPENING..]);
     let known = known_report(opening, rest);
@@ -331,7 +332,7 @@ fn string(bytes: &[u8], at_end: bool) -> SequenceMatch {
             (BEL, _) if opening == b']' => at + 1,
             (ESC, Some(b'\\')) => at + 2,
             (ESC, None) if !at_end => break,
-            // Broken off; what follows is looked at for itself.
+            // Broken off; the following bytes stand for themselves.
             (..=0x1f | 0x7f, _) if known == Some(true) => {
                 return SequenceMatch::Input(OPENING + at, None);
             }
@@ -339,7 +340,7 @@ fn string(bytes: &[u8], at_end: bool) -> SequenceMatch {
             _ => continue,
         };
         if at == 0 {
-            // Two keys: no terminal has nothing to say.
+            // Two keys: terminals send no empty strings.
             return alt(opening);
         }
         let input = (opening == b']').then(|| background(&rest[..at])).flatten();
@@ -354,7 +355,7 @@ fn string(bytes: &[u8], at_end: bool) -> SequenceMatch {
     }
 }
 
-/// Whether a control string is one that terminals send; `Some(false)`: it may become one.
+/// Whether terminals send this control string; `Some(false)`: it may become one.
 fn known_report(opening: u8, rest: &[u8]) -> Option<bool> {
     let digits = |bytes: &[u8], more: &[u8]| {
         let is_one = |byte: &u8| byte.is_ascii_digit() || more.contains(byte);
@@ -374,7 +375,7 @@ fn known_report(opening: u8, rest: &[u8]) -> Option<bool> {
             [b'>' | b'!', b'|', ..] | [b'$' | b'+' | b'|', ..] => Some(true),
             _ => None,
         },
-        // `ESC _ G i=1 ; …`: pictures. Alone it is our key for redo, which is not kept waiting.
+        // `ESC _ G i=1 ; …`: pictures. `ESC _` alone is our key for redo, which must not wait.
         b'_' => match rest {
             [b'G'] => Some(false),
             [b'G', letter] => letter.is_ascii_alphabetic().then_some(false),
@@ -385,7 +386,7 @@ fn known_report(opening: u8, rest: &[u8]) -> Option<bool> {
     }
 }
 
-/// Where a report ends in the bytes that follow, and whether by its end or broken off.
+/// The end of a report in the following bytes, and whether it ended properly or was broken off.
 pub(super) fn report_end(bytes: &[u8]) -> Option<(usize, bool)> {
     for (at, byte) in bytes.iter().enumerate() {
         match (*byte, bytes.get(at + 1)) {
@@ -399,7 +400,7 @@ pub(super) fn report_end(bytes: &[u8]) -> Option<(usize, bool)> {
     None
 }
 
-/// `11;rgb:1818/1818/1b1b`: whether that is light.
+/// Whether a colour such as `11;rgb:1818/1818/1b1b` is light.
 fn background(answer: &[u8]) -> Option<Input> {
     let text = std::str::from_utf8(answer).ok()?.strip_prefix("11;")?;
     let colour = text

@@ -1,11 +1,12 @@
-//! What keys bytes are, however they are split, and whatever time passes between them.
+//! Tests that bytes are decoded into the same keys however they are split, and whatever time passes
+//! between them.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::tui::key::Code;
 
-/// Long after all that may be waited for.
+/// Later than any patience.
 const AT_LAST: Duration = Duration::from_hours(1);
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -19,7 +20,7 @@ fn alt(c: char) -> Vec<Input> {
     pressed(Key::alt(Code::Char(c)))
 }
 
-/// As somebody types it.
+/// The inputs of a typed text.
 fn typed(text: &str) -> Vec<Input> {
     let key = |c| match c {
         '\r' => Key::plain(Code::Enter),
@@ -32,7 +33,7 @@ fn decode(bytes: &[u8]) -> Vec<Input> {
     reads(&[(0, bytes)])
 }
 
-/// What comes of reads at these times, in milliseconds.
+/// The inputs of reads at these times, in milliseconds.
 fn reads(reads: &[(u64, &[u8])]) -> Vec<Input> {
     let mut decoder = Decoder::default();
     let mut found = Vec::new();
@@ -43,10 +44,11 @@ fn reads(reads: &[(u64, &[u8])]) -> Vec<Input> {
     found
 }
 
-/// The same whether it came as keys or as lines: the text, and what is none by itself.
+/// Spells inputs the same whether they came as keys or as lines: the text, and other inputs by
+/// themselves.
 fn spelled(inputs: &[Input]) -> Vec<String> {
     let mut spelled = vec![String::new()];
-    // What is no key does not wait for lines to be complete: it has no order among them.
+    // Other inputs do not wait for lines to be complete, so their order among them differs.
     let is_typed =
         |input: &&Input| matches!(input, Input::Key(_) | Input::Lines(_) | Input::Paste(_));
     let reported = inputs.iter().filter(|input| !is_typed(input));
@@ -112,7 +114,7 @@ fn bytes_are_the_keys_that_were_pressed() {
         ("\x1b[<65;10;5M", vec![Input::Wheel(1)]),
         ("\x1b[<0;10;5M", vec![Input::Click { column: 9, row: 4 }]),
         ("\x1b[<16;1;1M", vec![Input::Click { column: 0, row: 0 }]),
-        // Let go, another button, moved; and nowhere.
+        // Release, another button, motion; and outside the screen.
         ("\x1b[<0;10;5m\x1b[<2;10;5M\x1b[<32;10;5M", vec![]),
         ("\x1b[<0;0;5M\x1b[<0;5M\x1b[<0;99999;1M", vec![]),
         ("\x1b[M !!", vec![]),
@@ -146,7 +148,7 @@ fn bytes_are_the_keys_that_were_pressed() {
     assert_eq!(decode(b"\xff\xc3("), typed("("));
 }
 
-/// Esc and one of these begin what a terminal may send; somebody who holds Alt types them as well.
+/// Esc and one of these introduce sequences; a user who holds Alt types them as well.
 const OPENINGS: &str = "[O]P^_X";
 
 #[test]
@@ -167,7 +169,7 @@ fn an_alt_key_held_down_is_pressed_each_time() {
 }
 
 #[test]
-fn what_is_typed_behind_an_alt_key_is_not_swallowed() {
+fn text_typed_after_an_alt_key_is_not_swallowed() {
     for c in OPENINGS.chars() {
         for text in ["z", "zealous words\r", "\r", "é", "世界", "\r\rz", " z"] {
             let bytes = format!("\x1b{c}{text}");
@@ -178,14 +180,14 @@ fn what_is_typed_behind_an_alt_key_is_not_swallowed() {
                 "{bytes:?}"
             );
         }
-        // Typing goes on: it is not waited for its end.
+        // Typing goes on: the text does not wait for an end.
         let mut decoder = Decoder::default();
         let mut found = decoder.feed(ms(0), format!("\x1b{c}").as_bytes());
         for (at, key) in [(100, "z"), (200, "e"), (300, "b")] {
             found.extend(decoder.feed(ms(at), key.as_bytes()));
         }
         assert_eq!(found, [alt(c), typed("zeb")].concat(), "{c}");
-        // A key that is none of a text breaks it off at once.
+        // A key that is not text breaks it off at once.
         for (key, code) in [("\x7f", Code::Backspace), ("\r", Code::Enter)] {
             let mut decoder = Decoder::default();
             let found = decoder.feed(ms(0), format!("\x1b{c}z{key}").as_bytes());
@@ -230,7 +232,7 @@ fn an_escape_is_alone_only_when_nothing_follows_in_time() {
     decoder.escape_leaves(true);
     decoder.feed(ms(0), b"\x1b");
     assert_eq!(decoder.feed(ms(250), b"a"), alt('a'));
-    // What is told as Esc is told without waiting.
+    // An Esc that the terminal reports as such needs no waiting.
     let mut decoder = Decoder::default();
     decoder.escape_leaves(true);
     assert_eq!(
@@ -239,7 +241,7 @@ fn an_escape_is_alone_only_when_nothing_follows_in_time() {
     );
 }
 
-/// After an Esc that was told, the rest of the key it belonged to is no text.
+/// After a reported Esc, the rest of the key that it belonged to is not text.
 #[test]
 fn the_rest_of_a_key_that_a_slow_link_has_split_is_not_typed() {
     let esc = pressed(Key::plain(Code::Esc));
@@ -321,7 +323,7 @@ fn a_report_whose_end_is_lost_does_not_swallow_typing_for_ever() {
                 [alt('_'), typed("z")].concat()
             );
             assert_eq!(reads(&[(0, kept), (3000, b"z")]), typed("z"));
-            // The rest comes for all that, however late.
+            // The rest is still dropped, however late it comes.
             let late: &[(u64, &[u8])] =
                 &[(0, kept), (60_000, b"18/1b1b\x1b\\z"), (61_000, b"y\x07")];
             let expected = [typed("zy"), pressed(Key::ctrl(Code::Char('g')))].concat();
@@ -331,7 +333,7 @@ fn a_report_whose_end_is_lost_does_not_swallow_typing_for_ever() {
 }
 
 #[test]
-fn a_marked_paste_is_one_input_whatever_it_holds() {
+fn a_bracketed_paste_is_one_input_for_any_content() {
     let text = "one\ntwo \x1b[A \x03 é";
     let bytes = format!("a\x1b[200~{text}\x1b[201~b");
     let paste = vec![Input::Paste(text.to_owned())];
@@ -340,11 +342,11 @@ fn a_marked_paste_is_one_input_whatever_it_holds() {
 }
 
 #[test]
-fn a_marked_paste_that_stalls_is_pasted_to_its_end() {
+fn a_bracketed_paste_that_stalls_is_pasted_to_its_end() {
     let paste = |text: &str| vec![Input::Paste(text.to_owned())];
     let begin: (u64, &[u8]) = (0, b"\x1b[200~one\rtwo");
     for (rest, expected) in [
-        // The rest, with what looks like keys in it.
+        // The rest, with bytes that look like keys.
         (
             &[(4000, &b"\rq!\r\x03\x03\x1b[201~"[..]), (4100, b"z")][..],
             [paste("\rq!\r\x03\x03"), typed("z")].concat(),
@@ -358,12 +360,12 @@ fn a_marked_paste_that_stalls_is_pasted_to_its_end() {
             &[(4000, b"\r\x1b[20"), (9000, b"1~z")],
             [paste("\r"), typed("z")].concat(),
         ),
-        // Split in its end, and in a character.
+        // Split within its end, and within a character.
         (
             &[(4000, b"\r\xc3"), (9000, b"\xa9\x1b[2"), (30_000, b"01~z")],
             [paste("\r"), paste("é"), typed("z")].concat(),
         ),
-        // The end is lost: keys are keys, one by one, and a line that comes at once is no key.
+        // The end is lost: single keys are keys, but a line that comes at once is not.
         (
             &[(4000, b"z"), (4100, b"\r"), (4200, b"q"), (4300, b"\r")],
             typed("z\rq\r"),
@@ -381,7 +383,7 @@ fn a_marked_paste_that_stalls_is_pasted_to_its_end() {
         let told = [paste("one\rtwo"), expected].concat();
         assert_eq!(reads(&all), told, "{rest:?}");
     }
-    // It is told as far as it came, while it stalls.
+    // It is reported as far as it came while it stalls.
     let mut decoder = Decoder::default();
     assert_eq!(decoder.feed(ms(0), b"\x1b[200~one\xc3"), vec![]);
     assert_eq!(decoder.pass(ms(2999)), vec![]);
@@ -402,7 +404,7 @@ fn a_paste_is_bounded() {
         other => panic!("{other:?}"),
     };
     assert!(length(&decoder.pass(ms(4000))) <= PASTE_BYTES_MAX + PASTE_END.len());
-    // Nor is the rest kept, where the end does not come.
+    // The rest is not kept either, if the end does not come.
     for _ in 0..100 {
         decoder.feed(ms(4001), &[b'x'; 4096]);
         assert!(decoder.buffer.len() <= PASTE_BYTES_MAX + 4096);
@@ -418,7 +420,7 @@ fn a_paste_is_bounded() {
     }
 }
 
-/// From a terminal that marks nothing: what nobody can have typed sends nothing.
+/// From a terminal without bracketed paste: lines that nobody can have typed send nothing.
 #[test]
 fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
     let lines = |text: &str| vec![Input::Lines(text.to_owned())];
@@ -447,7 +449,7 @@ fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
         (&[(0, b"one\r\rq!\r")], lines("one\r\rq!\r")),
         (&[(0, b"one\r\ntwo\tx\r\n")], lines("one\r\ntwo\tx\r\n")),
         (&[(0, b"\rtwo")], lines("\rtwo")),
-        // In reads that end behind an Enter, or anywhere, within a while of each other.
+        // In reads that end after an Enter, or anywhere, shortly after each other.
         (
             &[(0, b"one\r"), (30, b"two\r"), (70, b"q!\r")],
             [typed("one"), lines("\rtwo\rq!\r")].concat(),
@@ -460,7 +462,7 @@ fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
             &[(0, b"one\rtwo"), (40, b"\r"), (80, b"q!"), (120, b"\r")],
             lines("one\rtwo\rq!\r"),
         ),
-        // After a stall they go on.
+        // They go on after a stall.
         (
             &[(0, b"one\rtwo\r"), (900, b"q!\r")],
             [lines("one\rtwo\r"), lines("q!\r")].concat(),
@@ -477,7 +479,7 @@ fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
             &[(0, b"one\rtwo\r"), (1200, b"q!\r")],
             [lines("one\rtwo\r"), typed("q!\r")].concat(),
         ),
-        // Other keys among them are themselves.
+        // Other keys among them are reported as themselves.
         (
             &[(0, b"one\rtwo\x1b[Athree\rfour")],
             [
@@ -495,7 +497,7 @@ fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
     ] {
         assert_eq!(reads(pieces), expected, "{pieces:?}");
     }
-    // A key by itself is not kept waiting.
+    // A key by itself does not wait.
     let mut decoder = Decoder::default();
     assert_eq!(decoder.feed(ms(0), b"hi"), typed("hi"));
     assert_eq!(decoder.feed(ms(30), b"\r"), typed("\r"));
@@ -503,7 +505,7 @@ fn an_enter_with_text_behind_it_in_one_piece_is_no_key() {
 }
 
 proptest! {
-    /// Without time between them, the pieces mean what the whole means.
+    /// Without time between them, the pieces mean the same as the whole.
     #[test]
     fn bytes_split_anywhere_are_the_same_keys(
         pieces in prop::collection::vec(
@@ -525,8 +527,8 @@ proptest! {
         prop_assert_eq!(spelled(&reads(&parts)), whole);
     }
 
-    /// What is typed arrives, with whatever time between the bytes. (An Alt key's two bytes may be
-    /// apart by what Esc is waited for.)
+    /// Typed keys arrive, with any time between the bytes. (The two bytes of an Alt key may be as
+    /// far apart as Esc is waited for.)
     #[test]
     fn typed_keys_are_the_same_whatever_time_passes(
         keys in prop::collection::vec(
@@ -555,7 +557,8 @@ proptest! {
         prop_assert_eq!(spelled(&reads(&parts)), spelled(&expected));
     }
 
-    /// A report is no key, with up to a second between any of its bytes but those of its opening.
+    /// A report never becomes keys, with up to a second between any of its bytes except those of
+    /// its introducer.
     #[test]
     fn a_report_is_never_a_key_whatever_time_passes(
         report in prop::sample::select(REPORTS.to_vec()),
@@ -580,8 +583,8 @@ proptest! {
         prop_assert!(has_no_key(&found), "{:?}", found);
     }
 
-    /// No part of a marked paste is a key, however often and long it stalls, where it comes in
-    /// pieces of more than a key.
+    /// No part of a bracketed paste becomes keys, however often and long it stalls, if it comes in
+    /// pieces of more than one key.
     #[test]
     fn a_marked_paste_is_never_keys_whatever_time_passes(
         pieces in prop::collection::vec(

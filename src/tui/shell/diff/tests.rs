@@ -1,5 +1,5 @@
-//! A terminal that counts columns otherwise than we do shows after a drawing what it would show had
-//! the screen been drawn from nothing.
+//! Tests that a terminal which counts columns differently shows after an update the same as if the
+//! screen had been drawn from nothing.
 
 use std::iter;
 
@@ -17,29 +17,29 @@ use crate::tui::{
     view::paint::{Span, put},
 };
 
-/// Clusters about which terminals differ, one a line.
+/// Clusters with disputed widths, one a line.
 const CLUSTERS: &str = include_str!("../../../../tests/fixtures/clusters.txt");
 
 const COLUMNS: usize = 26;
 const ROWS: usize = 3;
-/// Where the texts end and other things begin, as the member list does.
+/// The column where texts end and the member list begins.
 const RULE: u16 = 14;
 
-/// How a terminal divides what it is told into parts, and how many columns it gives each; none: it
-/// puts it on what stands before.
+/// How a terminal splits its input into parts, and how many columns it gives each; with none, the
+/// part is put on the cell before.
 #[derive(Clone, Copy, Debug)]
 enum Counts {
-    /// Every character by itself, as `wcwidth` does.
+    /// Each character by itself, as `wcwidth` does.
     Characters,
-    /// The same, with two columns for what is ambiguous.
+    /// The same, with two columns for ambiguous characters.
     EastAsian,
-    /// The same, with a column for what has none.
+    /// The same, with one column for characters of no width.
     Spacing,
-    /// Two columns for everything that is not ASCII.
+    /// Two columns for everything but ASCII.
     AllWide,
-    /// So many columns for a cluster about which terminals differ.
+    /// A fixed number of columns for a disputed cluster.
     Clusters(usize),
-    /// A cluster in as many columns as its characters have by themselves.
+    /// The sum of the widths of a cluster's characters.
     Sum,
 }
 
@@ -82,15 +82,15 @@ impl Counts {
     }
 }
 
-/// A terminal, as far as writing concerns it.
+/// A terminal that takes writes.
 struct Terminal {
     counts: Counts,
-    /// What stands in a column, and how many it takes; `None`: the one before reaches here.
+    /// The text of each column, and its width; `None`: covered by the one before.
     cells: Vec<Vec<Option<(String, usize)>>>,
     column: usize,
     row: usize,
     wraps: bool,
-    /// Whether the last column was written, and the next character goes to the next row.
+    /// Whether the last column was written, so that the next character wraps.
     full: bool,
 }
 
@@ -164,7 +164,7 @@ impl Terminal {
         self.column = end.min(COLUMNS - 1);
     }
 
-    /// Empties a column; with it goes the whole of what reaches there.
+    /// Erases a column, with the whole of the character that covers it.
     fn erase(&mut self, column: usize) {
         let cells = &mut self.cells[self.row];
         let start = cells[..=column].iter().rposition(Option::is_some).unwrap();
@@ -253,7 +253,7 @@ fn nothing_of_any_cluster_is_left() {
 }
 
 #[test]
-fn plain_text_costs_only_what_changed() {
+fn plain_text_costs_only_its_changes() {
     let before = screen(&[row("hello there", "alice")]);
     let after = screen(&[row("hello thexe", "alice")]);
     let written = bytes(&before, &after);
@@ -263,7 +263,7 @@ fn plain_text_costs_only_what_changed() {
 }
 
 #[test]
-fn a_long_run_of_letters_is_written_in_one_go() {
+fn a_long_run_of_letters_is_written_at_once() {
     let written = bytes(&empty(), &screen(&[row("Приветмир", "")]));
     assert!(written.contains("Приветмир"), "{written:?}");
 }
@@ -281,11 +281,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn what_is_drawn_over_is_what_is_drawn_from_nothing(
+    fn a_screen_that_is_updated_equals_one_that_is_drawn_from_nothing(
         rows in proptest::collection::vec(any_row(), 3 * ROWS)
     ) {
         let frames: Vec<_> = rows.chunks(ROWS).map(screen).collect();
-        // Scrolled: each row then comes to stand where another stood.
+        // Scrolled: each row replaces another one.
         let scrolled = rows.windows(ROWS).map(screen);
         check(&frames);
         check(&iter::once(frames[0].clone()).chain(scrolled).collect::<Vec<_>>());
