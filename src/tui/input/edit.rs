@@ -1,9 +1,9 @@
-//! What can be done, and what can come of it.
+//! The edits of the text, and their outcomes.
 
 #[cfg(doc)]
 use crate::protocol::limits::TEXT_BYTES_MAX;
 
-/// What can be done to the text by a key. A line ends at a newline; a row also where the area does.
+/// An edit that a key makes. A line ends at a newline; a row also at the width of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edit {
     /// One character to the left.
@@ -22,9 +22,9 @@ pub enum Edit {
     TextStart,
     /// To the end of the text.
     TextEnd,
-    /// A row up; from the first row to what was sent before.
+    /// A row up; from the first row to the previous text of the history.
     Up,
-    /// A row down; from the last row to what was sent after, and at last to the draft.
+    /// A row down; from the last row to the next text of the history, and finally to the draft.
     Down,
     /// A newline.
     NewLine,
@@ -32,9 +32,9 @@ pub enum Edit {
     Backspace,
     /// Deletes the character on the right.
     Delete,
-    /// Kills to where [`Edit::WordLeft`] goes.
+    /// Kills to the target of [`Edit::WordLeft`].
     KillWordLeft,
-    /// Kills to where [`Edit::WordRight`] goes.
+    /// Kills to the target of [`Edit::WordRight`].
     KillWordRight,
     /// Kills to the white space on the left, as Ctrl-W does in a shell.
     KillToBlank,
@@ -42,27 +42,27 @@ pub enum Edit {
     KillToStart,
     /// Kills to the end of the line; from there, the newline.
     KillToEnd,
-    /// Inserts what was killed last.
+    /// Inserts the last kill.
     Yank,
-    /// Directly after a yank: puts what was killed before in its place, and so on.
+    /// Directly after a yank: replaces it by the kill before, and so on.
     YankOlder,
     /// Exchanges the characters on both sides of the cursor; at a line's end, the two before it.
     Transpose,
-    /// Takes the last change back: a word typed, a run of deletions, a kill, a paste.
+    /// Undoes the last change: a typed word, a run of deletions, a kill, a paste.
     Undo,
-    /// Makes the change again that was taken back.
+    /// Redoes the change that was undone.
     Redo,
 }
 
-/// What came of it.
+/// The outcome of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a text that doesn't fit is refused, and the user wants to know"]
 pub enum EditOutcome {
-    /// The text is another.
+    /// The text has changed.
     Changed,
     /// The cursor moved.
     Moved,
-    /// There was nothing to do.
+    /// Nothing to do.
     Nothing,
     /// The text would have more than [`TEXT_BYTES_MAX`] bytes; nothing was changed.
     TooLong,

@@ -1,17 +1,17 @@
-//! What was sent before, and the draft that waits while it is looked at.
+//! The history of sent texts, and the draft that waits while one of them is shown.
 
 use std::collections::VecDeque;
 
 use super::Draft;
 
-/// Texts that are kept; the oldest make room.
+/// The most texts that are kept; the oldest are dropped.
 const TEXTS_MAX: usize = 200;
 
-/// The texts, oldest first, and the one that is shown.
+/// The texts, oldest first, and the shown one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     texts: VecDeque<String>,
-    /// Which text is shown, and what was being written before.
+    /// The index of the shown text, and the draft.
     shown: Option<(usize, Draft)>,
 }
 
@@ -27,7 +27,7 @@ impl History {
         self.texts.push_back(text.to_owned());
     }
 
-    /// The text before the one that is shown. `draft` is kept if none is shown yet.
+    /// The text before the shown one. `draft` is kept if none is shown yet.
     pub(super) fn older(&mut self, draft: Draft) -> Option<&str> {
         let shown = self.shown.as_ref().map_or(self.texts.len(), |(at, _)| *at);
         let older = shown.checked_sub(1)?;
@@ -36,7 +36,7 @@ impl History {
         self.texts.get(older).map(String::as_str)
     }
 
-    /// The text after the one that is shown; after the newest the draft, and none is shown.
+    /// The text after the shown one; after the newest, the draft.
     pub(super) fn newer(&mut self) -> Option<Draft> {
         let (at, draft) = self.shown.take()?;
         let Some(text) = self.texts.get(at + 1) else {
@@ -54,7 +54,7 @@ impl History {
         self.shown.as_ref().map(|(_, draft)| draft)
     }
 
-    /// None of the texts is shown any more.
+    /// Shows none of the texts any more.
     pub(super) fn leave(&mut self) {
         self.shown = None;
     }

@@ -1,11 +1,11 @@
-//! What was killed, to be yanked.
+//! The kill ring: deleted texts that can be yanked.
 
 use std::collections::VecDeque;
 
-/// Kills that are kept; the oldest make room.
+/// The most kills that are kept; the oldest are dropped.
 const KILLS_MAX: usize = 32;
 
-/// On which side of the cursor the killed text was.
+/// The side of the cursor on which the killed text was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Before,
@@ -29,7 +29,7 @@ impl KillRing {
         }
     }
 
-    /// The newest (age 0) or an older one; after the oldest comes the newest again.
+    /// The newest kill (age 0) or an older one; after the oldest comes the newest again.
     pub(super) fn get(&self, age: usize) -> Option<&str> {
         let age = age.checked_rem(self.0.len())?;
         self.0.get(age).map(String::as_str)

@@ -1,14 +1,14 @@
-//! The text in rows, and the cursor on them.
+//! The rows of the text, and the cursor on them.
 
 use std::ops::Range;
 
 use crate::text::wrap::{Row, Spaces, wrap_with};
 
-/// Where everything stands in an area of so many columns. The last column is left to the cursor
-/// (if it isn't the only one), so that it has a place at the end of a full row.
+/// The layout of the text for a number of columns. The last column is left to the cursor (if it
+/// isn't the only one), so that it has room at the end of a full row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextLayout {
-    /// The rows; [`Row::drawn`] gives what is on them, for the editor's text.
+    /// The rows; [`Row::drawn`] gives the visible text of one.
     pub rows: Vec<Row>,
     /// The cursor's row, counted from 0.
     pub cursor_row: usize,
@@ -35,14 +35,14 @@ impl TextLayout {
         }
     }
 
-    /// The rows to show where only so many have room: those around the cursor.
+    /// The rows to show if there is room for a number of them: those around the cursor.
     pub fn window(&self, rows_max: usize) -> Range<usize> {
         let last = self.rows.len().saturating_sub(rows_max);
         let first = self.cursor_row.saturating_sub(rows_max / 2).min(last);
         first..(first + rows_max).min(self.rows.len())
     }
 
-    /// The place on a row that is nearest to a column, as a byte of the text.
+    /// The position on a row that is nearest to a column, as a byte of the text.
     pub(super) fn position(&self, text: &str, row: usize, column: usize) -> usize {
         let last_row = row + 1 == self.rows.len();
         let row = &self.rows[row];
@@ -55,7 +55,7 @@ impl TextLayout {
                 return last;
             }
         }
-        // The end of a row that goes on without a gap is where the next begins.
+        // The end of a row without white space is the start of the next.
         if last_row || row.end < row.next {
             row.end
         } else {

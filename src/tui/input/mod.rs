@@ -1,14 +1,13 @@
 //! The input box's editor: the text being written, and every way to change it.
 //!
-//! Pure, and knows neither keys nor screens nor rooms: a keymap names its actions ([`Edit`]),
-//! [`Editor::apply`] does them, [`Editor::layout`] says what is on which row.
+//! Pure, and independent of keys, screens and rooms: a keymap names its edits ([`Edit`]),
+//! [`Editor::apply`] makes them, [`Editor::layout`] gives the rows.
 //!
-//! Positions are bytes, always between grapheme clusters: what looks like one character is one to
-//! the cursor and to every deletion. The text is kept as typed or pasted, with line ends made
-//! newlines. Characters that could harm a terminal are drawn inert by the rows of the layout;
-//! whoever sends the text makes them visible for the others with [`crate::text::Body::visible`].
-//! That is not done here, character by character, because a joiner is good or bad by the letter
-//! that is typed after it.
+//! Positions are bytes, always between grapheme clusters: each visible character is one step for
+//! the cursor and for deletions. The text is kept as typed or pasted, with line ends as newlines.
+//! Characters that could harm a terminal are drawn inert by the rows of the layout;
+//! [`crate::text::Body::visible`] makes them visible when the text is sent. That is not done here,
+//! character by character, because whether a joiner is valid depends on the letter typed after it.
 //!
 //! Not built on ratatui-textarea 0.9: its cursor and deletions count characters, so that a family
 //! emoji takes seven presses of a key and falls apart on the way; its soft wrap knows nothing of
@@ -41,7 +40,7 @@ use self::{
 };
 use crate::protocol::limits::TEXT_BYTES_MAX;
 
-/// A text and where the cursor stands in it, to be put aside and taken up again.
+/// A text and its cursor position, to be put aside and restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
     /// The text.
@@ -56,7 +55,7 @@ pub struct Editor {
     text: String,
     /// Always between two grapheme clusters.
     cursor: usize,
-    /// `None`: rows end only where lines do.
+    /// `None`: rows end only at line ends.
     columns: Option<usize>,
     undo: Undo,
     kills: KillRing,
@@ -64,18 +63,18 @@ pub struct Editor {
     last: LastAction,
 }
 
-/// What was done just before, where it decides what a key does next.
+/// The last edit, if the next one depends on it.
 #[derive(Clone, Debug, Default)]
 enum LastAction {
     #[default]
     Other,
     /// The next kill adds to it.
     Kill,
-    /// What the yank put where, and how old it was.
+    /// The range of the yanked text, and the age of the kill.
     Yank { range: Range<usize>, age: usize },
-    /// Rows up and down aim at this column.
+    /// Moves between rows aim at this column.
     Row { goal: usize },
-    /// A text from the history is shown, untouched.
+    /// A text of the history is shown unchanged.
     History,
 }
 
@@ -100,18 +99,18 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// Tells how many columns the input has, so that [`Edit::Up`] and [`Edit::Down`] know its rows.
-    /// To be called at the start and at each resize, with what [`Editor::layout`] is given.
+    /// Sets the columns of the input, so that [`Edit::Up`] and [`Edit::Down`] know its rows. To be
+    /// called at the start and at each resize, with the argument of [`Editor::layout`].
     pub fn set_columns(&mut self, columns: usize) {
         self.columns = Some(columns);
     }
 
-    /// The rows, and where the cursor is on them.
+    /// The rows, and the cursor's position on them.
     pub fn layout(&self, columns: usize) -> TextLayout {
         TextLayout::new(&self.text, self.cursor, columns)
     }
 
-    /// Inserts at the cursor what was typed (one character) or pasted (more, undone at once).
+    /// Inserts typed text (one character) or pasted text (more, undone at once) at the cursor.
     pub fn insert(&mut self, text: &str) -> EditOutcome {
         self.last = LastAction::Other;
         let group = if text.chars().nth(1).is_none() {
@@ -122,8 +121,8 @@ impl Editor {
         self.splice(self.cursor..self.cursor, text, group)
     }
 
-    /// Puts a text in the place of some bytes, as a completion does; the cursor goes to its end.
-    /// Bytes within a grapheme cluster count as the whole of it.
+    /// Replaces a range, as a completion does; the cursor goes to the end of the new text. The
+    /// range is widened to whole grapheme clusters.
     pub fn replace(&mut self, range: Range<usize>, text: &str) -> EditOutcome {
         self.last = LastAction::Other;
         let end = self.boundary(range.end);
@@ -134,7 +133,7 @@ impl Editor {
         self.splice(start..end.max(start), text, UndoGroup::Whole)
     }
 
-    /// Puts another text in the place of all; the cursor goes to its end. Can be undone.
+    /// Replaces the whole text; the cursor goes to its end. Can be undone.
     pub fn set_text(&mut self, text: &str) -> EditOutcome {
         self.history.leave();
         let outcome = self.replace(0..self.text.len(), text);
@@ -145,8 +144,8 @@ impl Editor {
         }
     }
 
-    /// Takes the text out to be sent: it goes into the history, the editor starts anew. What was
-    /// killed can still be yanked.
+    /// Takes the text out to be sent: it goes into the history, and the editor becomes empty. Kills
+    /// can still be yanked.
     pub fn take(&mut self) -> String {
         let text = std::mem::take(&mut self.text);
         self.restart();
@@ -154,14 +153,14 @@ impl Editor {
         text
     }
 
-    /// Adds to what [`Edit::Up`] goes back to, as the newest.
+    /// Adds a text to the history, as the newest.
     pub fn remember(&mut self, text: &str) {
         self.history.leave();
         self.history.remember(text);
     }
 
-    /// What is worth keeping of a text that isn't sent: the text; or, where one from the history
-    /// is shown untouched, the draft that stands behind it.
+    /// The draft worth keeping: the text; or, if an unchanged text of the history is shown, the
+    /// draft behind it.
     pub fn draft(&self) -> Draft {
         match (&self.last, self.history.draft()) {
             (LastAction::History, Some(draft)) => draft.clone(),
@@ -172,8 +171,8 @@ impl Editor {
         }
     }
 
-    /// Takes a draft up again in the place of what there is. A draft that was not made by this
-    /// editor is made to fit.
+    /// Restores a draft in place of the text. The cursor of a foreign draft is moved to a valid
+    /// position.
     pub fn restore(&mut self, draft: &Draft) {
         self.restart();
         self.text = newlines(&draft.text).into_owned();
@@ -182,7 +181,7 @@ impl Editor {
         self.cursor = self.boundary(draft.cursor);
     }
 
-    /// Does what a key asks for.
+    /// Makes an edit.
     pub fn apply(&mut self, edit: Edit) -> EditOutcome {
         let last = std::mem::take(&mut self.last);
         let (text, cursor) = (&self.text, self.cursor);
@@ -260,7 +259,7 @@ impl Editor {
         EditOutcome::Moved
     }
 
-    /// Every change of the text comes through here.
+    /// Changes the text. Every change goes through here.
     fn splice(&mut self, range: Range<usize>, with: &str, group: UndoGroup) -> EditOutcome {
         let with = newlines(with);
         let removed = &self.text[range.clone()];
@@ -284,7 +283,8 @@ impl Editor {
         EditOutcome::Changed
     }
 
-    /// The next place between two grapheme clusters: what was inserted may have grown together
+    /// The next position between two grapheme clusters: the inserted text may have merged with the
+    /// text after it.
     /// with what follows it.
     fn boundary(&self, at: usize) -> usize {
         let at = self.text.ceil_char_boundary(at.min(self.text.len()));
@@ -351,7 +351,7 @@ impl Editor {
             return EditOutcome::Nothing;
         };
         self.cursor = cursor;
-        // The draft behind a text from the history is among what undo brings back.
+        // Undo can bring back the draft behind a text of the history.
         self.history.leave();
         EditOutcome::Changed
     }
@@ -399,7 +399,7 @@ impl Editor {
         self.show(&draft.text, draft.cursor)
     }
 
-    /// Shows a text of the history, or the draft behind it. Undo brings back what was edited.
+    /// Shows a text of the history, or the draft. Undo brings back an edited text.
     fn show(&mut self, text: &str, cursor: usize) -> EditOutcome {
         let cursor_before = self.cursor;
         let outcome = self.splice(0..self.text.len(), text, UndoGroup::Whole);
@@ -414,7 +414,7 @@ impl Editor {
     }
 }
 
-/// The text with line ends of other systems (a terminal pastes `\r`) made newlines.
+/// The text with line ends of other systems (a terminal pastes `\r`) turned into newlines.
 fn newlines(text: &str) -> Cow<'_, str> {
     if text.contains('\r') {
         Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))

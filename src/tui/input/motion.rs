@@ -1,22 +1,22 @@
-//! Places in a text, from a place between two grapheme clusters: the next to the left or right,
-//! the ends of words and lines. Each answers the place it was given where there is none.
+//! Motions in a text, from a position between two grapheme clusters: to the next on the left or
+//! right, to the ends of words and lines. Each returns its argument if there is no such position.
 
 use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Before the cluster on the left.
+/// Before the grapheme cluster on the left.
 pub(super) fn left(text: &str, at: usize) -> usize {
     let last = text[..at].graphemes(true).next_back();
     at - last.map_or(0, str::len)
 }
 
-/// After the cluster on the right.
+/// After the grapheme cluster on the right.
 pub(super) fn right(text: &str, at: usize) -> usize {
     let first = text[at..].graphemes(true).next();
     at + first.map_or(0, str::len)
 }
 
-/// The start of the word that ends on the left, whatever lies between.
+/// The start of the word at or before the position.
 pub(super) fn word_left(text: &str, at: usize) -> usize {
     let mut words = text[..at].split_word_bound_indices().rev();
     words
@@ -24,7 +24,7 @@ pub(super) fn word_left(text: &str, at: usize) -> usize {
         .map_or(0, |(start, _)| start)
 }
 
-/// The end of the word that begins on the right, whatever lies between.
+/// The end of the word at or after the position.
 pub(super) fn word_right(text: &str, at: usize) -> usize {
     let mut words = text[at..].split_word_bound_indices();
     words
@@ -32,7 +32,7 @@ pub(super) fn word_right(text: &str, at: usize) -> usize {
         .map_or(text.len(), |(start, word)| at + start + word.len())
 }
 
-/// The start of what stands between white space on the left.
+/// The start of the text after the white space on the left, as Ctrl-W sees it.
 pub(super) fn blank_left(text: &str, at: usize) -> usize {
     let is_blank = |cluster: &&str| cluster.starts_with(char::is_whitespace);
     let before = text[..at].graphemes(true).rev();
@@ -61,7 +61,7 @@ pub(super) fn line_end(text: &str, at: usize) -> usize {
         .map_or(text.len(), |newline| at + newline)
 }
 
-/// Letters, digits and, so that deleting a word stops at them, emoji.
+/// Whether a segment is a word: letters, digits, and emoji, so that deleting a word stops at them.
 fn is_word(segment: &str) -> bool {
     segment
         .chars()

@@ -1,4 +1,4 @@
-//! Text with the cursor marked by `|`, edits, text.
+//! Tests of the form: text with the cursor marked by `|`, edits, text.
 
 use proptest::prelude::*;
 use unicode_segmentation::UnicodeSegmentation;
@@ -8,7 +8,7 @@ use crate::text::wrap::Row;
 
 const FAMILY: &str = "👨\u{200D}👩\u{200D}👧\u{200D}👦";
 
-/// An editor that holds a text, without a past.
+/// An editor with a text and no history.
 fn editor(marked: &str) -> Editor {
     let cursor = marked.find('|').expect("the cursor is marked");
     let mut editor = Editor::new();
@@ -44,7 +44,7 @@ fn type_in(editor: &mut Editor, text: &str) {
 }
 
 #[test]
-fn the_cursor_moves_by_what_looks_like_one_character() {
+fn the_cursor_moves_by_grapheme_clusters() {
     check("|", &[Left, Right], "|");
     check("ab|c", &[Left], "a|bc");
     check("ab|c", &[Right], "abc|");
@@ -57,7 +57,7 @@ fn the_cursor_moves_by_what_looks_like_one_character() {
 }
 
 #[test]
-fn a_deletion_takes_what_looks_like_one_character() {
+fn a_deletion_takes_a_grapheme_cluster() {
     check("|", &[Backspace, Delete], "|");
     check("ab|c", &[Backspace], "a|c");
     check("ab|c", &[Delete], "ab|");
@@ -115,9 +115,9 @@ fn kills_take_words_and_ends_of_lines() {
 }
 
 #[test]
-fn what_was_killed_is_yanked() {
+fn kills_are_yanked() {
     check("one two|", &[KillWordLeft, Home, Yank], "two|one ");
-    // Kills in a row are one.
+    // Consecutive kills are one.
     check(
         "one two three|",
         &[KillWordLeft, KillWordLeft, Home, Yank],
@@ -134,7 +134,7 @@ fn what_was_killed_is_yanked() {
         "one two| six",
     );
     check("a |b c", &[KillToEnd, Left, KillToStart, Yank], "a| ");
-    // Others stay in the ring.
+    // Other kills stay in the ring.
     let kill_both = [KillToBlank, Left, KillToBlank];
     let two = "one two|";
     check(two, &[kill_both.as_slice(), &[Yank]].concat(), "one| ");
@@ -254,7 +254,7 @@ fn rows_are_walked_at_the_column_where_the_walk_began() {
         ("ab|c\n日本語", &[Down], "abc\n日|本語"),
         ("a|bc\n日本語", &[Down], "abc\n|日本語"),
         ("\n\n|", &[Up, Up, Up], "|\n\n"),
-        // A row that goes on without a gap ends before its last character.
+        // A row without white space ends before its last character.
         ("abcdefgh\nvwxyz|", &[Up, Up], "abcd|efgh\nvwxyz"),
     ];
     for (before, edits, after) in cases {
@@ -307,7 +307,7 @@ fn the_window_holds_the_cursor() {
     assert_eq!(layout("1\n2|").window(0), 1..1);
 }
 
-/// An editor that has sent some texts.
+/// An editor with a history.
 fn with_history(texts: &[&str]) -> Editor {
     let mut editor = Editor::new();
     for text in texts {
@@ -347,7 +347,7 @@ fn a_text_from_the_history_that_was_touched_is_walked_by_rows_first() {
         (Backspace, "two\nrow|"),
         (Up, "two|\nrow"),
         (Up, "first|"),
-        // What was edited is not lost.
+        // Undo brings the edited text back.
         (Undo, "two|\nrow"),
         (Undo, "two\nrows|"),
         (Undo, "draft|"),
@@ -408,7 +408,7 @@ fn a_draft_is_put_aside_and_taken_up_again() {
     let _ = editor.apply(Up);
     let draft = editor.draft();
     assert_eq!((draft.text.as_str(), draft.cursor), ("draft", 4));
-    // One that was begun from what was sent is a draft as well.
+    // A changed text of the history is a draft, too.
     type_in(&mut editor, "!");
     assert_eq!(editor.draft().text, "sent!");
     editor.restore(&draft);
@@ -436,7 +436,7 @@ fn taking_a_text_starts_anew() {
 }
 
 #[test]
-fn a_text_has_at_most_16_kib_and_what_is_over_is_refused_whole() {
+fn a_text_has_at_most_16_kib_and_a_longer_one_is_refused_whole() {
     let mut editor = Editor::new();
     let full = "x".repeat(TEXT_BYTES_MAX);
     assert_eq!(editor.insert(&full[1..]), EditOutcome::Changed);
@@ -459,7 +459,7 @@ fn a_completion_takes_the_place_of_a_word() {
     assert_eq!(marked(&editor), "hi alice:| there");
     let _ = editor.apply(Undo);
     assert_eq!(marked(&editor), "hi al| there");
-    // Never a part of what looks like one character.
+    // Only whole grapheme clusters are replaced.
     assert_eq!(editor.set_text(FAMILY), EditOutcome::Changed);
     assert_eq!(editor.replace(4..7, "x"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "x|");
@@ -467,7 +467,7 @@ fn a_completion_takes_the_place_of_a_word() {
 }
 
 #[test]
-fn what_grows_together_keeps_the_cursor_outside() {
+fn text_that_merges_with_its_neighbour_keeps_the_cursor_outside() {
     let mut editor = editor("👩|👧");
     assert_eq!(editor.insert("\u{200D}"), EditOutcome::Changed);
     assert_eq!(marked(&editor), "👩\u{200D}👧|");

@@ -1,9 +1,9 @@
-//! What was changed, and how to take it back.
+//! The undo history.
 
-/// Steps that can be taken back; older ones are forgotten.
+/// The most steps that can be undone; older ones are dropped.
 const STEPS_MAX: usize = 256;
 
-/// One change of a text: at a byte, some text in the place of some other.
+/// A change of a text: at a byte, one text is replaced by another.
 #[derive(Clone, Debug)]
 pub(super) struct TextChange {
     pub(super) at: usize,
@@ -13,33 +13,33 @@ pub(super) struct TextChange {
     pub(super) cursor_after: usize,
 }
 
-/// Which changes make one step.
+/// Which changes form one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UndoGroup {
     /// Character after character, up to the next word.
     Typing,
     /// Character after character, in one direction.
     Erasing,
-    /// Each by itself.
+    /// A step of its own.
     Whole,
 }
 
-/// The steps that were made and those that were taken back.
+/// The steps that were made and those that were undone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Undo {
     done: Vec<(TextChange, UndoGroup)>,
     undone: Vec<(TextChange, UndoGroup)>,
-    /// Nothing more may join the last step.
+    /// Set when no change may join the last step.
     closed: bool,
 }
 
 impl Undo {
-    /// The next change begins a step of its own.
+    /// Makes the next change begin a step of its own.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Remembers a change that was made. What had been taken back is forgotten.
+    /// Records a change. Undone steps are dropped.
     pub(super) fn record(&mut self, change: TextChange, group: UndoGroup) {
         self.undone.clear();
         let closed = std::mem::take(&mut self.closed);
@@ -57,7 +57,7 @@ impl Undo {
         self.done.push((change, group));
     }
 
-    /// Takes the last step back; answers the cursor.
+    /// Undoes the last step; returns the cursor.
     pub(super) fn undo(&mut self, text: &mut String) -> Option<usize> {
         self.close();
         let (change, group) = self.done.pop()?;
@@ -68,7 +68,7 @@ impl Undo {
         Some(cursor)
     }
 
-    /// Makes again what was taken back last; answers the cursor.
+    /// Redoes the step that was undone last; returns the cursor.
     pub(super) fn redo(&mut self, text: &mut String) -> Option<usize> {
         self.close();
         let (change, group) = self.undone.pop()?;
@@ -80,7 +80,7 @@ impl Undo {
     }
 }
 
-/// Whether a change goes on where the last one of its group ended.
+/// Whether a change continues the last one of its group.
 fn joins(last: &TextChange, next: &TextChange, group: UndoGroup) -> bool {
     match group {
         UndoGroup::Typing => {
