@@ -31,19 +31,18 @@ In a pipe, chat-tui works line by line: each line of its input is sent as a mess
 that arrives becomes a line of its output. See --plain.
 
 What is not sent when it ends is sent by the next start with the same server, nickname and client
-ID, so a script need not send it again; with --no-state it is lost. Runs may overlap: one with the
-same client ID as another that is still in hands its lines to that one, and ends when they are
+ID, so a script need not send it again; with --no-state it is lost. Runs may overlap: a run with
+the client ID of one that is still connected hands its lines to that one, and ends when they are
 delivered.
 
 Exit status, of a run's own lines:
     0  everything was sent, or you left
-    1  something went wrong that the other numbers do not tell, such as an output that can't be
-       written
+    1  any other failure, such as an output that can't be written
     2  wrong arguments, or --serve could not start the server
     3  some messages were not delivered
     4  the nickname was refused
-    5  the server can't be reached, or does not let you in
-    6  sent, but not confirmed: an older server, or none, took it
+    5  the server can't be reached, or does not admit you
+    6  sent, but not confirmed: an older server, or none, received it
   129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM, after a goodbye
 Numbers 3 to 6 come from line mode only: the full screen waits, asks, and tries again.";
 
@@ -68,8 +67,8 @@ struct RawArgs {
     #[arg(value_name = "PORT", allow_negative_numbers = true)]
     port: Option<String>,
 
-    /// What you are called; nobody else present may have the same name. With an invite, your user
-    /// name if left out.
+    /// Your nickname; no other member who is connected may have it. With an invite, your user name if
+    /// left out.
     #[arg(value_name = "NICKNAME")]
     nickname: Option<String>,
 
@@ -82,7 +81,7 @@ struct RawArgs {
     options: Options,
 }
 
-/// What can be said besides where to go, and as whom.
+/// The options, besides server and user.
 #[derive(Clone, Debug, clap::Args)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -90,85 +89,85 @@ struct RawArgs {
     reason = "switches are switches, and these docs are the help's text"
 )]
 pub struct Options {
-    /// Host the chat on this machine, if nobody does so yet: HOST must be localhost. Whoever is on
-    /// your network can come in, too.
+    /// Start a server on this machine if none runs yet, and join it: HOST must be localhost. Others on
+    /// your network can join, too.
     #[arg(long)]
     pub serve: bool,
 
-    /// The room to be in, if the server has it.
+    /// The room to join, if the server has it.
     #[arg(long, value_name = "NAME", value_parser = RoomName::parse, default_value = RoomName::LOBBY)]
     pub room: RoomName,
 
     /// No full screen: a line for each message, no escape sequences. For pipes, scripts and screen
-    /// readers; by itself when input or output is not a terminal, or TERM is dumb or not set.
+    /// readers; chosen by itself when input or output is not a terminal, or TERM is dumb or not set.
     #[arg(long)]
     pub plain: bool,
 
-    /// In line mode: stay and read when the input ends.
+    /// In line mode: stay connected and print messages when the input ends.
     #[arg(long)]
     pub follow: bool,
 
     /// In line mode: lines that begin with / are commands, and q! leaves, even if the input is
-    /// not a terminal. Each line then waits until the one before it is done.
+    /// not a terminal. Each line then waits until the one before it is carried out.
     #[arg(long)]
     pub commands: bool,
 
-    /// In line mode: print the last N messages on coming in.
+    /// In line mode: print the last N messages after joining.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub history: u64,
 
-    /// In line mode: how long to try to get in, and how long to wait at the end of the input until
-    /// something more of what was sent arrives.
+    /// In line mode: how long to try to join, and, at the end of the input, how long to wait for the
+    /// next message to be delivered.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
 
-    /// Where to keep messages, drafts and what is not sent yet, instead of the system's directory
-    /// for state: $XDG_STATE_HOME/chat-tui, or ~/.local/state/chat-tui.
+    /// Where to keep messages, drafts and unsent messages, instead of the system's directory for
+    /// state: $XDG_STATE_HOME/chat-tui, or ~/.local/state/chat-tui.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 
-    /// Keep nothing on this machine: what is not sent when this ends is lost, and the next start
-    /// is a new member.
+    /// Keep nothing on this machine: messages that are not sent when this ends are lost, and the next
+    /// start is a new member.
     #[arg(long, conflicts_with = "state_dir")]
     pub no_state: bool,
 
-    /// The key that you come in with, in place of the one that each nickname is given at its first
-    /// start: an Ed25519 key in OpenSSH's format. For an encrypted one the passphrase is asked.
+    /// Your key, instead of the one that is made for each nickname at its first start: an Ed25519 key
+    /// in OpenSSH's format. If it is encrypted, you are asked for the passphrase.
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
 
-    /// The code that /device add showed on another device of yours: with it, you are the same
-    /// member on this one.
+    /// The code that /device add showed on another device of yours: it makes this device another of
+    /// the same member's.
     #[arg(long, value_name = "CODE", value_parser = DeviceCode::parse)]
     pub device_code: Option<DeviceCode>,
 
-    /// The same, where it is not seen among the machine's processes: the first line of this file, or of
-    /// the input if FILE is -; what follows there is sent.
+    /// Reads the device code from a file, so that the machine's list of processes does not show it: the
+    /// first line of FILE, or of the input if FILE is -; the rest of the input is sent.
     #[arg(long, value_name = "FILE", conflicts_with = "device_code")]
     pub device_code_file: Option<PathBuf>,
 
-    /// The invite, in place of HOST and PORT: the first line of this file, or of the input if FILE is
-    /// -; what follows there is sent.
+    /// Reads an invite, which replaces HOST and PORT, from a file: the first line of FILE, or of the
+    /// input if FILE is -; the rest of the input is sent.
     #[arg(long, value_name = "FILE")]
     pub invite_file: Option<PathBuf>,
 
-    /// Where the server's password is: the first line of this file, or of the input if FILE is -. It is
-    /// shown to a server that asks for it.
+    /// Reads the server's password from a file: the first line of FILE, or of the input if FILE is -.
+    /// It is sent to a server that asks for it.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
-    /// Accept this key of the server's, and no other, in place of the one that it is known by.
+    /// Accept this key of the server and no other, instead of the one that is stored for it.
     #[arg(long, value_name = "FINGERPRINT", value_parser = Fingerprint::parse, conflicts_with = "plaintext")]
     pub trust: Option<Fingerprint>,
 
-    /// Do not encrypt: for an older server, on a network that you trust. To another machine you come
-    /// in without your key. On this machine that goes by itself. A server that is known to encrypt is
+    /// Do not encrypt: for an older server, on a network that you trust. Your key is then not used,
+    /// except on this machine, where this option is not needed. A server that is known to encrypt is
     /// refused.
     #[arg(long)]
     pub plaintext: bool,
 
-    /// Forget which key HOST PORT is known by, and end: the next start meets it as for the first
-    /// time.
+    /// Forget the key that is stored for HOST PORT, and end: the next start accepts the server's key as
+    /// on a first connection.
     #[arg(long, conflicts_with_all = ["nickname", "client_id", "invite_file", "trust", "plaintext", "serve", "no_state"])]
     forget: bool,
 
@@ -181,48 +180,48 @@ pub struct Options {
     pub no_color: bool,
 }
 
-/// The ways to call it.
+/// The usage lines.
 const USAGE: &str = "\
 chat-tui [OPTIONS] HOST PORT NICKNAME CLIENTID
        chat-tui [OPTIONS] INVITE [NICKNAME [CLIENTID]]
        chat-tui [OPTIONS] --invite-file FILE [NICKNAME [CLIENTID]]
        chat-tui --forget HOST PORT";
 
-/// The one line that shows how it is done, for whoever got it wrong.
+/// The example that follows an error about the arguments.
 const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
 
-/// What is wanted.
+/// The purpose of this run.
 #[derive(Clone, Debug)]
 pub enum Invocation {
-    /// To chat.
+    /// Join a chat.
     Chat(Box<Args>),
-    /// To forget which key a server is known by.
+    /// Forget the stored key of a server.
     Forget {
         /// The server's name or address.
         host: Host,
         /// Its port.
         port: u16,
-        /// Where what is known is kept, if that was said.
+        /// The directory of the stored keys, if it was given.
         state_dir: Option<PathBuf>,
     },
 }
 
-/// Where to go, as whom, and how.
+/// The server, the user, and the options.
 #[derive(Clone, Debug)]
 pub struct Args {
     /// The server's name or address.
     pub host: Host,
     /// Its port.
     pub port: u16,
-    /// What the user is called.
+    /// The user's nickname.
     pub nickname: Nickname,
-    /// Which of the user's devices or sessions this is.
+    /// The client ID: which of the user's devices or sessions this is.
     pub client_id: ClientId,
     /// The invite, if that is how the server was named.
     pub invite: Option<Invite>,
-    /// All else.
+    /// All other options.
     pub options: Options,
-    /// How to say all this again.
+    /// The command line, for texts that tell the user what to type.
     pub command_line: CommandLine,
 }
 
@@ -234,8 +233,8 @@ impl Args {
 }
 
 impl Invocation {
-    /// Reads this process's arguments. Prints help or version, or what is wrong and an example of
-    /// what is right, and ends the process (status 2) if there is nothing to go on with.
+    /// Reads this process's arguments. Prints the help or version, or an error with an example, and
+    /// exits (status 2 for errors) if there is nothing to run.
     pub fn from_command_line() -> Self {
         let user = ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
@@ -254,7 +253,7 @@ impl Invocation {
         })
     }
 
-    /// `user`: what the system calls the user. `read`: reads the invite in a file; what is wrong, in one
+    /// `user`: the system's name of the user. `read`: reads an invite from a file; the error is one
     /// plain sentence.
     fn parse(
         arguments: Vec<OsString>,
@@ -327,7 +326,7 @@ impl Invocation {
 }
 
 impl RawArgs {
-    /// The input has one first line.
+    /// Refuses to read two secrets from the input, which has only one first line.
     fn read_input_once(&self) -> Result<(), clap::Error> {
         let options = &self.options;
         let files = [
@@ -346,7 +345,7 @@ impl RawArgs {
         Ok(())
     }
 
-    /// Puts the invite in a file where it stands when it is typed.
+    /// Puts the invite from a file where it would have been typed.
     fn put_invite(
         &mut self,
         file: &Path,
@@ -375,7 +374,7 @@ impl RawArgs {
         Ok(())
     }
 
-    /// Puts what an invite says, and what stands behind it, where it would stand without one.
+    /// Replaces an invite and what follows it by the positional arguments that it stands for.
     fn follow_invite(&mut self, invite: &Invite, user: Option<&str>) -> Result<(), clap::Error> {
         if let Some(more) = &self.client_id {
             let more = Line::inert(more);
@@ -403,7 +402,7 @@ impl RawArgs {
     }
 }
 
-/// What the system calls the user, made fit for a nickname if that can be done.
+/// The system's name of the user, changed to be a valid nickname if possible.
 fn own_name(user: &str) -> Option<String> {
     let fits = |name: &str| nickname(name).is_ok().then(|| name.to_owned());
     fits(user).or_else(|| {
@@ -417,7 +416,7 @@ fn own_name(user: &str) -> Option<String> {
     })
 }
 
-/// Reads what has a place of its own, and remembers what is wrong or not there.
+/// Parses positional arguments, and remembers which are wrong or missing.
 #[derive(Default)]
 struct PositionalParser {
     missing: Vec<&'static str>,
@@ -445,13 +444,13 @@ impl PositionalParser {
             .ok()
     }
 
-    /// What was said and makes no sense.
+    /// The error for wrong arguments.
     fn wrong(&self) -> clap::Error {
         let wrong = self.wrong.as_deref().unwrap_or_default();
         RawArgs::command().error(ErrorKind::ValueValidation, wrong)
     }
 
-    /// What was not said.
+    /// The error for missing arguments.
     fn missing(&self) -> clap::Error {
         let missing = self.missing.join(" ");
         let why = format!("the following arguments are missing: {missing}");
@@ -459,13 +458,13 @@ impl PositionalParser {
     }
 }
 
-/// The arguments as a shell takes them, without a key to be trusted.
+/// The arguments as shell words, without `--trust` and its key.
 fn again<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> String {
     let mut words = Vec::new();
     while let Some(argument) = arguments.next() {
         let argument = argument.to_string_lossy();
         if argument == "--" {
-            // What follows is no option, whatever it looks like.
+            // Arguments after `--` are not options.
             words.push(argument.into_owned());
             words.extend(arguments.map(|rest| shell_word(&rest.to_string_lossy())));
             break;
@@ -479,7 +478,7 @@ fn again<'a>(mut arguments: impl Iterator<Item = &'a OsString>) -> String {
     words.join(" ")
 }
 
-/// A word that a shell takes for this text.
+/// Quotes a text for a shell, if it must be quoted.
 pub(super) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -489,10 +488,10 @@ pub(super) fn shell_word(text: &str) -> String {
     }
 }
 
-/// What the colours have to stand out from.
+/// The background that the colours must contrast with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Theme {
-    /// Found out from the terminal.
+    /// Asks the terminal.
     #[default]
     Auto,
     /// Light text on a dark background.
@@ -548,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
+    fn the_definition_is_valid() {
         RawArgs::command().debug_assert();
     }
 
@@ -582,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_and_shown_how_it_is_right() {
+    fn errors_come_with_an_example() {
         let check = |line: &str, says: &str| {
             let error = parse(line).unwrap_err();
             let text = error.to_string();
@@ -606,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_said_again_with_another_key() {
+    fn the_command_line_is_repeated_with_another_key() {
         let key = Fingerprint::from_bytes([1; 32]);
         for (line, again, server) in [
             ("localhost 10500 carol 3", None, "localhost 10500"),
@@ -697,7 +696,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_in_a_file_is_as_good_as_one_that_is_typed() {
+    fn an_invite_may_come_from_a_file() {
         for (rest, nickname, client_id) in [
             ("--invite-file invite", "carol", "1"),
             ("--invite-file invite alice", "alice", "1"),
@@ -732,7 +731,7 @@ mod tests {
     }
 
     #[test]
-    fn who_brings_an_invite_may_be_called_what_the_system_calls_him() {
+    fn the_default_nickname_with_an_invite_is_the_system_user() {
         let line = vec!["chat-tui".into(), invite().expose().into()];
         for (user, nickname) in [
             (Some("carol"), Some("carol")),
@@ -755,7 +754,7 @@ mod tests {
     }
 
     #[test]
-    fn to_forget_a_server_nobody_has_to_be_named() {
+    fn forget_needs_no_nickname() {
         let Invocation::Forget { host, port, .. } =
             invocation("chat-tui --forget ::1 10500").unwrap()
         else {

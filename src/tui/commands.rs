@@ -1,6 +1,6 @@
-//! Every `/` command, in one list: the client's own rows are here, those of admin commands come from
-//! [`ADMIN_COMMANDS`]. The update and line mode run them from it; completion, the help screen and the
-//! list in docs/REFERENCE.md are written from it.
+//! The table of `/` commands: the client's own rows are here, those of admin commands come from
+//! [`ADMIN_COMMANDS`]. The update and line mode run commands from it; completion, the help screen
+//! and the list in docs/REFERENCE.md are written from it.
 //!
 //! - [`mod@admin`]: reads the arguments of an admin command.
 
@@ -11,51 +11,51 @@ use crate::protocol::admin::{ADMIN_COMMANDS, AdminSpec, Section};
 
 pub mod admin;
 
-/// What a command does.
+/// The action of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlashAction {
-    /// Take another nickname.
+    /// Changes our nickname.
     Nick,
-    /// Go to a day.
+    /// Goes to a day.
     Date,
-    /// Look for messages.
+    /// Searches for messages.
     Search,
-    /// Show all of a long message.
+    /// Shows all of a long message.
     Unfold,
-    /// Fold long messages again.
+    /// Folds long messages again.
     Fold,
-    /// Let go of a message that was refused.
+    /// Discards a message that was refused.
     Discard,
-    /// Show the help.
+    /// Shows the help.
     Help,
-    /// Have the wheel scroll, or not.
+    /// Turns scrolling by the mouse wheel on or off.
     Mouse,
-    /// Disconnect.
+    /// Disconnects.
     Quit,
-    /// Tell who can read along, and who everybody is known by.
+    /// Shows the encryption and everybody's keys.
     Security,
-    /// Tell who is in.
+    /// Lists the members.
     Who,
-    /// Have something done by the server.
+    /// Runs an admin command on the server.
     Admin(AdminAction),
 }
 
-/// A row of the list.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slash {
     /// Its name, without `/`.
     pub name: &'static str,
-    /// The word that follows the name where several commands share it; else empty.
+    /// The word after the name where several commands share the name; else empty.
     word: &'static str,
-    /// What follows, as the help writes it; empty if nothing does.
+    /// The arguments as the help writes them; may be empty.
     argument: String,
-    /// What it does.
+    /// The action.
     pub run: SlashAction,
-    /// The same for people.
+    /// The text of the help.
     pub help: &'static str,
 }
 
-/// Rows that belong together, under a heading.
+/// Rows under one heading.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The heading.
@@ -64,10 +64,10 @@ pub struct Group {
     pub commands: Vec<Slash>,
 }
 
-/// The client's own commands: name, what follows it, what it does, and the same for people.
+/// The client's own commands: name, arguments, action, help text.
 const OWN: &[(&str, &str, SlashAction, &str)] = &[
-    ("nick", "NAME", SlashAction::Nick, "take another nickname"),
-    ("who", "", SlashAction::Who, "who is in; the room's rules"),
+    ("nick", "NAME", SlashAction::Nick, "change your nickname"),
+    ("who", "", SlashAction::Who, "members and the room's rules"),
     (
         "search",
         "WORDS",
@@ -91,26 +91,26 @@ const OWN: &[(&str, &str, SlashAction, &str)] = &[
         "discard",
         "",
         SlashAction::Discard,
-        "let go of what was refused",
+        "discard messages that were refused",
     ),
     (
         "security",
         "",
         SlashAction::Security,
-        "who can read along, the keys",
+        "show encryption and keys",
     ),
     ("help", "", SlashAction::Help, "all keys and commands"),
     (
         "mouse",
         "",
         SlashAction::Mouse,
-        "wheel and clicks for the chat, or not",
+        "mouse wheel and clicks on or off",
     ),
     ("quit", "", SlashAction::Quit, "disconnect, as q! does"),
 ];
 
-/// The list. The server decides who may do what; the headings say it. A command that does several things
-/// has a row for each.
+/// The table. The server decides who may do what; the headings only say so. A command that does
+/// several things has a row for each.
 pub static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
     let own = OWN.iter().map(|(name, argument, run, help)| Slash {
         name,
@@ -125,7 +125,7 @@ pub static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
         word: "",
         argument: "CODE".to_owned(),
         run: SlashAction::Admin(AdminAction::Code),
-        help: "come in as one of yours",
+        help: "join as one of your devices",
     });
     let group = |title, commands| Group { title, commands };
     vec![
@@ -157,7 +157,7 @@ fn usage_of_arguments(spec: &AdminSpec) -> String {
     usages.join(" ")
 }
 
-/// Every row.
+/// All rows.
 pub fn all() -> impl Iterator<Item = &'static Slash> {
     GROUPS.iter().flat_map(|group| &group.commands)
 }
@@ -170,7 +170,8 @@ impl Slash {
         format!("/{}", parts.join(" "))
     }
 
-    /// What follows this row's words in what follows the name; `None` if it is not this row that is meant.
+    /// The argument in `rest`, the text after the name; `None` if `rest` does not belong to this
+    /// row.
     fn argument_in<'a>(&self, rest: &'a str) -> Option<&'a str> {
         let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let argument = match self.word {
@@ -183,7 +184,7 @@ impl Slash {
     }
 }
 
-/// Every way in which a command is written.
+/// The usages of all rows with the same name.
 pub fn usages(slash: &Slash) -> String {
     let rows = all().filter(|row| row.name == slash.name);
     rows.map(Slash::usage).collect::<Vec<_>>().join(", ")
@@ -193,7 +194,7 @@ pub fn usages(slash: &Slash) -> String {
 pub fn markdown() -> String {
     let group = |group: &Group| {
         let rows = group.commands.iter().map(|command| {
-            // A bar parts the cells of a table, in code too.
+            // A bar separates the cells of a table, in code too.
             let usage = command.usage().replace('|', "\\|");
             format!("| `{usage}` | {} |\n", command.help)
         });
@@ -203,17 +204,17 @@ pub fn markdown() -> String {
     format!("| command | does |\n|---|---|\n{rows}")
 }
 
-/// What disconnects as the whole of any text.
+/// A text that disconnects when it is all that was typed.
 pub const QUIT: &str = "q!";
 
-/// What was typed, as the program understands it.
+/// The meaning of a typed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParsedInput<'a> {
     /// A text to send.
     Text(&'a str),
-    /// A command and what follows it.
+    /// A command and its arguments.
     Command(&'static Slash, &'a str),
-    /// Looks like a command, but is none: its name.
+    /// The name of a command that does not exist.
     Unknown(&'a str),
     /// `q!`.
     Quit,
@@ -221,7 +222,7 @@ pub enum ParsedInput<'a> {
     Nothing,
 }
 
-/// Reads what was typed. `//` at the start sends a text that begins with `/`.
+/// Parses a typed text. `//` at the start sends a text that begins with `/`.
 pub fn read(typed: &str) -> ParsedInput<'_> {
     if typed == QUIT {
         return ParsedInput::Quit;
@@ -252,7 +253,7 @@ mod tests {
     use crate::protocol::admin::AdminName;
 
     #[test]
-    fn what_was_typed_is_understood() {
+    fn typed_text_is_parsed() {
         for (typed, expected) in [
             ("hello", ParsedInput::Text("hello")),
             ("  indented\n", ParsedInput::Text("  indented")),
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_found_by_what_is_typed_for_it() {
+    fn every_row_is_found_by_its_name() {
         for slash in all() {
             let rows = all().filter(|other| other.usage() == slash.usage());
             assert_eq!(rows.count(), 1, "{}", slash.usage());
@@ -293,7 +294,7 @@ mod tests {
             };
             assert_eq!((found, argument), (slash, &*slash.argument), "{typed}");
         }
-        // What is meant by one name, and nothing else.
+        // Only complete names match.
         for (typed, usage, argument) in [
             ("/device list", "/device", "list"),
             ("/DEVICE Add", "/device add", ""),

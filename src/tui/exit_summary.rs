@@ -1,4 +1,4 @@
-//! What is said on the normal screen when all is over.
+//! The summary that is printed on the normal screen at the end.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use crate::{
     text::{Body, span},
 };
 
-/// What there is to say of a run on the screen.
+/// The contents of the summary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExitSummary {
-    /// The session's figures; `None` where leaving took too long for them.
+    /// The session's figures; `None` if leaving took too long to get them.
     pub summary: Option<Summary>,
-    /// From when we were first let in; `None`: we never were.
+    /// The time since we first joined; `None` if we never did.
     pub chatted_for: Option<Duration>,
-    /// Messages that are on their way, and that the next start goes on with.
+    /// Messages that are not delivered yet, which the next start sends.
     pub unsent: u64,
-    /// Messages that were neither sent nor are known to be kept: only here can they be had again.
+    /// Messages that were neither delivered nor are known to be stored: they exist only here.
     pub not_kept: Vec<Body>,
 }
 
-/// The summary of a run on the screen, in lines that are ended. `kept`: whether what was not sent is
-/// kept for the next start. What was not kept is told in full.
+/// Formats the summary, in complete lines. `kept`: whether undelivered messages are stored for the
+/// next start. Messages that were not stored are printed in full.
 pub fn of_screen(ending: &ExitSummary, kept: bool) -> String {
     let mut text = match (&ending.summary, ending.chatted_for) {
         (None, Some(duration)) => format!("Chatted for {}\n", span(duration)),
@@ -38,8 +38,8 @@ pub fn of_screen(ending: &ExitSummary, kept: bool) -> String {
     text
 }
 
-/// The figures of a run, in lines that fit a narrow terminal, each ended. `chatted` is `None` where
-/// we were never let in.
+/// Formats the figures of a run in complete lines that fit a narrow terminal. `chatted` is `None`
+/// if we never joined.
 pub fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
     let count = |messages: u64, characters| match messages {
         0 => "nothing".to_owned(),
@@ -50,7 +50,7 @@ pub fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
         ),
     };
     match chatted {
-        None => "Never got in: nothing was sent or received.\n".to_owned(),
+        None => "Never joined: nothing was sent or received.\n".to_owned(),
         Some(duration) => format!(
             "Chatted for {}\n  sent      {}\n  received  {}\n",
             span(duration),
@@ -60,7 +60,7 @@ pub fn figures(summary: &Summary, chatted: Option<Duration>) -> String {
     }
 }
 
-/// That messages have not arrived (yet), as a line.
+/// A line that says how many messages are not delivered yet.
 pub fn unsent(count: u64, kept: bool) -> String {
     if !kept {
         return undelivered(count);
@@ -74,7 +74,7 @@ pub fn unsent(count: u64, kept: bool) -> String {
     format!("{messages} {verb} not delivered yet: the next start sends {them}.\n")
 }
 
-/// The same of messages that earlier runs have left.
+/// The same for messages of earlier runs.
 pub fn unsent_of_earlier_runs(count: u64) -> String {
     let (messages, verb, them) = match count {
         1 => ("message", "is", "it"),
@@ -85,7 +85,7 @@ pub fn unsent_of_earlier_runs(count: u64) -> String {
     )
 }
 
-/// That messages are nowhere but in the lines that follow, as a line.
+/// A line that introduces the messages that are stored nowhere.
 fn not_kept(count: u64) -> String {
     let verb = if count == 1 { "was" } else { "were" };
     let messages = plural(count, "message");
@@ -96,7 +96,7 @@ fn indented(line: &str) -> String {
     format!("  {line}\n")
 }
 
-/// That messages are lost to the others, as a line.
+/// A line that says how many messages were not delivered.
 pub fn undelivered(count: u64) -> String {
     let verb = if count == 1 { "was" } else { "were" };
     format!("{} {verb} not delivered.\n", plural(count, "message"))
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_figures_none_are_told_and_what_is_not_kept_is() {
+    fn messages_that_are_not_kept_are_printed_and_missing_figures_are_not() {
         let figures = Summary {
             messages_sent: 1,
             characters_sent: 3,
@@ -153,12 +153,12 @@ mod tests {
         );
         assert_eq!(
             of_screen(&ExitSummary::default(), true),
-            "Never got in: nothing was sent or received.\n"
+            "Never joined: nothing was sent or received.\n"
         );
     }
 
     #[test]
-    fn one_is_one_and_two_are_two() {
+    fn singular_and_plural_are_right() {
         let check = |given: [u64; 4], seconds, expected: &str| {
             let summary = Summary {
                 messages_sent: given[0],
@@ -195,7 +195,7 @@ mod tests {
         );
         assert_eq!(
             figures(&Summary::default(), None),
-            "Never got in: nothing was sent or received.\n"
+            "Never joined: nothing was sent or received.\n"
         );
         assert_eq!(unsent(2, false), "2 messages were not delivered.\n");
         assert_eq!(

@@ -1,12 +1,12 @@
-//! One press of a key, as the application sees it: no terminal library's type, so that a test, a
+//! A key press as the application sees it: independent of the terminal library, so that a test, a
 //! terminal and a remote session can all press keys.
 
 use std::fmt;
 
-/// A key with its modifiers. Shift is only told where the key has no shifted character of its own.
+/// A key with its modifiers. Shift is set only for keys that have no shifted character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Which key.
+    /// The key itself.
     pub code: Code,
     /// Ctrl was held.
     pub ctrl: bool,
@@ -39,7 +39,7 @@ pub enum Code {
 }
 
 impl Key {
-    /// The key alone.
+    /// The key without modifiers.
     pub const fn plain(code: Code) -> Self {
         Self {
             code,
@@ -73,7 +73,7 @@ impl Key {
         }
     }
 
-    /// The character that this key types, if it types one.
+    /// The character that this key types, if any.
     pub fn typed(self) -> Option<char> {
         match self.code {
             Code::Char(c) if !self.ctrl && !self.alt => Some(c),
@@ -83,7 +83,7 @@ impl Key {
 }
 
 impl fmt::Display for Key {
-    /// As the help and docs/REFERENCE.md write it: `Alt-Enter`, `Ctrl-K`, `PgUp`.
+    /// Writes the key as the help and docs/REFERENCE.md do: `Alt-Enter`, `Ctrl-K`, `PgUp`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
         for (held, name) in [
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_written_as_people_write_it() {
+    fn keys_are_written_as_in_the_help() {
         for (key, expected) in [
             (Key::ctrl(Code::Char('k')), "Ctrl-K"),
             (Key::alt(Code::Enter), "Alt-Enter"),

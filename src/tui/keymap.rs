@@ -1,12 +1,12 @@
-//! Every key and what it does, in one table: the update looks keys up here, and the hint line,
-//! the help screen and the list in docs/REFERENCE.md are written from it.
+//! The table of keys. The update looks keys up here; the hint line, the help screen and the list in
+//! docs/REFERENCE.md are written from it.
 
 use super::{
     input::Edit,
     key::{Code, Key},
 };
 
-/// What a key asks for. What it comes to depends on what is open.
+/// The action of a key. Its effect depends on which layers are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the table below says what each does")]
 pub enum Action {
@@ -41,15 +41,15 @@ pub enum Action {
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
-    /// Any of these keys.
+    /// Any of these keys triggers the action.
     pub keys: &'static [Key],
-    /// What they ask for.
+    /// The action.
     pub action: Action,
-    /// What they do, for people.
+    /// The text of the help.
     pub help: &'static str,
 }
 
-/// Rows that belong together, under a heading.
+/// Rows under one heading.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
     /// The heading.
@@ -219,14 +219,14 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
-/// What a key asks for.
+/// The action of a key.
 pub fn action(key: Key) -> Option<Action> {
     bindings()
         .find(|binding| binding.keys.contains(&key))
         .map(|binding| binding.action)
 }
 
-/// The first key of an action, as people write it.
+/// The first key of an action, as the help writes it.
 pub fn label(action: Action) -> String {
     bindings()
         .find(|binding| binding.action == action)

@@ -1,4 +1,4 @@
-//! What the full screen is started with.
+//! The arguments of the full screen.
 
 use tokio::sync::mpsc;
 
@@ -8,26 +8,26 @@ use crate::{
     protocol::{KeyTag, Nickname, RoomName},
 };
 
-/// Everything that [`super::shell`] needs to run, and nothing that it would have to look up.
+/// Everything that [`super::shell`] needs to run.
 #[derive(Debug)]
 pub struct Launch {
     /// The server as the user named it: `localhost:10500`.
     pub host_label: String,
-    /// The nickname wanted.
+    /// The wanted nickname.
     pub nickname: Nickname,
     /// The room that is shown.
     pub room: RoomName,
-    /// What the user said about the background.
+    /// The user's choice of background.
     pub theme: Theme,
     /// Whether colours are off, by option or by `NO_COLOR`.
     pub no_color: bool,
-    /// Set when this run hosts the chat: the server ends with it, or goes on.
+    /// Set when this run hosts the server: the server ends with it or keeps running.
     pub host: Option<HostControl>,
-    /// What asks the program to end.
+    /// The signals that ask the program to end.
     pub signals: Signals,
-    /// The user's own key; `None`: he comes in without.
+    /// The user's own key; `None`: they join without one.
     pub key: Option<KeyTag>,
-    /// What the client's own store holds: painted before the network answers.
+    /// What the client's own store holds: shown before the network answers.
     pub restored: Restored,
     /// To the session.
     pub commands: mpsc::Sender<Command>,

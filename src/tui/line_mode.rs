@@ -1,28 +1,30 @@
-//! The client without a screen: each line of the input is sent, each message that arrives becomes
-//! a line of the output. For pipes, scripts and screen readers; no escape sequence is written.
+//! Line mode: the client without a screen. Each line of the input is sent, each message that
+//! arrives becomes a line of the output. For pipes, scripts and screen readers; no escape sequence
+//! is written.
 //!
-//! - Output on a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day changes;
-//!   to anything else: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
-//!   indented by six spaces. `?alice` had no key when they said it. What this
-//!   process sends is not repeated; what was said before one came is printed only as far as `--history` asks for.
-//! - Status goes to standard error. In a script only trouble is worth a word there.
-//! - Input from a terminal knows the commands (`/help`) and `q!`. Any other is literal text, unless
-//!   `--commands` is given. Empty lines are skipped; a line longer than a message can be is
-//!   refused, and counts as not delivered. In a script, a command waits until what stands before it
-//!   is done and what it needs is there, and what follows waits for its answer.
+//! - Output to a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day
+//!   changes; otherwise: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
+//!   indented by six spaces. `?alice` had no key when they sent it. Messages of this process are
+//!   not repeated; older messages are printed only as `--history` asks for.
+//! - Status goes to standard error. A script gets only errors and warnings.
+//! - Input from a terminal may contain commands (`/help`) and `q!`. Other input is literal text,
+//!   unless `--commands` is given. Empty lines are skipped; a line longer than a message is
+//!   refused, and counts as not delivered. In a script, a command waits until the lines before it
+//!   are done and it can be carried out, and the lines after it wait for its result.
 //! - At the end of the input it waits until the server has acknowledged everything, and leaves; or,
-//!   with `--follow`, stays to read. Closing the output ends it, quietly; an output that can't be
-//!   written ends it too, and that is told.
-//! - A script leaves its client ID's place to another process that has it, hands its lines to that
-//!   one, and waits until they are settled; where that one ends, it takes the place. With `--follow`
-//!   it takes the place at the start, as whoever opens a second screen does, and stands aside when
-//!   somebody else takes it.
-//! - It gives up when it is not let in within `--timeout` seconds, or when for so long nothing more
-//!   of what it sent arrives; never while somebody sits at a terminal.
-//! - What an earlier run with the same server, nickname and client ID could not send any more goes
-//!   out first, and is waited for like the rest, but the exit status is that of the run's own lines.
-//!   What is refused is said and not kept: nobody is there to change it.
-//! - A server that `--serve` started ends with it when nobody else is in, and goes on otherwise.
+//!   with `--follow`, stays and prints. If the output is closed, it ends quietly; if the output
+//!   can't be written, it ends with an error.
+//! - A script leaves its device's lease to another process that holds it, passes its lines to that
+//!   process, and waits for their outcomes; if that process ends, it takes the lease. With
+//!   `--follow` it takes the lease at the start, as a second screen does, and stands by when
+//!   another process takes it.
+//! - It gives up if it has not joined within `--timeout` seconds, or if for so long no more of its
+//!   messages are delivered; never while a user sits at a terminal.
+//! - Messages that an earlier run with the same server, nickname and client ID could not send go
+//!   out first, and are waited for like the rest, but the exit status is that of the run's own
+//!   lines. A message that is refused is reported and not stored: nobody is there to change it.
+//! - A server that `--serve` started ends with it if nobody else is connected, and runs on
+//!   otherwise.
 
 mod admin;
 mod history;
@@ -58,7 +60,7 @@ use crate::{client::transport::ClientHandle, text::Body};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 8 * 1024;
-/// Chunks and lines that may wait between a thread and the loop.
+/// The most chunks and lines that wait between a thread and the loop.
 const QUEUE_MAX: usize = 16;
 
 /// Runs until the input is delivered, the user leaves, or there is no hope. The session must have
@@ -114,9 +116,9 @@ pub async fn run(
 }
 
 enum End {
-    /// In order, by itself.
+    /// It left by itself.
     Left,
-    /// By a signal: in order, or, by a second one, at once.
+    /// A signal ended it: in order, or, after a second one, at once.
     Stopped(Stopped),
 }
 
@@ -145,7 +147,7 @@ async fn converse(
         tokio::select! {
             event = session.events.recv(), if model.output.is_empty() => match event {
                 Some(event) => model.event(event),
-                // Only a session that died says no farewell.
+                // The session died without its last event.
                 None => break,
             },
             permit = session.commands.reserve(), if !model.commands.is_empty() => {
@@ -199,13 +201,13 @@ async fn converse(
         complain(&line);
     }
     for text in model.output.drain(..) {
-        // Closed: nobody wants the rest.
+        // The output is closed: the rest is of no use.
         if output.send(text).await.is_err() {
             break;
         }
     }
     drop(output);
-    // The thread ends when it has written what it was given.
+    // The thread ends after it has written everything.
     let _ = tokio::task::spawn_blocking(move || writer.join()).await;
     if !model.is_output_closed() {
         output_gone(model, &mut failure).await;
@@ -216,7 +218,7 @@ async fn converse(
     stopped.map_or(End::Left, End::Stopped)
 }
 
-/// The thread that writes has ended: because it could not write, or nobody reads.
+/// Handles the end of the writing thread: it could not write, or the output was closed.
 async fn output_gone(model: &mut Model, failure: &mut oneshot::Receiver<io::Error>) {
     match failure.await {
         Ok(error) => model.output_broken(&error.to_string()),
@@ -233,7 +235,7 @@ async fn next_chunk(
     }
 }
 
-/// Standard input, read by a thread of its own: a read that waits for ever must hold up nothing.
+/// Reads standard input in a thread of its own, because a read may block forever.
 fn read_input() -> mpsc::Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     thread::spawn(move || {
@@ -258,9 +260,9 @@ fn read_input() -> mpsc::Receiver<io::Result<Vec<u8>>> {
     receiver
 }
 
-/// Standard output, written by a thread of its own, flushed whenever nothing more waits. The
-/// thread ends, and with it the channel, when the output can't be written; and says why, unless it
-/// was closed from the other side.
+/// Writes standard output in a thread of its own, and flushes when nothing waits. If the output
+/// can't be written, the thread and the channel end; it reports the error, unless the other side
+/// has closed.
 fn write_output() -> (
     mpsc::Sender<String>,
     thread::JoinHandle<()>,
@@ -276,10 +278,10 @@ fn write_output() -> (
                 written = output.flush();
             }
             if let Err(error) = written {
-                // What is left in the buffer could only fail again.
+                // The rest of the buffer could only fail again.
                 let _ = output.into_parts();
                 if error.kind() != io::ErrorKind::BrokenPipe {
-                    // Whoever would be told is gone, then.
+                    // An error here means that the receiver is gone.
                     let _ = failed.send(error);
                 }
                 return;
@@ -289,8 +291,8 @@ fn write_output() -> (
     (sender, writer, failure)
 }
 
-/// Tells when whoever read the output is gone, even while there is nothing to write: a pipe's end
-/// says so. (A file's, or a terminal's, never does.)
+/// Reports when the reader of the output has closed it, even while there is nothing to write. Works
+/// for pipes, not for files and terminals.
 fn watch_output() -> mpsc::Receiver<()> {
     let (sender, receiver) = mpsc::channel(1);
     #[cfg(unix)]
@@ -300,7 +302,7 @@ fn watch_output() -> mpsc::Receiver<()> {
             io::Errno,
         };
         let output = io::stdout();
-        // What tells of the end is reported without being asked for.
+        // Closing is reported without being asked for.
         let mut watched = [PollFd::new(&output, PollFlags::empty())];
         loop {
             match poll(&mut watched, None) {
@@ -314,7 +316,7 @@ fn watch_output() -> mpsc::Receiver<()> {
     receiver
 }
 
-/// To standard error; if that is closed, nobody wants to know.
+/// Writes to standard error; ignores that it may be closed.
 fn complain(text: &str) {
     let _ = io::stderr().write_all(Body::inert(text).as_str().as_bytes());
 }

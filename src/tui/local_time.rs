@@ -1,8 +1,8 @@
-//! The reader's time zone, and moments in it: for the screen and for line mode.
+//! The reader's time zone, and conversion of times to it, for the screen and for line mode.
 //!
-//! A server names moments in its texts for people in UTC (`2026-11-23 09:30 UTC`; docs/PROTOCOL.md):
-//! it does not know where its readers are. Beside the times of messages, which are the reader's own,
-//! that would be read wrongly; so they are told in the reader's zone here, as the texts come in.
+//! A server's texts contain times in UTC (`2026-11-23 09:30 UTC`; docs/PROTOCOL.md), because it
+//! does not know its readers' zones. Beside the times of messages, which are in the reader's zone,
+//! they would be misread; so they are converted here when a text arrives.
 
 use jiff::{
     SignedDuration, Timestamp, civil,
@@ -17,14 +17,14 @@ use crate::{
 
 /// How often the system is asked for its zone.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(60);
-/// How a moment stands in a server's text, before [`IN_UTC`].
+/// The format of a time in a server's text, before [`IN_UTC`].
 const MOMENT: &str = "%Y-%m-%d %H:%M";
-/// The bytes of that.
+/// Its length in bytes.
 const MOMENT_BYTES: usize = "2026-11-23 09:30".len();
-/// What follows it there.
+/// The text after it.
 const IN_UTC: &str = " UTC";
 
-/// The system's zone, which may change while we run: whoever travels sets it.
+/// The system's zone, which may change while we run, as when the user travels.
 #[derive(Debug)]
 pub struct Zone {
     zone: TimeZone,
@@ -32,7 +32,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// As it is now.
+    /// Reads the zone.
     pub fn new(now: Timestamp) -> Self {
         Self {
             zone: read(),
@@ -40,18 +40,18 @@ impl Zone {
         }
     }
 
-    /// As it was when last looked at.
+    /// The zone as last read.
     pub fn get(&self) -> TimeZone {
         self.zone.clone()
     }
 
-    /// Has the next look be one, however short ago the last was.
+    /// Makes the next [`look`](Self::look) read the zone again.
     pub fn doubt(&mut self) {
         self.looked = None;
     }
 
-    /// Looks whether it is another now, once a minute at most: by the clock on the wall, which goes
-    /// on while the machine sleeps.
+    /// Reads the zone again, at most once a minute, and returns it if it changed. The interval is
+    /// by the wall clock, which goes on while the machine sleeps.
     pub fn look(&mut self, now: Timestamp) -> Option<TimeZone> {
         let looked = self.looked.map(|looked| now.duration_since(looked));
         if looked.is_some_and(|ago| (SignedDuration::ZERO..LOOK_EVERY).contains(&ago)) {
@@ -67,18 +67,18 @@ impl Zone {
     }
 }
 
-/// The system's zone, read anew.
+/// Reads the system's zone without its cache.
 fn read() -> TimeZone {
     tz::reset_system_time_zone_cache();
     TimeZone::system()
 }
 
-/// A moment, to the minute.
+/// Formats a time to the minute.
 pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
     time.to_zoned(zone.clone()).strftime(MOMENT).to_string()
 }
 
-/// An event, with the moments that the server's texts name told in a zone.
+/// Converts the times in an event's texts from the server to a zone.
 #[deny(clippy::wildcard_enum_match_arm)]
 pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
     match &mut event {
@@ -127,7 +127,7 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
     event
 }
 
-/// The same for what is known about a message of ours.
+/// The same for the state of one of our messages.
 pub fn in_delivery(delivery: &mut Delivery, zone: &TimeZone) {
     if let Delivery::Failed { why } = delivery {
         localize(why, zone);
@@ -140,7 +140,7 @@ fn localize(line: &mut Line, zone: &TimeZone) {
     }
 }
 
-/// A text, with the moments that it names in UTC told in a zone.
+/// Converts the times in UTC within a text to a zone.
 pub fn in_text(text: &str, zone: &TimeZone) -> String {
     let mut told = String::new();
     let mut rest = 0;
@@ -176,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn moments_in_texts_are_told_in_the_readers_zone() {
+    fn times_in_texts_are_converted_to_the_readers_zone() {
         for (text, expected) in [
             (
                 "One may come in by this invite, until 2026-11-23 09:30 UTC",
                 "One may come in by this invite, until 2026-11-23 22:30",
             ),
-            // Summer and winter, both ends of a line, two in one.
+            // Summer and winter time, both ends of a line, two times in one text.
             (
                 "2026-07-01 12:00 UTC to 2026-12-31 23:59 UTC",
                 "2026-07-02 00:00 to 2027-01-01 12:59",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_stays() {
+    fn other_texts_are_not_changed() {
         for text in [
             "",
             " UTC",
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_is_looked_at_once_a_minute_and_after_the_clock_was_set_back() {
+    fn the_zone_is_read_once_a_minute_and_after_the_clock_was_set_back() {
         let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
         let mut zone = Zone {
             zone: TimeZone::fixed(tz::offset(3)),

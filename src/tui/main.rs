@@ -1,4 +1,4 @@
-//! `chat-tui`: joins a chat, and hosts one if asked to.
+//! `chat-tui`: joins a chat, and hosts a server if asked to.
 
 use std::{
     io::{self, IsTerminal},
@@ -27,9 +27,9 @@ use chat_tui::{
     },
 };
 
-/// Something failed that no other number tells.
+/// A failure without a number of its own.
 const EXIT_FAILURE: u8 = 1;
-/// Wrong arguments, or nothing to be hosted with them.
+/// Wrong arguments, or the server to host could not be started.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -62,18 +62,19 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
     };
     let code = runtime.block_on(run(args, who));
-    // A name being looked up, or a line being waited for, must not hold up the end.
+    // A pending name lookup or read of the input must not delay the end.
     runtime.shutdown_background();
     code
 }
 
-/// Who the user is, and what there is to say of that.
+/// The user's credentials, and notices about them.
 struct LocalIdentity {
     credentials: Credentials,
     notices: Vec<Line>,
 }
 
-/// Finds the user's key, or makes one, and what else may let him in. `Err` is one plain sentence.
+/// Finds the user's key, or makes one, and reads their other credentials. `Err` is one plain
+/// sentence.
 fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
     let options = &args.options;
     let mut notices = Vec::new();
@@ -96,7 +97,7 @@ fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
                     let comes = if lets_in(args) {
                         "Your key can't be kept"
                     } else {
-                        "You come in without a key"
+                        "You join without a key"
                     };
                     notices.push(Line::inert(&format!("{comes}: {why}")));
                     None
@@ -107,11 +108,11 @@ fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
         (None, None) => None,
     };
     let identity = match identity {
-        // What lets somebody in lets a key in: one for this run, where none can be kept.
+        // Invites, codes and passwords are for a key: make one for this run, if none can be stored.
         None if lets_in(args) => {
             notices.push(Line::inert(
-                "Your key is kept for this run only: the next start is somebody else, and has to be \
-                 let in anew",
+                "Your key is kept for this run only: the next start is a new user, who must be \
+                 admitted again",
             ));
             Some(identity::of_this_run().map_err(|why| format!("Can't make a key: {why}"))?)
         }
@@ -133,7 +134,7 @@ fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
     })
 }
 
-/// Whether the user has said something that lets a key in.
+/// Whether the user gave an invite, a code or a password.
 fn lets_in(args: &Args) -> bool {
     let options = &args.options;
     args.invite.is_some()
@@ -152,7 +153,7 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         let room = rooms(&args);
         let started = tokio::select! {
             biased;
-            // The server that may have been begun ends, too.
+            // A server that is being started ends, too.
             by = signals.next() => return ExitCode::from(by),
             started = serve::start(args.host.as_str(), args.port, room.first(), directory.as_deref()) => {
                 started
@@ -173,11 +174,11 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
     if lines && !args.options.plain && on_terminal {
         stderr::complain(
             "chat-tui",
-            "This terminal can't be drawn on (its kind, in TERM, is \"dumb\" or not set), so that \
-             this is line mode, as with --plain",
+            "This terminal can't show the full screen (TERM is \"dumb\" or not set): this is line \
+             mode, as with --plain",
         );
     }
-    // A script's runs may overlap: each leaves its client ID's place to one that has it.
+    // Runs of a script may overlap: a later one leaves the device's lease to the earlier one.
     let script = lines && !io::stdin().is_terminal();
     let config = ClientConfig {
         host: args.host.clone(),
@@ -186,7 +187,7 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         client_id: args.client_id.clone(),
         enter: rooms(&args),
         backlog: if lines {
-            // What is wanted of the rest is read page by page.
+            // Older messages are read page by page.
             Backlog::Last(0)
         } else {
             Backlog::Resume
@@ -223,7 +224,7 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
     code
 }
 
-/// The rooms that a server is asked for: none for the lobby, which is where one comes in.
+/// The room to ask the server for: none for the lobby, which everybody joins.
 fn rooms(args: &Args) -> Vec<RoomName> {
     let room = Some(args.options.room.clone());
     room.filter(|room| *room != RoomName::lobby())
@@ -231,7 +232,7 @@ fn rooms(args: &Args) -> Vec<RoomName> {
         .collect()
 }
 
-/// Where things are kept, if they are to be and there is a place.
+/// The state directory, unless nothing is to be stored or there is none.
 fn directory(args: &Args) -> Option<PathBuf> {
     let options = &args.options;
     if options.no_state {
@@ -249,14 +250,16 @@ fn forget(host: &Host, port: u16, state_dir: Option<PathBuf>) -> ExitCode {
     };
     let server = host.with_port(port);
     let words = match trust::forget(&directory, host, port) {
-        Ok(true) => format!("{server} is forgotten: the next start meets it as for the first time"),
-        Ok(false) => format!("{server} was not known"),
+        Ok(true) => {
+            format!("The key of {server} is forgotten: the next start is a first connection again")
+        }
+        Ok(false) => format!("No key was stored for {server}"),
         Err(why) => return fail(why.as_str(), EXIT_FAILURE),
     };
     print(&format!("{words}\n"))
 }
 
-/// Prints what was asked for.
+/// Prints to standard output.
 fn print(text: &str) -> ExitCode {
     match stderr::print("chat-tui", text) {
         Ok(()) => ExitCode::SUCCESS,
@@ -264,7 +267,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Opens what is kept; `standby`: leaves the client ID's place to another process that has it.
+/// Opens the client's store; `standby`: leaves the lease to another process that holds it.
 fn open_store(args: &Args, standby: bool) -> StoreChoice {
     if args.options.no_state {
         return StoreChoice::Off;
@@ -313,7 +316,7 @@ async fn full_screen(
     let (ended, stopped) = shell::run(launch).await;
     let code = match ended {
         Ok(summary) => print(&exit_summary::of_screen(&summary, kept)),
-        // With a terminal that is gone nothing else can be expected.
+        // The terminal is gone, so that errors are expected.
         Err(_) if stopped.is_some() => ExitCode::from(EXIT_FAILURE),
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),
     };

@@ -1,15 +1,15 @@
-//! The program that people start: [`args`], and then the full screen or [`line_mode`].
+//! The client program: [`args`], and then the full screen or [`line_mode`].
 //!
-//! - [`launch`]: what the screen is started with.
-//! - [`serve`]: a server, for the host.
-//! - [`secrets`]: passphrases and passwords.
-//! - [`local_time`]: the reader's time zone, and moments in it.
-//! - [`exit_summary`]: what is printed at the end.
-//! - [`key`], [`keymap`], [`commands`] (pure): what a user can do, each in one table.
+//! - [`launch`]: the arguments of the full screen.
+//! - [`serve`]: starts a server, for a host.
+//! - [`secrets`]: passphrases, passwords, codes.
+//! - [`local_time`]: the reader's time zone, and times in it.
+//! - [`exit_summary`]: the summary printed at the end.
+//! - [`key`], [`keymap`], [`commands`] (pure): the tables of keys and commands.
 //! - [`input`] (pure): the editor of the input box.
-//! - [`user_text`] (pure): what is told of keys, invites and rules.
+//! - [`user_text`] (pure): texts about keys, invites and rules.
 //! - [`app`] (pure): the screen's state and how it changes.
-//! - [`view`] (pure): how it looks.
+//! - [`view`] (pure): draws the screen.
 //! - [`shell`]: the only part that knows a terminal.
 
 pub mod app;

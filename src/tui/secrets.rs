@@ -1,5 +1,6 @@
-//! What only the user knows: a key's passphrase, asked for before the screen opens, and what lets them
-//! in, from a file or from the input: as an argument, every process of the machine could see it.
+//! Secrets of the user: a key's passphrase, asked for before the screen opens; passwords, codes and
+//! invites from a file or from the input, because arguments are visible to every process of the
+//! machine.
 
 use std::{
     fs::File,
@@ -16,13 +17,13 @@ use crate::{
     },
 };
 
-/// Bytes of a passphrase.
+/// The most bytes of a passphrase.
 #[cfg(unix)]
 const PASSPHRASE_BYTES_MAX: usize = 4096;
 
-/// Bytes of a device's code, however it is spaced.
+/// The most bytes of a device's code, with its separators.
 const CODE_BYTES_MAX: usize = 64;
-/// The name that stands for the input.
+/// The file name that stands for the input.
 pub const INPUT: &str = "-";
 
 /// Reads the password of a server. `Err` is one plain sentence.
@@ -37,18 +38,18 @@ pub fn device_code(path: &Path) -> Result<DeviceCode, String> {
     DeviceCode::parse(line.trim()).map_err(|wrong| format!("{}: {wrong}", path.display()))
 }
 
-/// Reads an invite, which is still to be parsed. `Err` is one plain sentence.
+/// Reads an invite without parsing it. `Err` is one plain sentence.
 pub fn invite(path: &Path) -> Result<String, String> {
     first_line("invite", path, INVITE_BYTES_MAX)
 }
 
-/// Reads a file's first line, or that of the input, where the rest is left for others.
+/// Reads the first line of a file, or of the input, whose rest stays unread.
 fn first_line(what: &str, path: &Path, bytes_max: usize) -> Result<String, String> {
     let cant = |error: io::Error| {
         let path = path.display();
         format!("The {what} in {path} can't be read: {error}")
     };
-    // Its line's end, and one byte to tell that it is too long.
+    // The line end, and one byte to detect that the line is too long.
     let bytes_max = bytes_max as u64 + 3;
     let mut bytes = Vec::new();
     if path == Path::new(INPUT) {
@@ -64,7 +65,7 @@ fn first_line(what: &str, path: &Path, bytes_max: usize) -> Result<String, Strin
         }
         file.take(bytes_max).read_to_end(&mut bytes).map_err(cant)?;
     }
-    // Cut before it is decoded: what follows the line may be anything, and end anywhere.
+    // Cut before decoding: the bytes after the line may be anything, and end anywhere.
     let line = bytes.split(|byte| *byte == b'\n').next();
     let line = line.unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -73,11 +74,11 @@ fn first_line(what: &str, path: &Path, bytes_max: usize) -> Result<String, Strin
     Ok(line.to_owned())
 }
 
-/// Asks for a key's passphrase on the terminal, whatever input and output are; what is typed is
-/// not shown. `None` where there is no terminal.
+/// Asks for a key's passphrase on the terminal, even if input and output are redirected; it is not
+/// shown. `None` if there is no terminal.
 ///
 /// # Errors
-/// If the terminal can't be used, or Ctrl-C or Ctrl-D is typed instead.
+/// If the terminal can't be used, or Ctrl-C or Ctrl-D is typed.
 pub fn passphrase(key: &Path) -> io::Result<Option<String>> {
     #[cfg(unix)]
     {
@@ -100,8 +101,8 @@ pub fn passphrase(key: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A terminal that shows nothing of what is typed, and hands it over key by key: Ctrl-C must not
-/// end the program before all is as it was.
+/// A terminal without echo that passes on each key: Ctrl-C must not end the program before the
+/// terminal is restored.
 #[cfg(unix)]
 struct HiddenInput {
     terminal: File,
@@ -129,12 +130,12 @@ impl HiddenInput {
 impl Drop for HiddenInput {
     fn drop(&mut self) {
         use rustix::termios::{OptionalActions, tcsetattr};
-        // A terminal that is gone needs it no more.
+        // A terminal that is gone need not be restored.
         let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
-/// Reads up to Enter, with the keys that correct a line.
+/// Reads up to Enter, with the keys that edit a line.
 #[cfg(unix)]
 fn read_line(keys: &mut impl Read) -> io::Result<String> {
     let mut line = Vec::new();
@@ -153,7 +154,7 @@ fn read_line(keys: &mut impl Read) -> io::Result<String> {
             }
             // Ctrl-C and Ctrl-D.
             3 | 4 => return Err(none_given()),
-            // Backspace takes a whole character.
+            // Backspace deletes a whole character.
             8 | 127 => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
             // Ctrl-U.
             21 => line.clear(),
@@ -176,7 +177,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_line_is_what_is_left_of_the_keys() {
+    fn editing_keys_change_the_line() {
         for (keys, line) in [
             ("sesame\r", Some("sesame")),
             ("sesame\n", Some("sesame")),
@@ -216,7 +217,7 @@ mod tests {
             let read = read.as_ref().map(Password::expose);
             assert_eq!(read, taken, "{text:?}");
         }
-        // What follows the line is nothing to us, not even where it is cut off.
+        // The bytes after the line do not matter, even if they are cut within a character.
         let cut = format!("{long}\n{}", "ö".repeat(10));
         for text in [b"sesame\n\xff\xfe".as_slice(), cut.as_bytes()] {
             fs::write(&path, text).unwrap();
@@ -229,7 +230,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_lets_in_is_not_used_where_others_can_read_it() {
+    fn secrets_that_others_can_read_are_refused() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");

@@ -1,8 +1,8 @@
-//! `--serve`: a server for this chat, started by the client that wants one and finds none.
+//! `--serve`: a server that the client starts if none listens.
 //!
-//! The server is a process of its own, out of reach of the terminal's Ctrl-C, so that it can go on
-//! when its host leaves. It tells that it listens by a line on its standard output; what it logs
-//! goes to `server-PORT.log` in the state directory, if anything is kept there.
+//! The server is a process of its own, outside the terminal's process group, so that Ctrl-C does
+//! not reach it and it can outlive the client. It prints a line to standard output once it listens;
+//! its log goes to `server-PORT.log` in the state directory, if there is one.
 
 use std::{
     fs::{self, File},
@@ -23,26 +23,25 @@ use tokio::{
 
 use crate::{client::store, protocol::RoomName, text::Line, tui::user_text};
 
-/// The first argument by which this program knows that it is to be the server. Only
-/// [`start`] gives it.
+/// The first argument that makes this program the server. Only [`start`] gives it.
 pub const SERVER_ARGUMENT: &str = "__server";
 
-/// How long somebody who listens may take to accept a connection.
+/// How long a listening server may take to accept a connection.
 const PROBE_WITHIN: Duration = Duration::from_secs(2);
-/// How long the server may take until it listens.
+/// How long the server may take to listen.
 const START_WITHIN: Duration = Duration::from_secs(15);
 /// How long the server may take to end: it gives its clients five seconds.
 const STOP_WITHIN: Duration = Duration::from_secs(7);
-/// How long its log may take to tell all of the start.
+/// How long the server may take to write its log of the start.
 const LOG_WITHIN: Duration = Duration::from_secs(1);
-/// How often the log is looked at meanwhile.
+/// How often the log is read meanwhile.
 const LOG_EVERY: Duration = Duration::from_millis(20);
-/// Bytes of its first line, and of its log's beginning or end, that are read.
+/// The most bytes that are read of its first line, and of its log's beginning or end.
 const LINE_BYTES: u64 = 4096;
-/// A log over this size is begun anew at the next start.
+/// A log longer than this is replaced at the next start.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 
-/// The server that this run started. To drop it is to let the server go on.
+/// The server that this run started. Dropping it lets the server run on.
 #[derive(Debug)]
 pub struct HostControl {
     child: Child,
@@ -56,7 +55,7 @@ impl HostControl {
         self.pid
     }
 
-    /// How to stop a server that goes on, as a command to type: `kill 4711`.
+    /// The command that stops a server which keeps running: `kill 4711`.
     pub fn stop_command(&self) -> String {
         if cfg!(windows) {
             format!("taskkill /PID {}", self.pid)
@@ -65,21 +64,21 @@ impl HostControl {
         }
     }
 
-    /// What a host has to know: who can come in and how, and how the server comes to have an owner.
+    /// Notices for the host: how others join, and how to become the owner.
     pub fn told(&self) -> &[Line] {
         &self.told
     }
 
-    /// Leaves the server to itself: it goes on after this program.
+    /// Lets the server run on after this program.
     pub fn go_on(self) {
         drop(self);
     }
 
-    /// Ends the server: it says goodbye to whoever is in. Returns when it is gone, after seven
-    /// seconds at the most; it is then killed.
+    /// Ends the server, which says goodbye to its clients. Returns when it has ended; it is killed
+    /// after seven seconds.
     pub async fn stop(mut self) {
         if self.ask_to_end().is_err() || timeout(STOP_WITHIN, self.child.wait()).await.is_err() {
-            // An error here means that it is gone already.
+            // An error means that it has ended already.
             let _ = self.child.kill().await;
         }
     }
@@ -90,7 +89,7 @@ impl HostControl {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
-        // Not waited for yet, so the number is still its own.
+        // The process was not waited for yet, so the id is still its own.
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or(io::ErrorKind::NotFound)?;
         Ok(kill_process(pid, Signal::TERM)?)
@@ -102,26 +101,25 @@ impl HostControl {
     }
 }
 
-/// A server that is being started: it ends if that is given up.
+/// A server that is being started: it ends when this is dropped.
 struct Starting(Option<HostControl>);
 
 impl Drop for Starting {
     fn drop(&mut self) {
         if let Some(server) = &mut self.0 {
-            // An error here means that it is gone already.
+            // An error means that it has ended already.
             let _ = server.ask_to_end();
         }
     }
 }
 
-/// Starts a server for `host` and `port`, unless one listens there: then `None`, and there is
-/// nothing to do but join. `room`: one that it is to have besides the lobby; `directory`: where to
-/// keep its log, if it is to be kept.
+/// Starts a server for `host` and `port`, or returns `None` if one listens there already. `room`: a
+/// room besides the lobby; `directory`: where its log is stored, if anywhere.
 ///
-/// To give up waiting for it is to give up the server too.
+/// Dropping the future ends the server.
 ///
 /// # Errors
-/// If `host` is not this machine, or the server could not be started; in one plain sentence.
+/// If `host` is not this machine, or the server could not be started; one plain sentence.
 pub async fn start(
     host: &str,
     port: u16,
@@ -131,7 +129,7 @@ pub async fn start(
     if !is_this_machine(host, port).await {
         bail!("--serve hosts on this machine, so HOST must be localhost, not {host}");
     }
-    if somebody_listens(host, port).await {
+    if is_listening(host, port).await {
         return Ok(None);
     }
     let log = directory.and_then(|directory| open_log(directory, port));
@@ -150,7 +148,7 @@ pub async fn start(
     {
         let room = room.map_or_else(String::new, user_text::room_option);
         server.told.push(Line::inert(&format!(
-            "You host this chat: whoever is on your network can come in, with: chat-tui \
+            "You host this chat. Others on your network can join it with: chat-tui \
              THIS-MACHINE {port} NICKNAME 1{room}"
         )));
         if let Some((path, mut file)) = log {
@@ -161,21 +159,21 @@ pub async fn start(
         return Ok(starting.0.take());
     }
     if listens.is_err() {
-        bail!("The server did not begin to listen in time");
+        bail!("The server did not start to listen in time");
     }
     if let Some(server) = &mut starting.0 {
-        // It has closed its output, and so is about to end; if it does not, it is made to.
+        // It has closed its output, and so is about to end; otherwise dropping `starting` ends it.
         let _ = timeout(STOP_WITHIN, server.child.wait()).await;
     }
-    // Somebody else may have been quicker.
-    if somebody_listens(host, port).await {
+    // Another process may have started a server meanwhile.
+    if is_listening(host, port).await {
         return Ok(None);
     }
     let said = log.and_then(|(_, mut file)| last_line(&mut file, began));
     bail!(said.unwrap_or_else(|| "The server ended as soon as it was started".to_owned()))
 }
 
-/// Whether a name or address can only mean this machine.
+/// Whether a name or address can only be this machine.
 async fn is_this_machine(host: &str, port: u16) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         return address.to_canonical().is_loopback();
@@ -193,16 +191,16 @@ async fn is_this_machine(host: &str, port: u16) -> bool {
     some
 }
 
-async fn somebody_listens(host: &str, port: u16) -> bool {
+async fn is_listening(host: &str, port: u16) -> bool {
     let connected = timeout(PROBE_WITHIN, TcpStream::connect((host, port))).await;
-    // A free port among those that the system gives to clients can be connected to itself.
+    // A free port in the range of clients' ports may be connected to itself.
     matches!(connected, Ok(Ok(stream)) if stream.local_addr().ok() != stream.peer_addr().ok())
 }
 
-/// The server as a process: this very program where it has the server in it, otherwise the
-/// `chat-server` that lies beside it.
+/// The server's command: this program if it contains the server, otherwise `chat-server` in the
+/// same directory.
 fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Result<Command> {
-    let own = std::env::current_exe().context("This program can't find itself")?;
+    let own = std::env::current_exe().context("The path of this program can't be found")?;
     let mut command = if cfg!(feature = "server") {
         let mut command = Command::new(own);
         command.arg(SERVER_ARGUMENT);
@@ -210,7 +208,10 @@ fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Re
     } else {
         let beside = own.with_file_name(format!("chat-server{}", std::env::consts::EXE_SUFFIX));
         if !beside.is_file() {
-            bail!("--serve needs the server: there is no {}", beside.display());
+            bail!(
+                "--serve needs the program chat-server: there is no {}",
+                beside.display()
+            );
         }
         Command::new(beside)
     };
@@ -223,13 +224,13 @@ fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Re
         Some(file) => Stdio::from(file.try_clone()?),
         None => Stdio::null(),
     });
-    // A group of its own: the terminal's Ctrl-C and hang-up are for the client.
+    // A process group of its own: Ctrl-C and hang-up of the terminal are for the client.
     #[cfg(unix)]
     command.process_group(0);
     Ok(command)
 }
 
-/// Whether the server said a line; `false` if it ended without one.
+/// Waits for the server's first line; `false` if it ended without one.
 async fn first_line(output: ChildStdout) -> io::Result<bool> {
     let mut line = Vec::new();
     BufReader::new(output.take(LINE_BYTES))
@@ -238,7 +239,7 @@ async fn first_line(output: ChildStdout) -> io::Result<bool> {
     Ok(line.ends_with(b"\n"))
 }
 
-/// Opens the log to append to it; `None` where it can't be had, which is no reason not to chat.
+/// Opens the log for appending; `None` if that fails: the chat works without a log.
 fn open_log(directory: &Path, port: u16) -> Option<(PathBuf, File)> {
     store::create_private(directory).ok()?;
     let path = directory.join(format!("server-{port}.log"));
@@ -258,8 +259,8 @@ fn length(file: &File) -> u64 {
     file.metadata().map_or(0, |file| file.len())
 }
 
-/// How somebody comes to own the server, if nobody does. The log tells it at the start, before it
-/// says that the server listens.
+/// The notice how to become the server's owner, if it has none. The log contains it before the line
+/// that says that the server listens.
 async fn how_to_own(path: &Path, log: &mut File, began: u64) -> Option<Line> {
     let read = async {
         loop {
@@ -274,15 +275,15 @@ async fn how_to_own(path: &Path, log: &mut File, began: u64) -> Option<Line> {
         let said = said?;
         let (_, code) = said.split_once("/owner ")?;
         let code = code.split_whitespace().next()?;
-        format!("Nobody owns it yet. To be its owner, type: /owner {code}")
+        format!("It has no owner yet. To own it, type: /owner {code}")
     } else {
         let path = path.display();
-        format!("The code by which one comes to own it is in {path}")
+        format!("The code to become its owner is in {path}")
     };
     Some(Line::inert(&how))
 }
 
-/// What the log holds from `from` on, as far as it is read.
+/// The log from `from` on, up to a limit.
 fn read_log(log: &mut File, from: u64) -> Option<String> {
     log.seek(SeekFrom::Start(from)).ok()?;
     let mut said = Vec::new();
@@ -290,7 +291,7 @@ fn read_log(log: &mut File, from: u64) -> Option<String> {
     Some(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The last thing that the server logged since `began`: why it ended.
+/// The last line that the server logged since `began`: the reason why it ended.
 fn last_line(log: &mut File, began: u64) -> Option<String> {
     let near_the_end = length(log).saturating_sub(LINE_BYTES);
     let said = read_log(log, began.max(near_the_end))?;

@@ -1,14 +1,15 @@
 //! The signals that ask the program to end.
 //!
-//! One that whoever started us has ignored stays so: `nohup` asks for that, and a shell for what it
-//! runs in the background.
+//! A signal that our parent process has ignored stays ignored: `nohup` and shells' background jobs
+//! rely on it.
 
 use std::io;
 
-/// The exit status of a program that a signal has ended, as shells report it: 128 and its number.
+/// The exit status of a program that was ended by a signal, as shells report it: 128 plus its
+/// number.
 pub type Stopped = u8;
 
-/// Ctrl-C, SIGTERM and SIGHUP. None that comes from [`new`](Self::new) on is missed.
+/// Listens for Ctrl-C, SIGTERM and SIGHUP. No signal after [`new`](Self::new) is missed.
 #[derive(Debug)]
 #[cfg(unix)]
 pub struct Signals([Option<tokio::signal::unix::Signal>; 3]);
@@ -22,10 +23,10 @@ const NUMBERS: [rustix::process::Signal; 3] = [
 
 #[cfg(unix)]
 impl Signals {
-    /// Listens to them from now on.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// The system's.
+    /// If the system refuses.
     pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |number: i32| {
@@ -38,7 +39,7 @@ impl Signals {
         Ok(Self([interrupt?, terminate?, hangup?]))
     }
 
-    /// Returns at the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Stopped {
         let [interrupt, terminate, hangup] = &mut self.0;
         let at = tokio::select! {
@@ -60,14 +61,14 @@ async fn heard(signal: &mut Option<tokio::signal::unix::Signal>) {
     }
 }
 
-/// Ctrl-C.
+/// Listens for Ctrl-C.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    /// Listens to them from now on.
+    /// Starts to listen.
     ///
     /// # Errors
     /// None.
@@ -75,7 +76,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// Returns at the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Stopped {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await

@@ -1,71 +1,71 @@
-//! Every sign that the screen shows beside words, in one place: the views draw them from here, and
-//! the help explains them from here.
+//! The signs that the screen shows beside texts: the views draw them from here, and the help
+//! explains them from here.
 
 use crate::{protocol::Role, tui::user_text::badge};
 
-/// A message of ours that is being kept on this computer.
+/// Our message is being saved on this computer.
 pub const SAVING: &str = "·";
-/// A message of ours that is on its way.
+/// Our message is not confirmed yet.
 pub const PENDING: &str = "…";
-/// A message of ours that the server has.
+/// Our message is stored by the server.
 pub const SENT: &str = "✓";
-/// A message of ours that went to a server which confirms nothing, if it is one.
+/// Our message went to a server that confirms nothing.
 pub const UNCONFIRMED: &str = "~";
-/// A message of ours that was refused; or what has gone wrong with the connection.
+/// Our message was refused, or the connection has a problem.
 pub const FAILED: &str = "✗";
-/// The server answers; somebody is in.
+/// The server answers; the member is online.
 pub const PRESENT: &str = "●";
-/// No answer yet, or none any more.
+/// The server does not answer.
 pub const WAITING: &str = "◌";
-/// Not connected; who was in when the server was last heard.
+/// Not connected; beside a name: was online when the server last answered.
 pub const ABSENT: &str = "○";
 /// Beside a text that the reader should see.
 pub const MARKED: &str = "┃";
-/// On a line for messages that are not there.
+/// On a line for missing messages.
 pub const MISSING: &str = "┄";
 
-/// A sign and what it says.
+/// A sign and its meaning.
 pub type Sign = (&'static str, &'static str);
 
-/// Signs that stand in one place.
+/// Signs that appear in one part of the screen.
 #[derive(Clone, Debug)]
 pub struct Legend {
-    /// Where.
+    /// The part of the screen.
     pub title: &'static str,
-    /// Which, and what they say.
+    /// The signs.
     pub signs: Vec<Sign>,
 }
 
-/// All of them.
+/// All signs.
 pub fn legends() -> Vec<Legend> {
     let of = |role| badge(role).unwrap_or_default();
     vec![
         Legend {
             title: "Beside your messages",
             signs: vec![
-                (SAVING, "being kept on this computer"),
+                (SAVING, "being saved on this computer"),
                 (PENDING, "on its way: not confirmed yet"),
-                (SENT, "the server has it"),
-                (UNCONFIRMED, "sent, and nobody confirms it"),
-                (FAILED, "refused, and why"),
+                (SENT, "stored by the server"),
+                (UNCONFIRMED, "sent; this server confirms nothing"),
+                (FAILED, "refused, with the reason"),
             ],
         },
         Legend {
             title: "In the title and beside names",
             signs: vec![
-                (PRESENT, "the server answers; is in"),
-                (WAITING, "no answer yet, or none any more"),
-                (ABSENT, "not connected; was in"),
-                (of(Role::Owner), "owns the server"),
-                (of(Role::Moderator), "keeps order"),
-                (of(Role::Unverified), "came without a key: may be anybody"),
+                (PRESENT, "the server answers; is online"),
+                (WAITING, "the server does not answer"),
+                (ABSENT, "not connected; has left"),
+                (of(Role::Owner), "owner of the server"),
+                (of(Role::Moderator), "moderator"),
+                (of(Role::Unverified), "has no key: may be anybody"),
             ],
         },
         Legend {
             title: "Beside texts",
             signs: vec![
-                (MARKED, "names you, or was found"),
-                (MISSING, "messages that are not here"),
+                (MARKED, "mentions you, or was found"),
+                (MISSING, "messages that are missing"),
             ],
         },
     ]

@@ -1,5 +1,5 @@
-//! A screen that is used, for the tests of its state and of its looks: what the user does and
-//! hears, and what comes of it.
+//! A screen in use, for the tests of the model and the view: the user's input and the session's
+//! events go in, effects come out.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) fn nickname(name: &str) -> Nickname {
     Nickname::parse(name).unwrap()
 }
 
-/// The id of whoever is called so.
+/// The id of the user with this name.
 pub(super) fn user(name: &str) -> UserId {
     let mut bytes = [0; 12];
     bytes
@@ -37,7 +37,7 @@ pub(super) fn user(name: &str) -> UserId {
     UserId::from_bytes(bytes)
 }
 
-/// Somebody who has been in since the first moment.
+/// A member who has been here since the start.
 pub(super) fn member(name: &str) -> Member {
     Member {
         user: user(name),
@@ -65,7 +65,7 @@ pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Messag
     }
 }
 
-/// What a screen of this size starts with, at `wall`.
+/// The start values of a screen of this size, at `wall`.
 pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
     Start {
         now: Now {
@@ -84,16 +84,16 @@ pub(super) fn start(width: u16, height: u16, wall: Timestamp) -> Start {
     }
 }
 
-/// A screen that is used.
+/// A screen in use.
 pub(super) struct Desk {
     /// What it shows.
     pub(super) model: Model,
-    /// What was to be done since it was last looked at.
+    /// The effects since they were last taken.
     effects: Vec<Effect>,
 }
 
 impl Desk {
-    /// Before anything has happened.
+    /// The screen before anything has happened.
     pub(super) fn start(start: Start) -> Self {
         Self {
             model: Model::new(start),
@@ -101,34 +101,34 @@ impl Desk {
         }
     }
 
-    /// The server has this address.
+    /// Sets the server's address.
     pub(super) fn is_on(&mut self, server: &str) {
         server.clone_into(&mut self.model.server.name);
         server.clone_into(&mut self.model.panes.focused_mut().key.server);
     }
 
-    /// Something happens.
+    /// Applies a message.
     pub(super) fn msg(&mut self, msg: Msg) -> &mut Self {
         self.effects.extend(update(&mut self.model, msg));
         self
     }
 
-    /// The session tells something.
+    /// Applies an event of the session.
     pub(super) fn heard(&mut self, event: Event) -> &mut Self {
         self.msg(Msg::Session(event))
     }
 
-    /// A key is pressed.
+    /// Presses a key.
     pub(super) fn key(&mut self, key: Key) -> &mut Self {
         self.msg(Msg::Key(key))
     }
 
-    /// A text is pasted.
+    /// Pastes a text.
     pub(super) fn pasted(&mut self, text: &str) -> &mut Self {
         self.msg(Msg::Pasted(text.to_owned()))
     }
 
-    /// So much time has passed since the start.
+    /// Lets time pass, counted from the start.
     pub(super) fn passes(&mut self, elapsed: Duration) -> &mut Self {
         let wall = self.model.now.wall;
         self.msg(Msg::Now(Now {
@@ -137,7 +137,7 @@ impl Desk {
         }))
     }
 
-    /// The server lets us in.
+    /// Joins the server.
     pub(super) fn enters(&mut self) -> &mut Self {
         self.heard(Event::Security(Security::Encrypted {
             verified_by: VerifiedBy::Pin,
@@ -153,13 +153,13 @@ impl Desk {
         }))
     }
 
-    /// The server opens the lobby, whose log has the numbers from `first` to `head`; messages come
-    /// from `next` on.
+    /// Opens the lobby, whose log has the numbers from `first` to `head`; messages come from `next`
+    /// on.
     pub(super) fn opens(&mut self, first: u64, head: u64, next: u64) -> &mut Self {
         self.heard(opened(first, head, next, None))
     }
 
-    /// The lobby's members are told.
+    /// Sends the lobby's member list.
     pub(super) fn members(&mut self, members: &[Member]) -> &mut Self {
         self.heard(Event::Members {
             room: RoomName::lobby(),
@@ -167,7 +167,7 @@ impl Desk {
         })
     }
 
-    /// A message of ours changes its state.
+    /// Changes the state of one of our messages.
     pub(super) fn outbox(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
         self.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
@@ -177,12 +177,12 @@ impl Desk {
         }))
     }
 
-    /// What was to be done since this was last asked.
+    /// The effects since this was last called.
     pub(super) fn done(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// The page that was asked for since this or [`Self::done`] was last asked.
+    /// The page that was requested since this or [`Self::done`] was last called.
     pub(super) fn asked(&mut self) -> Option<Part> {
         self.done().into_iter().find_map(|effect| match effect {
             Effect::Command(Command::Page { part, .. }) => Some(part),
@@ -190,7 +190,7 @@ impl Desk {
         })
     }
 
-    /// Answers all that is asked for from a log, until nothing more is.
+    /// Answers all requests for pages from a log, until there are no more.
     pub(super) fn loads(&mut self, log: &Log) -> &mut Self {
         while let Some(part) = self.asked() {
             self.paged(part, log.page(part));
@@ -198,7 +198,7 @@ impl Desk {
         self
     }
 
-    /// A page comes, whether it was asked for or not.
+    /// Sends a page, requested or not.
     pub(super) fn paged(&mut self, part: Part, page: Page) -> &mut Self {
         self.model.panes.focused_mut().paging.asked = Some(part);
         self.heard(Event::Page {
@@ -209,7 +209,7 @@ impl Desk {
     }
 }
 
-/// The server's word on the lobby.
+/// The event that opens the lobby.
 pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> Event {
     Event::Room(RoomStart {
         room: RoomName::lobby(),
@@ -221,7 +221,7 @@ pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> 
     })
 }
 
-/// In, with the latest `shown` messages of a log.
+/// A screen that has joined, with the latest `shown` messages of a log.
 pub(super) fn joined(log: &Log, shown: u64) -> Desk {
     let mut desk = Desk::start(start(60, 20, Timestamp::UNIX_EPOCH));
     desk.enters()
@@ -232,19 +232,19 @@ pub(super) fn joined(log: &Log, shown: u64) -> Desk {
     desk
 }
 
-/// A log as a server holds it.
+/// A log as a server stores it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Log {
     /// The lowest number.
     pub(super) first: u64,
     /// The highest number.
     pub(super) head: u64,
-    /// Messages in a page.
+    /// The most messages of a page.
     pub(super) page: u64,
 }
 
 impl Log {
-    /// A message of it: a few of one sender, some of them long, some days.
+    /// One of its messages: runs of one sender, some long texts, several days.
     pub(super) fn message(seq: u64) -> Message {
         let who = ["alice", "bob", "dave"][usize::try_from(seq / 3 % 3).unwrap()];
         let minutes = i64::try_from(seq).unwrap() * 20;
@@ -254,7 +254,7 @@ impl Log {
         logged(seq, time, who, text.trim_end())
     }
 
-    /// What is given for a part.
+    /// The answer to a request for a part.
     pub(super) fn page(&self, part: Part) -> Page {
         let (from, to) = match part {
             Part::Forward { from, to } => {

@@ -1,4 +1,4 @@
-//! What is told of keys, invites, roles and rules, in words: for the screen and for line mode.
+//! Texts about keys, invites, roles and rules, for the screen and for line mode.
 
 use jiff::SignedDuration;
 
@@ -13,24 +13,24 @@ use crate::{
     tui::args::shell_word,
 };
 
-/// Groups of a fingerprint that stand on one row.
+/// Groups of a fingerprint on one row.
 const GROUPS_IN_A_ROW: usize = 4;
 
-/// How a paragraph is told.
+/// The weight of a paragraph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// By the way.
+    /// A remark by the way.
     Remark,
-    /// What was asked for.
+    /// The answer to a question.
     Answer,
-    /// What is to be read out or typed elsewhere.
+    /// To be read out or typed elsewhere.
     Strong,
-    /// What is to be copied as it stands: without a break, and nothing beside it.
+    /// To be copied as it is: without line breaks, and nothing beside it.
     Verbatim,
 }
 
 impl Tone {
-    /// Whether it is there to be copied.
+    /// Whether the paragraph is meant to be copied.
     pub fn is_offered(self) -> bool {
         matches!(self, Self::Strong | Self::Verbatim)
     }
@@ -39,16 +39,16 @@ impl Tone {
 /// Paragraphs that belong together. A paragraph may have several lines.
 pub type Paragraphs = Vec<(Tone, String)>;
 
-/// Where we are, for whoever is to come there too.
+/// The server and room that we are in, as far as texts name them.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionContext<'a> {
     /// Host and port, for people: `localhost:10500`, `[::1]:10500`.
     pub server: &'a str,
-    /// What we are called there.
+    /// Our nickname there.
     pub nickname: &'a Nickname,
     /// The room that we are in.
     pub room: &'a RoomName,
-    /// Who can read along.
+    /// Whether the connection is encrypted.
     pub security: Option<Security>,
 }
 
@@ -75,7 +75,7 @@ impl SessionContext<'_> {
     }
 }
 
-/// How a command says that it is about a room: ` --room build`; nothing for the lobby.
+/// The option that names a room on the command line: ` --room build`; empty for the lobby.
 pub fn room_option(room: &RoomName) -> String {
     if *room == RoomName::lobby() {
         String::new()
@@ -84,7 +84,7 @@ pub fn room_option(room: &RoomName) -> String {
     }
 }
 
-/// What stands beside the name of somebody who is special.
+/// The sign beside the name of a member with a special role.
 pub fn badge(role: Role) -> Option<&'static str> {
     match role {
         Role::Owner => Some("◆"),
@@ -94,10 +94,9 @@ pub fn badge(role: Role) -> Option<&'static str> {
     }
 }
 
-/// What stands before the name of somebody who says something: that they had no key when they said
-/// it. `unproven`: the message itself tells so. An older server's messages don't tell: of those it is
-/// known where their `sender`, the very user, is there without a key. What others may do besides is no
-/// question there.
+/// The sign before the sender of a message: `?` for one without a key. `unproven` is the message's
+/// own mark. An older server's messages have none; there the `sender`, if still connected, decides.
+/// The sender's other rights do not matter here.
 pub fn badge_in_text(unproven: bool, sender: Option<&Member>) -> &'static str {
     if unproven || sender.is_some_and(|sender| sender.role == Role::Unverified) {
         "?"
@@ -106,30 +105,30 @@ pub fn badge_in_text(unproven: bool, sender: Option<&Member>) -> &'static str {
     }
 }
 
-/// So many seconds, for people: `1m 30s`.
+/// A duration for people: `1m 30s`.
 pub fn seconds(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     format!("{:#}", SignedDuration::from_secs(seconds))
 }
 
-/// Whether what a command does is told to everybody in the room, us included.
+/// Whether the effect of a command is announced to everybody in the room, us included.
 pub fn is_news(command: &AdminCommand) -> bool {
     command.spec().on == ActsOn::Room
 }
 
-/// Whether a result says no more than that it is done.
+/// Whether a result says only that the command was carried out.
 pub fn says_no_more(result: &AdminResult) -> bool {
     result.lines.is_empty() && result.invite.is_none() && result.code.is_none()
 }
 
-/// What a command came to.
+/// The result of a command as text.
 pub fn result(result: &AdminResult, place: SessionContext<'_>) -> Paragraphs {
     let mut answer = result.message.as_str().to_owned();
     for line in &result.lines {
         answer.push('\n');
         answer.push_str(line.as_str());
     }
-    // That something was done is seen by what it does.
+    // The effect of such a command is visible anyway.
     let tone = if says_no_more(result) {
         Tone::Remark
     } else {
@@ -147,7 +146,7 @@ pub fn result(result: &AdminResult, place: SessionContext<'_>) -> Paragraphs {
     told
 }
 
-/// What is to be typed on another device of the user's.
+/// The command to type on another of the user's devices.
 fn on_the_other_device(code: DeviceCode, place: SessionContext<'_>) -> String {
     let parts = place.parts().filter(|_| !place.is_this_machine());
     let (host, port) = match (parts, place.parts()) {
@@ -157,10 +156,10 @@ fn on_the_other_device(code: DeviceCode, place: SessionContext<'_>) -> String {
     };
     let nickname = shell_word(place.nickname.as_str());
     let room = room_option(place.room);
-    // The code is for this server alone: there, whoever answers first must not get it.
+    // The code is for this server alone: `--trust` keeps another server from getting it.
     let trust = place.fingerprint();
     let trust = trust.map_or_else(String::new, |key| format!(" --trust {key}"));
-    // The server has a say in what we are called: nothing of it is an option.
+    // The server may have changed the nickname: it must not be read as an option.
     let end = if nickname.starts_with('-') || host.starts_with('-') {
         " --"
     } else {
@@ -169,7 +168,7 @@ fn on_the_other_device(code: DeviceCode, place: SessionContext<'_>) -> String {
     format!("chat-tui --device-code {code}{trust}{room}{end} {host} {port} {nickname} 1")
 }
 
-/// Why a command is not even sent, where nothing could be made of its answer.
+/// The reason why a command is not sent, if its answer would be of no use.
 pub fn in_vain(command: &AdminCommand, place: SessionContext<'_>) -> Option<&'static str> {
     if place.fingerprint().is_some() {
         return None;
@@ -181,12 +180,11 @@ pub fn in_vain(command: &AdminCommand, place: SessionContext<'_>) -> Option<&'st
     }
 }
 
-const NO_CODE: &str = "A code for another device goes with the server's key, which nobody can be \
-                       sure of where nothing is encrypted: come in encrypted, and ask again";
+const NO_CODE: &str = "A device code contains the server's key, which only an encrypted \
+                       connection shows: connect encrypted, and ask again";
 
-const NO_INVITE: &str = "An invite names the server's key, which nobody can be sure of where \
-                         nothing is encrypted: make one with chat-server invite, where the server \
-                         runs";
+const NO_INVITE: &str = "An invite contains the server's key, which only an encrypted connection \
+                         shows: make one with chat-server invite, where the server runs";
 
 fn invite(token: InviteToken, place: SessionContext<'_>) -> Paragraphs {
     let parts = place.parts().zip(place.fingerprint());
@@ -200,12 +198,9 @@ fn invite(token: InviteToken, place: SessionContext<'_>) -> Paragraphs {
         token,
     };
     let mut told = vec![(Tone::Verbatim, invite.expose())];
-    let how = format!(
-        "They come in with: chat-tui INVITE{}",
-        room_option(place.room)
-    );
+    let how = format!("They join with: chat-tui INVITE{}", room_option(place.room));
     let how = if place.is_this_machine() {
-        format!("{how}\nFor other machines, put this one's name or address in the place of {host}.")
+        format!("{how}\nFor other machines, replace {host} by this machine's name or address.")
     } else {
         how
     };
@@ -213,8 +208,8 @@ fn invite(token: InviteToken, place: SessionContext<'_>) -> Paragraphs {
     told
 }
 
-/// The key of a server that is met for the first time: to be compared, where somebody could have
-/// answered in its place. Nobody can on this very machine.
+/// The key to compare on a first connection: `None` where nobody else could have answered, which is
+/// so on this machine.
 fn to_compare(place: SessionContext<'_>) -> Option<Fingerprint> {
     match place.security? {
         Security::Encrypted {
@@ -225,13 +220,13 @@ fn to_compare(place: SessionContext<'_>) -> Option<Fingerprint> {
     }
 }
 
-/// What is to be told of a server that is met for the first time.
+/// The text for a first connection to a server, with its key.
 pub fn first_use(place: SessionContext<'_>) -> Paragraphs {
     let Some(fingerprint) = to_compare(place) else {
         return Paragraphs::new();
     };
     let server = place.server;
-    let first = format!("First time on {server}. From now on it has to have this key:");
+    let first = format!("First connection to {server}. From now on it must have this key:");
     let how = "Compare it with the key that the server shows when it starts, to be sure that \
                nobody else answered in its place. /security shows it again.";
     vec![
@@ -241,26 +236,26 @@ pub fn first_use(place: SessionContext<'_>) -> Paragraphs {
     ]
 }
 
-/// The same as one sentence.
+/// The same in one sentence.
 pub fn first_use_in_brief(place: SessionContext<'_>) -> Option<String> {
     let fingerprint = to_compare(place)?;
     let server = place.server;
     Some(format!(
-        "First time on {server}. Its key is {fingerprint}, and has to be the same from now on; \
+        "First connection to {server}. Its key is {fingerprint}, and must be the same from now on; \
          compare it with the key that the server shows when it starts."
     ))
 }
 
-/// That everybody can read along, which on this very machine is nobody.
+/// The warning that the connection is not encrypted; not on this machine, where nobody can listen.
 pub fn unencrypted(place: SessionContext<'_>) -> Option<(Tone, String)> {
     let plain = place.security == Some(Security::Plain) && !place.is_this_machine();
     plain.then(|| (Tone::Answer, NOT_ENCRYPTED.to_owned()))
 }
 
-const NOT_ENCRYPTED: &str = "Not encrypted: everybody between you and the server can read along \
-                             and change what is said.";
+const NOT_ENCRYPTED: &str = "Not encrypted: everybody between you and the server can read and change \
+                             the messages.";
 
-/// A server is not trusted.
+/// The explanation why a server is not trusted.
 pub fn distrusted(passages: &[ExplanationPart]) -> Paragraphs {
     let mut told = Paragraphs::new();
     for passage in passages {
@@ -278,7 +273,7 @@ pub fn distrusted(passages: &[ExplanationPart]) -> Paragraphs {
     told
 }
 
-/// A fingerprint, its groups over several lines.
+/// Formats a fingerprint in several rows.
 fn in_rows(fingerprint: Fingerprint) -> String {
     let shown = fingerprint.to_string();
     let groups: Vec<_> = shown.split('-').collect();
@@ -289,15 +284,12 @@ fn in_rows(fingerprint: Fingerprint) -> String {
     rows.join("\n")
 }
 
-/// Who can read along.
+/// The text of `/security` about the connection.
 pub fn security(place: SessionContext<'_>, program: Option<&str>) -> Paragraphs {
     let program = program.map_or_else(String::new, |program| format!(" ({program})"));
     let server = format!("Server: {}{program}", place.server);
     let Some(security) = place.security else {
-        return vec![(
-            Tone::Answer,
-            format!("{server}\nThere was no connection yet."),
-        )];
+        return vec![(Tone::Answer, format!("{server}\nNot connected yet."))];
     };
     let Security::Encrypted {
         verified_by,
@@ -308,16 +300,16 @@ pub fn security(place: SessionContext<'_>, program: Option<&str>) -> Paragraphs 
     };
     let how = match verified_by {
         VerifiedBy::Roots => "Its certificate is one that this system trusts.",
-        VerifiedBy::Pin => "It is the key that it had before, or that you were told.",
-        VerifiedBy::FirstUse if place.is_this_machine() => "It runs on this very machine.",
+        VerifiedBy::Pin => "It is the key that the server had before, or that you were given.",
+        VerifiedBy::FirstUse if place.is_this_machine() => "The server runs on this machine.",
         VerifiedBy::FirstUse => {
-            "It was met for the first time: compare the key with the one that it shows when it \
-             starts."
+            "This is the first connection to it: compare the key with the one that the server \
+             shows when it starts."
         }
     };
     let text = format!(
-        "{server}\nEncrypted: nobody between you and the server can read along; the server \
-         itself can.\nIts key:"
+        "{server}\nEncrypted: nobody between you and the server can read the messages; \
+         the server itself can.\nIts key:"
     );
     vec![
         (Tone::Answer, text),
@@ -326,7 +318,7 @@ pub fn security(place: SessionContext<'_>, program: Option<&str>) -> Paragraphs 
     ]
 }
 
-/// Who is in, those who are special first; and how the room is run.
+/// The text of `/who`: the members by role, the highest first, and the room's rules.
 pub fn who(room: &RoomName, rules: &RoomRules, members: &[Member]) -> String {
     const KINDS: &[(Role, &str)] = &[
         (Role::Owner, "owner"),
@@ -354,16 +346,17 @@ pub fn who(room: &RoomName, rules: &RoomRules, members: &[Member]) -> String {
         .flatten()
         .chain(kinds)
         .collect();
-    format!("#{room} has {} in it\n{}", members.len(), lines.join("\n"))
+    format!("#{room} has {} here\n{}", members.len(), lines.join("\n"))
 }
 
-/// What somebody did who changed a room's rules: ends of sentences that begin with his nickname.
+/// Describes a change of a room's rules: ends of sentences that begin with the nickname of the user
+/// who made it.
 pub fn changes(before: &RoomRules, after: &RoomRules) -> Vec<String> {
     let mut changes = Vec::new();
     if before.topic != after.topic {
         changes.push(match &after.topic {
             Some(topic) => format!("set the topic: {topic}"),
-            None => "took the topic away".to_owned(),
+            None => "removed the topic".to_owned(),
         });
     }
     if before.announce != after.announce {
@@ -377,19 +370,19 @@ pub fn changes(before: &RoomRules, after: &RoomRules) -> Vec<String> {
     if before.slow_seconds != after.slow_seconds {
         changes.push(match after.slow_seconds {
             0 => "ended slow mode".to_owned(),
-            pause => format!("slowed the room down: one message every {}", seconds(pause)),
+            pause => format!("set slow mode: one message every {}", seconds(pause)),
         });
     }
     changes
 }
 
-/// What is told of somebody who may do more or less than before: the end of a sentence that begins
-/// with his nickname. `None` where it is no news.
+/// Describes a change of role: the end of a sentence that begins with the member's nickname. `None`
+/// if it is not worth telling.
 pub fn promotion(before: Role, after: Role) -> Option<String> {
     let special = |role| role >= Role::Moderator;
     match (special(before), special(after)) {
         (_, true) if before != after => Some(format!("is {} now", article(after))),
-        (true, false) => Some(format!("is no {before} any more")),
+        (true, false) => Some(format!("is no longer {}", article(before))),
         _ => None,
     }
 }
@@ -403,25 +396,25 @@ fn article(role: Role) -> &'static str {
     }
 }
 
-/// What we may do ourselves, for `/security`.
+/// The text of `/security` about our own nickname, role and key.
 pub fn ourselves(nickname: &Nickname, role: Role, key: Option<KeyTag>) -> String {
     let how = match (role, key) {
         (Role::Unverified, _) => {
-            ": the server knows you by no key, so anybody may take this nickname".to_owned()
+            ": the server knows no key of yours, so anybody may take this nickname".to_owned()
         }
         (_, Some(key)) => format!(", with the key {key}"),
         (_, None) => String::new(),
     };
     format!("You: {nickname}, {}{how}", article(role))
 }
-/// The server's clock was corrected by so much: short, for a row of 40 columns. It need not have been
-/// set: a machine that sleeps wakes with its clock ahead.
+/// Describes a correction of the server's clock, short enough for a row of 40 columns. The clock
+/// need not have been set: a machine that sleeps wakes with its clock ahead.
 pub fn clock_corrected(by: SignedDuration) -> String {
     let way = if by.is_negative() { "back" } else { "ahead" };
     format!("server clock moved {} {way}", text::span(by.unsigned_abs()))
 }
 
-/// A figure for people: `1,204`.
+/// Formats a number for people: `1,204`.
 pub fn in_groups(figure: u64) -> String {
     let digits = figure.to_string();
     let mut text = String::new();

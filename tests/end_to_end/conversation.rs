@@ -131,7 +131,7 @@ fn lines_typed_while_the_server_is_away_arrive_when_it_is_back() {
         alice.wait("the break is marked", |screen| {
             let text = screen.contents();
             text.contains("before")
-                && text.contains("started anew")
+                && text.contains("history was reset")
                 && text.contains("typed in the dark")
         });
         let mut bob = server.client("bob", "2", 80, 24);

@@ -11,7 +11,7 @@ fn a_long_paste_is_folded_for_everybody_until_they_unfold_it() {
     bob.wait_for("Members 2");
     let lines: Vec<_> = (1..=300).map(|line| format!("row {line}.")).collect();
     alice.keys(&format!("\x1b[200~{}\x1b[201~", lines.join("\n")));
-    alice.wait_for("Insert what was pasted, 300 lines");
+    alice.wait_for("Insert the pasted text: 300 lines");
     alice.keys("\r");
     alice.wait_for("row 300.");
     alice.keys("\r");

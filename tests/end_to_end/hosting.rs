@@ -108,7 +108,7 @@ fn a_host_is_told_who_can_join_and_how_to_own_the_server() {
             code.len() == "aaaa-bbbb-cccc-dddd".len()
         });
         let said = carol.text();
-        assert!(said.contains("whoever is on your"), "{said}");
+        assert!(said.contains("Others on your"), "{said}");
         assert!(said.contains(&format!("THIS-MACHINE {port}")), "{said}");
         carol.line(&format!("/owner {code}"));
         carol.wait_for("◆");

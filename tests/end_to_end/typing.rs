@@ -9,7 +9,7 @@ fn lines_that_come_at_once_are_sent_when_their_user_has_seen_them() {
     let mut alice = server.client("alice", "1", 100, 30);
     alice.wait_for("● encrypted");
     alice.keys("one\rq!\rtwo\r");
-    alice.wait_for("Several lines came at once: Enter sends them");
+    alice.wait_for("Several lines were pasted: Enter sends them");
     alice.wait_for("two");
     alice.keys("\r");
     let logged = server.logs("message from alice");
@@ -46,7 +46,7 @@ fn an_escape_too_many_does_not_leave() {
     alice.keys("\x06");
     alice.wait_for("Enter search");
     alice.keys("\x1b\x1b");
-    alice.wait_for("Esc again leaves");
+    alice.wait_for("Esc again disconnects");
     alice.line("still here");
     server.logs("message from alice");
     alice.wait_for("✓");

@@ -16,7 +16,7 @@ fn commands_wait_until_what_they_need_is_there_and_keep_their_order() {
             .all(|name| list.is_some_and(|list| list.contains(name)))
     };
     assert!(
-        script.errors.starts_with("#lobby has 2 in it\n"),
+        script.errors.starts_with("#lobby has 2 here\n"),
         "{}",
         script.errors
     );
@@ -47,7 +47,7 @@ fn a_command_without_effect_gets_an_exit_status_of_its_own() {
     for (command, says) in [
         ("/nick alice", "Nickname already in use"),
         ("/nick", "/nick NAME"),
-        ("/search x", "is for the full screen"),
+        ("/search x", "works in the full screen only"),
         ("/topic x", "moderator"),
         ("/nonsense", "There is no command"),
     ] {
@@ -66,7 +66,7 @@ fn commands_wait_for_a_server_that_is_not_there_yet() {
     script.input = None;
     script.status_with("trying again");
     let server = Server::start(port);
-    script.status_with("#lobby has 1 in it");
+    script.status_with("#lobby has 1 here");
     assert_eq!(script.end().code(), Some(0));
     drop(server);
 }

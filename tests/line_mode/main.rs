@@ -447,7 +447,7 @@ fn an_older_server_gets_its_line_too() {
     });
     let ended = run(port, "bot", &[], b"one\ntwo\n");
     assert_eq!(ended.status, 6, "{}", ended.errors);
-    let words = "2 messages were sent, but not confirmed: an older server, or none, took them.";
+    let words = "2 messages were sent, but not confirmed: an older server, or none, received them.";
     assert!(ended.errors.contains(words), "{}", ended.errors);
     assert_eq!(said(ended.output.trim_end()), "alice: hi");
     let kinds: Vec<_> = older

@@ -155,9 +155,9 @@ fn a_silent_listener_is_no_server() {
     });
     let ended = run(port, "bot", &["--plaintext"], b"is anybody there?\n");
     assert_eq!(ended.status, 6, "{}", ended.errors);
-    let words = "1 message was sent, but not confirmed: an older server, or none, took it.";
+    let words = "1 message was sent, but not confirmed: an older server, or none, received it.";
     assert!(ended.errors.contains(words), "{}", ended.errors);
     let ended = run(port, "eve", &["--plaintext"], b"");
     assert_eq!(ended.status, 6, "{}", ended.errors);
-    assert!(ended.errors.contains("has answered"), "{}", ended.errors);
+    assert!(ended.errors.contains("No answer from"), "{}", ended.errors);
 }

@@ -137,7 +137,7 @@ fn handed_over_lines_wait_while_the_other_process_has_no_server() {
     logger.status_with("trying again");
     let late = run(port, "bot", &["--timeout", "1"], b"handed over\n");
     assert_eq!(late.status, 3, "{}", late.errors);
-    let words = "another process has this client ID";
+    let words = "another process uses this client ID";
     assert!(late.errors.contains(words), "{}", late.errors);
     let server = Server::start(port);
     logger.status_with("Connected");

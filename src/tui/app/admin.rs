@@ -1,4 +1,4 @@
-//! Administration: commands on their way to the server, and what is told of roles and rules.
+//! Administration: sends admin commands, and shows results, roles, rules and encryption.
 
 use super::{
     Effect, Model,
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Sends a command on its way. False where it can't be, which is said then.
+/// Sends a command to the server. Returns false, and says why, if it can't be sent now.
 pub fn command(
     model: &mut Model,
     slash: &'static Slash,
@@ -38,7 +38,7 @@ pub fn command(
     let command = match order {
         AdminInput::Send(command) => command,
         AdminInput::Code(_) if model.server.online() => {
-            model.say("You are in: that code is for your other device");
+            model.say("You have joined already: type that code on your other device");
             return false;
         }
         AdminInput::Code(code) => {
@@ -50,15 +50,15 @@ pub fn command(
     match model.server.connection {
         ConnectionStatus::Online => {}
         ConnectionStatus::Basic => {
-            model.say("This server is an older one: it knows no such commands");
+            model.say("This server is an older one and does not have this command");
             return false;
         }
         ConnectionStatus::Unidentified => {
-            model.say("Nothing has answered yet: an older server knows no such commands");
+            model.say("No answer from the server yet: an older one does not have this command");
             return false;
         }
         _ => {
-            model.say("Not connected: that has to wait until you are");
+            model.say("Not connected: try again once you are");
             return false;
         }
     }
@@ -76,7 +76,7 @@ pub fn command(
     true
 }
 
-/// What a command came to.
+/// Shows the result of a command.
 pub fn handle_answer(model: &mut Model, request: u64, answer: Result<AdminResult, Line>) {
     let asked = model.asked.remove(&request);
     let news_told = model.news_awaited.remove(&request) == Some(true);
@@ -88,7 +88,7 @@ pub fn handle_answer(model: &mut Model, request: u64, answer: Result<AdminResult
     tell(model, asked, told);
 }
 
-/// Where we are.
+/// The server and room that we are in, for texts.
 fn place(model: &Model) -> SessionContext<'_> {
     SessionContext {
         server: &model.server.name,
@@ -98,7 +98,7 @@ fn place(model: &Model) -> SessionContext<'_> {
     }
 }
 
-/// A connection was opened.
+/// Takes the encryption of a new connection.
 pub fn handle_security(model: &mut Model, security: Security) {
     let before = model.server.security.replace(security);
     let mut told = user_text::first_use(place(model));
@@ -108,7 +108,7 @@ pub fn handle_security(model: &mut Model, security: Security) {
     tell(model, None, told);
 }
 
-/// Tells who can read along, and who we are.
+/// Shows the encryption, and our own nickname, role and key.
 pub fn security(model: &mut Model, slash: &'static Slash) {
     let program = model.server.program.as_ref().map(Line::as_str);
     let mut told = user_text::security(place(model), program);
@@ -120,18 +120,18 @@ pub fn security(model: &mut Model, slash: &'static Slash) {
     tell(model, Some(slash), told);
 }
 
-/// Tells who is in.
+/// Lists the members.
 pub fn who(model: &mut Model, slash: &'static Slash) {
     let pane = model.pane();
     if pane.members.is_empty() {
-        return model.say("Who is in is not known at the moment");
+        return model.say("The member list is not known at the moment");
     }
     let text = user_text::who(&pane.key.room, &pane.rules, &pane.members);
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
-/// Says something where the user is, perhaps because they asked for it; what belongs together
-/// stays together.
+/// Shows paragraphs in the focused pane, perhaps as the answer to a command; those that belong
+/// together stay together.
 pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragraphs) {
     let (at, time) = (model.panes.focus(), model.now.wall);
     let mut offers = told.iter().filter(|(tone, _)| tone.is_offered());
@@ -156,14 +156,14 @@ pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragrap
     });
 }
 
-/// As it is typed elsewhere: without the rows and indents that it is shown with.
+/// The text to copy: without the rows and indents of its display.
 fn to_copy(text: &str) -> String {
     let rows: Vec<_> = text.lines().map(str::trim).collect();
     let rows = rows.into_iter().filter(|row| !row.is_empty());
     rows.collect::<Vec<_>>().join("-")
 }
 
-/// Whether what can be copied stands at the end of the conversation, and that is shown.
+/// Whether a text that can be copied is at the end of the conversation and on the screen.
 pub fn offers(model: &Model) -> bool {
     let (pane, layout) = (model.pane(), model.layout());
     let end = pane.timeline.key(pane.timeline.len());
@@ -172,18 +172,18 @@ pub fn offers(model: &Model) -> bool {
         && pane.top_place(&layout.columns, layout.messages.height).1
 }
 
-/// Copies what was told last.
+/// Copies the text that was last offered.
 pub fn copy(model: &mut Model, effects: &mut Vec<Effect>) {
     match &model.pane().offered {
         Some(offered) => {
             effects.push(Effect::Copy(offered.text.clone()));
-            model.say("Copied, if this terminal lets programs do that");
+            model.say("Copied, if this terminal lets programs copy");
         }
         None => model.say("There is no invite, code or key to copy"),
     }
 }
 
-/// Somebody may do more or less; perhaps ourselves.
+/// Takes a change of a member's role, who may be ourselves.
 pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) {
     if model.server.user == Some(user) {
         model.server.role = role;
@@ -192,7 +192,7 @@ pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) 
     model.with_pane(at, |pane, context| pane.promoted(user, role, time, context));
 }
 
-/// A room is run otherwise.
+/// Takes a change of a room's rules.
 pub fn handle_rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
     let ours = by.as_ref() == Some(&model.server.nickname);

@@ -1,9 +1,9 @@
-//! Has the session save the draft and the read position of the shown pane, at once when the user
-//! looks away or leaves.
+//! Saves the draft and the read position of the focused pane; at once when the terminal loses the
+//! focus or the user leaves.
 
 use super::{Effect, Model};
 
-/// Saves what has changed, when its time has come. To be called whenever something has happened.
+/// Saves changes that are due. To be called after each message.
 pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
     let now = model.now.mono;
@@ -11,14 +11,14 @@ pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     effects.extend(commands.into_iter().map(Effect::Command));
 }
 
-/// Saves all that has changed.
+/// Saves all changes.
 pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
     let commands = model.panes.focused_mut().flush_autosave();
     effects.extend(commands.into_iter().map(Effect::Command));
 }
 
-/// Remembers how far the reader has read, where the conversation is what they look at.
+/// Remembers how far the reader has read, if the conversation is on the screen.
 fn see(model: &mut Model) {
     if model.focused && model.layers.dialog().is_none() && model.listing().is_none() {
         let layout = model.layout();

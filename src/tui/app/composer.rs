@@ -1,4 +1,4 @@
-//! The text being written: the editor, and completions.
+//! The text being written: its editor and completions.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::tui::input::{Draft, Edit, EditOutcome, Editor};
 
-/// Stands for a character that is not shown.
+/// Shown in place of each character of a password.
 const DOT: &str = "•";
 
-/// Completions that are offered at once.
+/// The most completions that are offered at once.
 const OPTIONS_MAX: usize = 64;
 
 /// The text being written.
@@ -21,14 +21,14 @@ pub struct Composer {
     pub completion: Option<Completion>,
 }
 
-/// Completions that are offered for a word.
+/// The completions that are offered for a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// The words.
     pub options: Vec<String>,
-    /// The one that stands in the text.
+    /// The index of the one that is in the text.
     pub chosen: usize,
-    /// Where it stands.
+    /// Its range in the text.
     range: Range<usize>,
 }
 
@@ -49,7 +49,7 @@ impl Composer {
         u16::try_from(rows).unwrap_or(u16::MAX).max(1)
     }
 
-    /// An editor that shows a dot for each character.
+    /// A copy of the editor that shows a dot for each character.
     pub fn masked(&self) -> Editor {
         let dots = |text: &str| DOT.repeat(text.graphemes(true).count());
         let (text, cursor) = (self.text(), self.editor.cursor());
@@ -85,7 +85,8 @@ impl Composer {
         self.editor.take();
     }
 
-    /// A message was taken back: it may be written anew, unless something else is being written.
+    /// Puts a message that was taken back into the input; into its history, if another text is being
+    /// written.
     pub fn take_back(&mut self, text: &str) {
         if self.is_empty() {
             let _fits_as_it_was_sent = self.set(text);
@@ -94,7 +95,7 @@ impl Composer {
         }
     }
 
-    /// Completes the word before the cursor, or goes on to the next completion.
+    /// Completes the word before the cursor, or takes the next completion.
     pub fn complete<'a>(&mut self, forward: bool, nicknames: impl Iterator<Item = &'a str>) {
         let Some(mut completion) = self.completion.take() else {
             return self.begin_completion(nicknames);

@@ -1,4 +1,4 @@
-//! The days that `/date` takes.
+//! The dates that `/date` takes.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use jiff::{
     civil::{Date, Weekday},
 };
 
-/// A word that is no day. Its text is one plain sentence.
+/// The error for a word that is not a day. Its text is one plain sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoDay;
 
@@ -28,11 +28,11 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
     ("saturday", Weekday::Saturday),
     ("sunday", Weekday::Sunday),
 ];
-/// Letters of a weekday that name it.
+/// The letters that are enough to name a weekday.
 const LETTERS_MIN: usize = 3;
 
-/// Reads a day: `2026-11-20`, `today`, `yesterday`, or a weekday (its first three letters do),
-/// which is the last one before today.
+/// Parses a day: `2026-11-20`, `today`, `yesterday`, or a weekday (or its first three letters),
+/// which means the last one before today.
 pub fn parse(text: &str, today: Date) -> Result<Date, NoDay> {
     let word = text.trim().to_lowercase();
     let back = match word.as_str() {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_understood_as_people_mean_them() {
+    fn days_are_parsed() {
         let today: Date = "2026-11-22".parse().unwrap(); // A Sunday.
         for (text, expected) in [
             ("2026-11-20", Some("2026-11-20")),

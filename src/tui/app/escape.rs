@@ -1,21 +1,21 @@
-//! What Esc does, and how an Esc too many is told apart from one that is meant.
+//! The meaning of Esc, and the guard against leaving by one Esc too many.
 
 use std::time::Duration;
 
-/// For so long after an Esc that closed something, none leaves: whoever closes two things in a row
-/// would be out when there was only one.
+/// For this long after an Esc that closed something, Esc does not leave: a user who means to close
+/// two things would leave if only one was open.
 const ESC_GUARD: Duration = Duration::from_millis(1_500);
-/// An Esc that comes so soon after another is the same press, held down, or one of a row.
+/// An Esc so soon after another is the same key held down, or one of a series.
 const ESC_HELD: Duration = Duration::from_millis(300);
 
-/// What Esc does now.
+/// The effect of Esc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Escape {
     /// Closes the dialog.
     CloseDialog,
-    /// Takes the offered completions away.
+    /// Closes the list of completions.
     CloseCompletion,
-    /// Goes back to the list of what was found.
+    /// Goes back to the list of results.
     ToResults,
     /// Closes the search.
     CloseSearch,
@@ -23,25 +23,25 @@ pub enum Escape {
     ToEnd,
     /// Puts the draft aside.
     PutAside,
-    /// Lets the question be.
+    /// Closes the prompt.
     Cancel,
     /// Disconnects.
     Leave,
-    /// Says that another one disconnects: the one before has just closed something.
+    /// Warns that another Esc disconnects: the one before has just closed something.
     Warn,
 }
 
-/// When Esc was last pressed without leaving.
+/// The times when Esc was last pressed without leaving.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Escapes {
-    /// When it last closed something.
+    /// The last time that it closed something.
     pub(super) closed: Option<Duration>,
-    /// When it last did anything but leave.
+    /// The last time that it did anything but leave.
     pub(super) last: Option<Duration>,
 }
 
 impl Escapes {
-    /// Whether an Esc would leave by accident now.
+    /// Whether an Esc now would probably leave by accident.
     pub(super) fn guard(&self, now: Duration) -> bool {
         let within = |at: Option<Duration>, time| at.is_some_and(|at| now < at + time);
         within(self.closed, ESC_GUARD) || within(self.last, ESC_HELD)

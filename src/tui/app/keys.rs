@@ -1,4 +1,4 @@
-//! What the user does: keys, pastes, the wheel, clicks.
+//! Takes the user's input: keys, pastes, the wheel, clicks.
 
 use ratatui::layout::Position;
 
@@ -24,9 +24,9 @@ use crate::{
     },
 };
 
-/// A pasted text of more rows than this is asked about first.
+/// The user is asked before more rows than this are pasted.
 const PASTE_ROWS_MAX: usize = 10;
-/// A pasted text of more bytes than this is asked about first.
+/// The user is asked before more bytes than this are pasted.
 const PASTE_BYTES_MAX: usize = 2 * 1024;
 
 /// Takes a key.
@@ -60,7 +60,7 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Does what a layer made of a key.
+/// Carries out the outcome of a key in a layer.
 fn handle_outcome(model: &mut Model, outcome: KeyOutcome, effects: &mut Vec<Effect>) {
     match outcome {
         KeyOutcome::Taken | KeyOutcome::Passed | KeyOutcome::Close => {}
@@ -71,7 +71,7 @@ fn handle_outcome(model: &mut Model, outcome: KeyOutcome, effects: &mut Vec<Effe
         }
         KeyOutcome::Leave => leave(model, effects),
         KeyOutcome::Answer => {
-            // What the remark was about is past.
+            // The key ends the remark.
             model.flash = None;
             prompt_actions::answer(model, effects);
         }
@@ -80,11 +80,11 @@ fn handle_outcome(model: &mut Model, outcome: KeyOutcome, effects: &mut Vec<Effe
     }
 }
 
-/// Takes a pasted text. A newline in it never sends.
+/// Takes a pasted text. A newline in it never sends a message.
 pub fn handle_paste(model: &mut Model, text: &str) {
     let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
     if let Some(Layer::Paste(before)) = model.layers.dialog() {
-        // It came in parts: the question is about all of them.
+        // The paste came in parts: the question is about all of them.
         text.insert_str(0, &before.text);
         model.layers.close(Rank::Dialog);
     }
@@ -103,18 +103,18 @@ pub fn handle_paste(model: &mut Model, text: &str) {
     }
 }
 
-/// Takes lines that came all at once and were not marked as pasted, as from a terminal that does not
-/// mark them. Nobody types like that, so none of them is sent before its user has seen it.
+/// Takes lines that arrived at once but were not marked as pasted, as from a terminal without
+/// bracketed paste. Nobody types that fast, so they are not sent before the user has seen them.
 pub fn handle_burst(model: &mut Model, text: &str) {
     handle_paste(model, text);
     let for_a_message = model.layers.input().is_none();
     if for_a_message && model.layers.dialog().is_none() && model.flash.is_none() {
         let send = keymap::label(Action::Send);
-        model.say(format!("Several lines came at once: {send} sends them"));
+        model.say(format!("Several lines were pasted: {send} sends them"));
     }
 }
 
-/// Inserts into the text being written; that of a layer is one line.
+/// Inserts a text at the cursor; line ends become spaces in a layer's text field.
 fn insert(model: &mut Model, text: &str) {
     let outcome = match model.layers.composer_mut() {
         Some(composer) => composer.insert(&text.trim_end_matches('\n').replace('\n', " ")),
@@ -123,14 +123,15 @@ fn insert(model: &mut Model, text: &str) {
     edited(model, outcome);
 }
 
-/// Says so when a text did not fit.
+/// Tells the user if a text did not fit.
 fn edited(model: &mut Model, outcome: EditOutcome) {
     if outcome == EditOutcome::TooLong {
         model.say(BodyError::TooLong.to_string());
     }
 }
 
-/// Scrolls the conversation by rows; down is positive. What could not be loaded is asked for again.
+/// Scrolls the conversation, or the list of hits, by rows; down is positive. Retries pages that
+/// could not be loaded.
 pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     if model.listing().is_some() {
         let action = if rows < 0 { Action::Up } else { Action::Down };
@@ -151,7 +152,7 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Takes a click: on the count of a folded message's rows it shows them.
+/// Takes a click: on the row that counts hidden rows it unfolds the message.
 pub fn handle_click(model: &mut Model, column: u16, row: u16) {
     let layout = model.layout();
     let area = layout.messages;
@@ -163,11 +164,11 @@ pub fn handle_click(model: &mut Model, column: u16, row: u16) {
 }
 
 fn page(model: &Model) -> i64 {
-    // A row stays, so that the eye finds its place.
+    // One row stays on the screen, so that the eye finds its place.
     i64::from(model.layout().messages.height.saturating_sub(1).max(1))
 }
 
-/// Goes to the first message of all; on a server without a log, to the first that is held.
+/// Goes to the first message of the log; on a server without a log, to the first that is loaded.
 fn to_start(model: &mut Model) {
     let layout = model.layout();
     let pane = model.panes.focused_mut();
@@ -264,7 +265,7 @@ fn complete(model: &mut Model, forward: bool) {
 fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     let composer = &mut model.panes.focused_mut().composer;
     composer.completion = None;
-    // What it remarked on is past.
+    // The command ends the remark.
     model.flash = None;
     let typed = composer.text().to_owned();
     if typed == QUIT {
@@ -272,7 +273,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         return leave(model, effects);
     }
     if !model.server.online() && Invite::looks_like_one(&typed) {
-        // For the server alone: never a message.
+        // An answer to the prompt must never be sent as a message.
         return match prompt_actions::pass(&typed) {
             Ok(command) => {
                 effects.push(Effect::Command(command));
@@ -321,7 +322,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
             model.say(if model.wheel {
                 "The wheel scrolls, a click unfolds; to select text, hold Shift"
             } else {
-                "The mouse is the terminal's again"
+                "The terminal handles the mouse again"
             });
         }
         SlashAction::Date => return to_date(model, argument, effects),
@@ -346,7 +347,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
     done_with(model, effects);
 }
 
-/// Shows all of a long message, or folds all long ones again.
+/// Unfolds a long message, or folds all of them again.
 fn fold(model: &mut Model, unfold: bool) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
@@ -358,7 +359,7 @@ fn fold(model: &mut Model, unfold: bool) {
     }
 }
 
-/// What was typed has been done: it is offered again by the input's history, now and later.
+/// Puts the typed command into the input's history, for this run and later ones.
 fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     let typed = model.pane().composer.text().to_owned();
     effects.push(Effect::Command(Command::Typed(typed)));
@@ -366,7 +367,7 @@ fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
     model.panes.focused_mut().autosave.is_done();
 }
 
-/// What Esc does now: it closes what is open before it disconnects.
+/// The effect of Esc now: it closes what is open before it disconnects.
 pub fn escape_means(model: &Model) -> Escape {
     match escape_closes(model) {
         Escape::Leave if model.escapes.guard(model.now.mono) => Escape::Warn,
@@ -374,13 +375,13 @@ pub fn escape_means(model: &Model) -> Escape {
     }
 }
 
-/// Whether Esc would leave, now or as soon as it may: then a terminal's lone Esc, which may be the
-/// first byte of another key, is waited out for longer.
+/// Whether Esc would leave, now or soon: then the decoder waits longer to tell a lone Esc from the
+/// first byte of another key.
 pub fn escape_leaves(model: &Model) -> bool {
     escape_closes(model) == Escape::Leave
 }
 
-/// What Esc closes, if anything.
+/// The thing that Esc would close, if any.
 fn escape_closes(model: &Model) -> Escape {
     let pane = model.pane();
     let top = model.layers.top();
@@ -428,7 +429,10 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
         }
         Escape::Cancel => drop(model.layers.close(Rank::Prompt)),
         Escape::Leave => leave(model, effects),
-        Escape::Warn => model.say(format!("{} again leaves", keymap::label(Action::Escape))),
+        Escape::Warn => model.say(format!(
+            "{} again disconnects",
+            keymap::label(Action::Escape)
+        )),
     }
 }
 
@@ -441,7 +445,7 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     let cleared = !model.writing().is_empty();
     let asked = model.layers.prompt().is_some();
     if asked {
-        // What was meant for it is nobody else's: a password perhaps.
+        // The typed answer may be a password: it must not stay.
         prompt_actions::clear(model);
     } else if cleared {
         model.writing_mut().put_aside();
@@ -455,7 +459,7 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     });
 }
 
-/// Leaves, after asking what becomes of a server that others use.
+/// Leaves, after asking about a hosted server that others use.
 fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
     if model.leaving_since.is_none()
         && let Some(others) = others_need_server(model)
@@ -466,7 +470,7 @@ fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
     leave_unasked(model, effects);
 }
 
-/// Leaves when there is nobody to ask. A server that we host goes on where others may need it.
+/// Leaves without asking. A hosted server keeps running if others may need it.
 pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
     let first = model.leaving_since.is_none();
     if model.hosting && first && others_need_server(model).is_none() {
@@ -475,20 +479,20 @@ pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
     leave_now(model, effects);
 }
 
-/// How many others there are who may need the server that we host, if they may.
+/// The number of others who may need the server that we host, if there may be any.
 fn others_need_server(model: &Model) -> Option<usize> {
     let own = model.server.user;
     let members = &model.pane().members;
     let others = members.iter().filter(|member| Some(member.user) != own);
     let others = others.count();
-    // Who is in another room than the lobby does not see who is there. Who never was in needs nothing, and
-    // has told nobody.
+    // In a room other than the lobby we do not see all users. If we never joined, nobody depends on
+    // us.
     let elsewhere = model.pane().key.room != RoomName::lobby() && model.server.entered.is_some();
     let needed = others > 0 || elsewhere;
     (model.hosting && needed).then_some(others)
 }
 
-/// Leaves, whatever becomes of a server; the second time at once.
+/// Leaves without regard to a hosted server; the second time at once.
 fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
     model.layers.close(Rank::Dialog);
     if model.leaving_since.is_some() {

@@ -1,9 +1,8 @@
-//! Where everything stands on a screen of a given size. Pure arithmetic, shared by the update
-//! (which must know how far a page scrolls) and by the view.
+//! The position of everything on a screen of a given size. Pure arithmetic, shared by the update
+//! (which must know how far a page scrolls) and the view.
 //!
-//! A narrow screen gives up the members first, then the times, then the column of nicknames; a
-//! low one the hints, then the rule above the input, then the title. The last row that is left is
-//! always the input's.
+//! A narrow screen drops the members first, then the times, then the column of nicknames; a low one
+//! the hints, then the rule above the input, then the title. The last row left is the input's.
 
 use ratatui::layout::Rect;
 
@@ -11,20 +10,20 @@ use super::pane::rows::Folding;
 
 /// Columns of the member list, its rule included.
 const MEMBERS: u16 = 20;
-/// Columns of the scrollback at most: the eye loses its row in a longer one.
+/// The most columns of the scrollback: longer rows are hard to read.
 const MESSAGES_MAX: u16 = 140;
-/// From this width on the members are shown.
+/// The width from which members are shown.
 const MEMBERS_FROM: u16 = 72;
-/// From this width of the messages on, their times are shown.
+/// The width of the messages from which times are shown.
 const TIME_FROM: u16 = 48;
-/// From this width of the messages on, nicknames have a column of their own.
+/// The width of the messages from which nicknames have a column.
 const NICKNAMES_FROM: u16 = 32;
-/// From this height on there is a line of hints.
+/// The height from which there is a hint line.
 const HINT_FROM: u16 = 8;
-/// Rows of the input at most, where the screen is high enough.
+/// The most rows of the input on a high screen.
 const INPUT_ROWS_MAX: u16 = 10;
 
-/// The areas of a screen. One that is not shown is empty.
+/// The areas of a screen. An area that is not shown is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// The title bar.
@@ -33,7 +32,7 @@ pub struct Layout {
     pub messages: Rect,
     /// The member list.
     pub members: Rect,
-    /// What stands in the way of the conversation, in words.
+    /// The status above the input: a question, or the state of the connection.
     pub status: Rect,
     /// The rule between conversation and input.
     pub rule: Rect,
@@ -45,7 +44,7 @@ pub struct Layout {
     pub columns: Columns,
 }
 
-/// What the parts of a screen would like to have.
+/// The sizes that the parts of a screen ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayoutRequest {
     /// Rows of the input.
@@ -63,24 +62,24 @@ pub struct Columns {
     pub time: u16,
     /// Width of the nicknames; 0 if they stand on a row of their own.
     pub nickname: u16,
-    /// Where the vertical rule stands, if there is one.
+    /// The column of the vertical rule, if there is one.
     pub rule: Option<u16>,
-    /// Where texts begin.
+    /// The first column of texts.
     pub body: u16,
     /// Width of the texts.
     pub body_width: u16,
-    /// Where the state of our own messages stands.
+    /// The column for the state of our own messages.
     pub state: Option<u16>,
-    /// Columns left, and right, of what stands alone on its rows.
+    /// Columns left and right of texts that have rows of their own.
     pub margin: u16,
-    /// Width of what stands alone on its rows.
+    /// Width of texts that have rows of their own.
     pub alone: u16,
-    /// Which messages are folded.
+    /// The limits from which messages are folded.
     pub folding: Folding,
 }
 
 impl Columns {
-    /// Columns for a scrollback of this width on a screen of this height.
+    /// The columns for a scrollback of this width on a screen of this height.
     pub fn new(width: u16, height: u16) -> Self {
         let margin = u16::from(width >= NICKNAMES_FROM);
         let time = if width >= TIME_FROM { 5 } else { 0 };
@@ -101,10 +100,10 @@ impl Columns {
             rule = Some(at);
             at += 2;
         } else if width >= 8 {
-            // The text hangs a little under the nickname above it.
+            // The text is indented below the nickname above it.
             at += 1;
         }
-        // The state has a column of its own, so that a text never touches it.
+        // The state has a column of its own, so that texts never touch it.
         let state = (width >= 12).then(|| width - 1 - margin);
         let end = state.map_or(width, |state| state - u16::from(width >= NICKNAMES_FROM));
         Self {
@@ -126,7 +125,7 @@ impl Columns {
     }
 }
 
-/// Columns of the line of hints on a screen of this size; 0 if there is none.
+/// Columns of the hint line on a screen of this size; 0 if there is none.
 pub fn hint_columns(width: u16, height: u16) -> u16 {
     let margins = 2 * u16::from(width >= NICKNAMES_FROM);
     let shown = height >= HINT_FROM;
@@ -158,7 +157,7 @@ pub fn input_columns(width: u16) -> u16 {
     width.saturating_sub(left + right).max(1)
 }
 
-/// Columns left of the input's text (its prompt) and right of it.
+/// Columns left of the input's text (its sign) and right of it.
 pub fn input_margins(width: u16) -> (u16, u16) {
     match width {
         0..4 => (0, 0),
@@ -214,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_overlaps_and_nothing_is_outside() {
+    fn areas_do_not_overlap_and_stay_on_the_screen() {
         for width in 0..=250 {
             for height in 0..=80 {
                 for (input_rows, status_rows) in [(1, 0), (40, 2), (3, 9)] {

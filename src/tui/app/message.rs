@@ -1,4 +1,4 @@
-//! What happens to the screen, and what is to be done then.
+//! The messages that the update takes, and the effects that it returns.
 
 use jiff::tz::TimeZone;
 
@@ -8,14 +8,14 @@ use crate::{
     tui::key::Key,
 };
 
-/// Something happened.
+/// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Msg {
-    /// Time went on; comes before whatever else happened then.
+    /// Time has passed; comes before any other message.
     Now(Now),
-    /// The reader is in another time zone.
+    /// The reader's time zone has changed.
     Zone(TimeZone),
-    /// The screen has another size.
+    /// The screen's size has changed.
     Resized {
         /// Columns.
         width: u16,
@@ -26,11 +26,11 @@ pub enum Msg {
     Key(Key),
     /// A text was pasted.
     Pasted(String),
-    /// Lines came all at once, and were not marked as pasted.
+    /// Lines arrived at once, but were not marked as pasted.
     CameAtOnce(String),
-    /// The terminal came to be looked at, or no longer is.
+    /// The terminal has gained or lost the focus.
     Focus(bool),
-    /// The wheel was turned by so many notches; down is positive.
+    /// The wheel was turned by this many notches; down is positive.
     Wheel(i16),
     /// A cell of the screen was clicked.
     Clicked {
@@ -39,37 +39,37 @@ pub enum Msg {
         /// Its row.
         row: u16,
     },
-    /// The session tells something.
+    /// An event of the session.
     Session(Event),
-    /// The program can't be stopped: nobody would continue it.
+    /// The program can't be suspended: no shell would continue it.
     CannotSuspend,
-    /// The program is to end without another question.
+    /// The program must end without asking.
     Terminate,
 }
 
-/// Something is to be done.
+/// An effect for the shell to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// To be told to the session.
+    /// A command for the session.
     Command(Command),
-    /// What becomes of the server that we host.
+    /// The choice about the hosted server.
     Host(HostChoice),
-    /// The end.
+    /// Ends the program.
     Quit,
-    /// Ctrl-Z.
+    /// Suspends the program (Ctrl-Z).
     Suspend,
-    /// The screen is to be drawn from nothing.
+    /// Draws the whole screen again.
     Redraw,
-    /// The wheel is to be told to us, or left to the terminal.
+    /// Turns the reporting of the mouse on or off.
     Wheel(bool),
-    /// A text is to be put into the clipboard, if the terminal does that.
+    /// Copies a text into the clipboard, if the terminal supports it.
     Copy(String),
 }
 
-/// What becomes of the server that we host when we leave.
+/// The choice about the hosted server when we leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostChoice {
-    /// It goes on without us.
+    /// It keeps running.
     KeepRunning,
     /// It ends.
     Stop,

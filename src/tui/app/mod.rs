@@ -1,25 +1,25 @@
-//! The screen's state and how it changes: [`update`] takes what happened and answers what is to
-//! be done. Pure: no I/O, no clock, no chance; the time comes in as [`Msg::Now`].
+//! The screen's state and how it changes: [`update`] takes a message and returns effects. Pure: no
+//! I/O, no clock, no randomness; the time comes as [`Msg::Now`].
 //!
-//! In reading order, each knowing those above it only:
+//! In reading order; each uses only those above it:
 //!
-//! - [`message`]: what happens, and what is to be done then.
-//! - [`composer`], [`layout`], [`escape`], [`date`]: a text being written; where everything stands
-//!   on a screen of a given size; what Esc does; a day as people write it.
-//! - [`server`]: the server, the connection to it, and who we are there.
-//! - [`pane`]: a room of it with its timeline, composer, draft, scroll and read position;
-//!   [`panes`]: all of them, one of which has the focus.
+//! - [`message`]: messages and effects.
+//! - [`composer`], [`layout`], [`escape`], [`date`]: a text being written; the position of
+//!   everything on a screen; the meaning of Esc; dates as people write them.
+//! - [`server`]: the server, the connection to it, and our account there.
+//! - [`pane`]: one room with its timeline, composer, draft, scroll and read position; [`panes`]:
+//!   all of them, one of which has the focus.
 //! - [`layers`]: what is open over the pane: search, prompt, help and other dialogs. The top one
 //!   gets the keys.
-//! - [`model`]: all of that; [`status`]: of it, what stands in the way of the conversation.
+//! - [`model`]: all of that; [`status`]: the status line above the input.
 //! - [`autosave`], [`page_requests`], [`admin`], [`outbox_actions`], [`prompt_actions`],
-//!   [`search_actions`]: what is done with the model, a subject each.
-//! - [`keys`]: takes what the user does; [`session`]: takes what the session tells.
+//!   [`search_actions`]: actions on the model, a subject each.
+//! - [`keys`]: handles the user's input; [`session`]: handles the session's events.
 //!
 //! It must not know sockets, terminals or palettes.
 //!
-//! A further room is a further pane: [`panes`] adds it when the session tells of it. How a layer is
-//! added stands in [`layers`]. An event that is not taken in [`session`] does not compile.
+//! A further room is a further pane: [`panes`] adds it when the session opens the room. [`layers`]
+//! says how a layer is added. An event without an arm in [`session`] does not compile.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -60,16 +60,16 @@ use crate::{
     time::Now,
 };
 
-/// How often the session is told that the user is at the keys.
+/// The shortest interval at which the session is told that the user is typing.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
-/// Takes what happened; answers what is to be done.
+/// Changes the model by a message; returns the effects to carry out.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     let moves_list = !matches!(msg, Msg::Now(_) | Msg::Focus(_))
         && !matches!(&msg, Msg::Session(event) if !matches!(event, Event::Found { .. }));
     if matches!(msg, Msg::Key(_) | Msg::Pasted(_) | Msg::Focus(true)) {
-        at_the_keys(model, &mut effects);
+        probe_connection(model, &mut effects);
     }
     match msg {
         Msg::Now(now) => passed(model, now, &mut effects),
@@ -92,7 +92,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Clicked { column, row } => keys::handle_click(model, column, row),
         Msg::Session(event) => {
             let event = match event {
-                // Those stay on the screen, and are told anew when the zone changes.
+                // These keep their text in UTC, to be converted again when the zone changes.
                 Event::Admin { .. } | Event::Notice(_) => event,
                 event => local_time::in_event(event, &model.zone),
             };
@@ -119,8 +119,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     effects
 }
 
-/// Whoever is about to write should know whether anybody is there.
-fn at_the_keys(model: &mut Model, effects: &mut Vec<Effect>) {
+/// Has the session probe the connection: a user who types should know whether the server answers.
+fn probe_connection(model: &mut Model, effects: &mut Vec<Effect>) {
     let now = model.now.mono;
     if model.server.connection == ConnectionStatus::Online
         && now >= model.server.probed + PROBE_EVERY
@@ -146,8 +146,8 @@ fn focus(model: &mut Model, focused: bool, effects: &mut Vec<Effect>) {
     }
     model.focused = focused;
     if !focused {
-        // What was seen until now is read; the line will stand above what comes from here on. A
-        // line that nobody has been led to yet stays.
+        // All messages so far count as read; the unread line will be above those that come from now
+        // on. A line that the reader has not been led to stays.
         let pane = model.panes.focused_mut();
         if pane.scroll == Scroll::Follow && !pane.unread_line_waits() {
             pane.read_all();

@@ -1,4 +1,4 @@
-//! Everything that the screen shows.
+//! The model: the whole state of the screen.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,12 +21,12 @@ use crate::{
     tui::{commands::Slash, exit_summary::ExitSummary, local_time},
 };
 
-/// How long a remark stands in the hint line.
+/// How long a remark stays in the hint line.
 const FLASH: Duration = Duration::from_secs(5);
-/// How long leaving may take; then the screen goes whatever the server says.
+/// How long leaving may take; after that the screen closes without the server's answer.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Everything that the screen shows.
+/// The whole state of the screen.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Model {
@@ -38,7 +38,7 @@ pub struct Model {
     pub width: u16,
     /// Rows of the screen.
     pub height: u16,
-    /// Whether the terminal is looked at, as far as it tells.
+    /// Whether the terminal has the focus, as far as it reports it.
     pub focused: bool,
     /// The server.
     pub server: Server,
@@ -46,30 +46,31 @@ pub struct Model {
     pub panes: Panes,
     /// The layers over the conversation.
     pub layers: Layers,
-    /// Searches that were asked for.
+    /// The number of searches so far.
     pub(super) searches: u64,
-    /// Commands that were sent to the server, and those of them that are not answered.
+    /// The number of admin commands so far, and those of them that are not answered.
     pub(super) requests: u64,
     pub(super) asked: BTreeMap<u64, &'static Slash>,
-    /// Of those, the ones that are news to all, and whether we were told it.
+    /// Unanswered commands that the server announces to the room, and whether we have seen the
+    /// announcement.
     pub(super) news_awaited: BTreeMap<u64, bool>,
-    /// A remark that goes by itself, and when.
+    /// A remark in the hint line, and when it disappears.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
     pub wheel: bool,
-    /// Whether this process hosts the server that we are on.
+    /// Whether this process hosts the server.
     pub hosting: bool,
-    /// When we began to leave.
+    /// The time when we began to leave.
     pub leaving_since: Option<Duration>,
     /// The session's figures, once it has ended.
     pub summary: Option<Summary>,
-    /// Whether the key before was Ctrl-C, on an empty input.
+    /// Whether the last key was Ctrl-C on an empty input.
     pub(super) interrupted: bool,
-    /// When Esc was pressed.
+    /// The times of the last Escs.
     pub(super) escapes: Escapes,
 }
 
-/// What a screen starts with.
+/// The start values of a screen.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// The time.
@@ -80,22 +81,22 @@ pub struct Start {
     pub width: u16,
     /// Rows of the screen.
     pub height: u16,
-    /// Where the server is, for people.
+    /// The server's address for people.
     pub host: String,
-    /// The nickname wished for.
+    /// The wanted nickname.
     pub nickname: Nickname,
     /// The room that is shown.
     pub room: RoomName,
     /// Whether this process hosts the server.
     pub hosting: bool,
-    /// The user's own key; `None`: they come in without.
+    /// The user's own key; `None`: they join without one.
     pub key: Option<KeyTag>,
     /// What the client's own store holds.
     pub restored: Restored,
 }
 
 impl Model {
-    /// The screen before anything has happened.
+    /// The model before anything has happened.
     pub fn new(start: Start) -> Self {
         let first = Pane::new(PaneKey {
             server: start.host.clone(),
@@ -129,7 +130,7 @@ impl Model {
         model
     }
 
-    /// Takes up what the client's own store holds.
+    /// Takes over what the client's own store holds.
     fn restore(&mut self, restored: Restored) {
         self.server.user = restored.user;
         let zone = self.zone.clone();
@@ -157,7 +158,7 @@ impl Model {
         }
     }
 
-    /// The position of a room's pane; it is added where there is none.
+    /// The index of a room's pane; it is added if there is none.
     pub(super) fn pane_of(&mut self, room: &RoomName) -> usize {
         self.panes.open(&PaneKey {
             server: self.server.name.clone(),
@@ -165,7 +166,7 @@ impl Model {
         })
     }
 
-    /// The editors move by rows, and so must know how wide those are.
+    /// Tells the editors their width, because they move by rows.
     pub(super) fn tell_columns(&mut self) {
         let columns = usize::from(layout::input_columns(self.width));
         for pane in self.panes.iter_mut() {
@@ -176,7 +177,7 @@ impl Model {
         }
     }
 
-    /// The prompt, while the user has to answer it.
+    /// The prompt, while it waits for the user's answer.
     pub fn active_prompt(&self) -> Option<&Prompt> {
         self.layers.prompt().filter(|prompt| !prompt.tried)
     }
@@ -186,7 +187,7 @@ impl Model {
         self.panes.focused()
     }
 
-    /// Where everything stands at the present size.
+    /// The layout for the present size.
     pub fn layout(&self) -> Layout {
         let columns = layout::input_columns(self.width);
         let wishes = LayoutRequest {
@@ -204,7 +205,7 @@ impl Model {
         search.filter(|search| search.listed && !asked)
     }
 
-    /// The text being written: that of the topmost layer that has a text field, else the pane's.
+    /// The text being written: that of the topmost layer with a text field, else the pane's.
     pub fn writing(&self) -> &Composer {
         self.layers
             .input()
@@ -218,8 +219,8 @@ impl Model {
         }
     }
 
-    /// What there is to say of it when all is over. It goes by what stands here, not by the
-    /// session's word: leaving may take longer than anybody waits, and then there is none.
+    /// The summary for the end. It is made from the model, because leaving may take longer than we
+    /// wait for the session's figures.
     pub fn exit_summary(&self) -> ExitSummary {
         let outgoing = || self.panes.iter().flat_map(|pane| &pane.outbox);
         let pending = outgoing().filter(|outgoing| outgoing.is_pending());
@@ -238,7 +239,7 @@ impl Model {
         }
     }
 
-    /// After how long something changes on the screen by time alone.
+    /// The time until the screen changes by itself.
     pub fn wakes_in(&self) -> Option<Duration> {
         let flash = self
             .flash
@@ -259,13 +260,13 @@ impl Model {
             .min()
     }
 
-    /// The terminal's window title: inert.
+    /// The terminal's window title, without control characters.
     pub fn window_title(&self) -> String {
         let title = format!("#{} {}", self.pane().key.room, self.pane().key.server);
         Line::inert(&title).as_str().to_owned()
     }
 
-    /// A day, with its year where that is another.
+    /// A day in words, with its year if it is not this year.
     pub fn day_in_words(&self, day: Date) -> String {
         let format = if day.year() == self.today().year() {
             "%A %-d %B"
@@ -275,17 +276,17 @@ impl Model {
         day.strftime(format).to_string()
     }
 
-    /// The reader's day.
+    /// Today in the reader's zone.
     pub(super) fn today(&self) -> Date {
         self.now.wall.to_zoned(self.zone.clone()).date()
     }
 
-    /// Says something in the hint line for a while.
+    /// Shows a remark in the hint line for a while.
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.flash = Some((text.into(), self.now.mono + FLASH));
     }
 
-    /// Changes a pane, given what a message means to the reader.
+    /// Changes a pane, with the context that tells what a message means to the reader.
     pub(super) fn with_pane<T>(
         &mut self,
         at: usize,

@@ -1,9 +1,9 @@
-//! What the user does with messages that are not sent: again, back into the input, or away.
+//! Actions on messages that are not sent: send again, take back, discard.
 
 use super::{Effect, Model, pane::OutgoingState};
 use crate::client::event::Command;
 
-/// Sends the first message again that failed.
+/// Sends the first failed message again.
 pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
     let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
@@ -18,11 +18,11 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
             };
             effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
         }
-        None => model.say("Nothing has failed"),
+        None => model.say("No message has failed"),
     }
 }
 
-/// Takes back the first message that failed, else the last one that is on its way.
+/// Takes back the first failed message, else the last pending one.
 pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
     let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
@@ -51,13 +51,13 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
             effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
         }
         None if saving => {
-            model.say("It is still being kept on this machine: try again in a moment");
+            model.say("The message is still being saved: try again in a moment");
         }
         None => model.say("Everything has been sent"),
     }
 }
 
-/// Lets go of the first message that failed.
+/// Discards the first failed message.
 pub fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
     let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
@@ -68,6 +68,6 @@ pub fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
             let local = outbox.remove(at).local;
             effects.push(Effect::Command(Command::Withdraw(local)));
         }
-        None => model.say("Nothing has failed"),
+        None => model.say("No message has failed"),
     }
 }

@@ -1,4 +1,4 @@
-//! Asks for pages of the shown room's log, and takes them.
+//! Requests pages of the focused room's log, and takes them.
 
 use jiff::civil::Date;
 
@@ -17,8 +17,8 @@ use crate::{
     text::Line,
 };
 
-/// Leads the reader to where they want to be, and asks for what comes near and is not held. To be
-/// called whenever something has changed.
+/// Moves the reader to their goal, and requests missing pages near the view. To be called after
+/// each message.
 pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
@@ -35,15 +35,15 @@ pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Wants to be led somewhere; whatever was wanted before is forgotten.
+/// Sets the reader's goal; it replaces an earlier one.
 pub fn lead(model: &mut Model, goal: Goal) {
     let paging = &mut model.panes.focused_mut().paging;
     paging.goal = Some(goal);
     paging.failed = None;
 }
 
-/// A page came, or the reason why there is none. One that was not asked for, or not of the log that
-/// there is now, is left out.
+/// Takes a page, or the reason why there is none. A page that was not requested, or belongs to an
+/// earlier log, is discarded.
 pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page, Line>) {
     let layout = model.layout();
     let (columns, height) = (layout.columns, layout.messages.height);
@@ -84,7 +84,7 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
             if missing.is_some() {
                 pane.paging.goal = None;
                 model.say(if offline {
-                    "That is not on this computer: it can be shown once connected"
+                    "That message is not on this computer: connect to see it"
                 } else {
                     "That message is no longer kept"
                 });
@@ -96,24 +96,24 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
         }
         None => {}
     }
-    // Before it is decided what is far from the reader.
+    // Must happen before entries far from the reader are dropped.
     let looked_for = model.layers.search().and_then(Search::looked_for);
     model.panes[at].arrive(looked_for, &columns, height);
 }
 
-/// Why a gap stays, offline.
+/// The reason why a gap can't be filled offline.
 const OFFLINE: &str = "not on this computer";
 
-/// Why a gap stays where the server gives nothing.
+/// The reason why a gap can't be filled if the server has no messages for it.
 const NOT_KEPT: &str = "the server does not have them";
 
-/// The messages since a day have come; `first` is the number of the first of them.
+/// Takes the messages since a day; `first` is the number of the first of them.
 fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: u64) {
     let Some(first) = first else {
         let pane = &mut model.panes[at];
         pane.paging.goal = None;
         pane.scroll = Scroll::Follow;
-        return model.say("Nothing was said since: this is the end");
+        return model.say("No message since then: this is the end");
     };
     let pane = &mut model.panes[at];
     pane.paging.goal = Some(Goal::Top(first));
@@ -133,18 +133,18 @@ fn reached(model: &mut Model, at: usize, day: Date, first: Option<u64>, begins: 
         model.say(if first == begins {
             format!("History begins on {said}")
         } else {
-            format!("Nothing was said on that day; this is {said}")
+            format!("No message on that day; this is {said}")
         });
     }
 }
 
-/// What failed may be tried again: the connection is back, or the reader asks for it.
+/// Allows failed pages to be requested again: the connection is back, or the reader asks for it.
 pub fn try_again(model: &mut Model) {
     model.panes.focused_mut().paging.failed = None;
 }
 
-/// The connection is another: what was asked for on the old one may be asked for again, and what could
-/// not be had may be there now.
+/// Forgets requests of the old connection: they may be repeated on the new one, and failed ones may
+/// succeed.
 pub fn forget_asked(model: &mut Model) {
     for pane in model.panes.iter_mut() {
         pane.paging.asked = None;

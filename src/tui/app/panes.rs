@@ -4,7 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use super::pane::{Pane, PaneKey};
 
-/// The panes, one of which has the focus: it is shown, and takes what is typed. Never empty.
+/// The panes. The one with the focus is on the screen and takes what is typed. Never empty.
 #[derive(Debug)]
 pub struct Panes {
     list: Vec<Pane>,
@@ -12,7 +12,7 @@ pub struct Panes {
 }
 
 impl Panes {
-    /// One pane, which has the focus.
+    /// A single pane with the focus.
     pub fn new(first: Pane) -> Self {
         Self {
             list: vec![first],
@@ -20,7 +20,7 @@ impl Panes {
         }
     }
 
-    /// The position of the pane that has the focus.
+    /// The index of the pane that has the focus.
     pub fn focus(&self) -> usize {
         self.focus
     }
@@ -30,12 +30,12 @@ impl Panes {
         &self.list[self.focus]
     }
 
-    /// The pane that has the focus, to be changed.
+    /// The pane that has the focus, mutable.
     pub fn focused_mut(&mut self) -> &mut Pane {
         &mut self.list[self.focus]
     }
 
-    /// The position of a room's pane; it is added where there is none.
+    /// The index of a room's pane; it is added if there is none.
     pub fn open(&mut self, key: &PaneKey) -> usize {
         if let Some(at) = self.list.iter().position(|pane| pane.key == *key) {
             return at;
@@ -49,7 +49,7 @@ impl Panes {
         self.list.iter()
     }
 
-    /// All panes, to be changed.
+    /// All panes, mutable.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Pane> {
         self.list.iter_mut()
     }

@@ -1,4 +1,4 @@
-//! Opens the prompt, and takes its answer.
+//! Opens the prompt, and sends its answer.
 
 use super::{
     Effect, Model,
@@ -13,10 +13,10 @@ use crate::{
     protocol::{DeviceCode, Invite, Nickname, Password},
 };
 
-/// How a device's code is told apart from a nickname.
+/// The prefix that distinguishes a device's code from a nickname.
 const CODE_COMMAND: &str = "/device ";
 
-/// Asks.
+/// Opens the prompt.
 pub fn open(model: &mut Model, kind: PromptKind, why: String, text: &str) {
     let mut composer = Composer::default();
     let _fits_as_a_nickname_does = composer.set(text);
@@ -29,7 +29,8 @@ pub fn open(model: &mut Model, kind: PromptKind, why: String, text: &str) {
     model.tell_columns();
 }
 
-/// The connection's status has changed: what was asked for is void, and what would let us in is asked for.
+/// Takes a new status of the connection: closes the prompt that no longer applies, and opens the
+/// one that is needed.
 pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     let ConnectionStatus::Stopped { why, wants, .. } = status else {
         return;
@@ -37,7 +38,7 @@ pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     let kind = match wants {
         Some(CredentialWanted::Password) => PromptKind::Password,
         Some(CredentialWanted::Invite | CredentialWanted::Code) => PromptKind::Pass,
-        // Of a nickname the session tells by itself.
+        // The session reports a refused nickname by an event of its own.
         None if matches!(model.layers.prompt(), Some(open) if open.kind == PromptKind::Nickname) => {
             return;
         }
@@ -48,7 +49,7 @@ pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     };
     let why = why.as_str().to_owned();
     match model.layers.prompt_mut() {
-        // Somebody may be at the next try already.
+        // The user may be typing the next answer already.
         Some(prompt) if prompt.kind == kind => {
             prompt.why = why;
             prompt.tried = false;
@@ -57,7 +58,7 @@ pub fn handle_connection_status(model: &mut Model, status: &ConnectionStatus) {
     }
 }
 
-/// Takes away what has been written.
+/// Empties the prompt's text.
 pub fn clear(model: &mut Model) {
     if let Some(prompt) = model.layers.prompt_mut() {
         prompt.composer = Composer::default();
@@ -65,7 +66,7 @@ pub fn clear(model: &mut Model) {
     model.tell_columns();
 }
 
-/// Takes the answer.
+/// Sends the answer.
 pub fn answer(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(prompt) = model.layers.prompt() else {
         return;
@@ -107,7 +108,7 @@ fn password(text: &str) -> Result<Command, String> {
         .map_err(|wrong| wrong.to_string())
 }
 
-/// An invite, or a device's code.
+/// Parses an invite, or a device's code.
 pub fn pass(text: &str) -> Result<Command, String> {
     let text = text.trim();
     let credential = if Invite::looks_like_one(text) {

@@ -1,4 +1,4 @@
-//! Opens and closes the search, asks for what is looked for, and leads to what was found.
+//! Opens and closes the search, requests its steps, and goes to hits.
 
 use super::{
     Effect, Model,
@@ -15,7 +15,7 @@ use crate::{
     text::Line,
 };
 
-/// Opens the search, or the list that was left for a hit; searches at once where words are given.
+/// Opens the search, or the list that was left for a hit; starts at once if there is a query.
 pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
     if model.pane().timeline.first() == 0 && model.server.online() {
         return model.say("This server keeps no history that could be searched");
@@ -35,7 +35,7 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
     model.tell_columns();
 }
 
-/// Searches for what is written.
+/// Starts the search for the typed query.
 fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
     let (first, head) = (model.pane().timeline.first(), model.pane().timeline.last());
     if let Some(search) = model.layers.search_mut() {
@@ -44,7 +44,7 @@ fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Asks for a step of the search, if there is one to be asked for.
+/// Requests a step of the search, if there is one.
 fn ask(model: &mut Model, step: Option<SearchStep>, effects: &mut Vec<Effect>) {
     let room = model.pane().key.room.clone();
     if let Some((search, SearchStep { query, to })) = model.layers.search_mut().zip(step) {
@@ -59,13 +59,13 @@ fn ask(model: &mut Model, step: Option<SearchStep>, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Searches further, if there is further to go and the reader has come near to the end.
+/// Searches further, if there is more to search and the reader is near the end of the list.
 pub fn further(model: &mut Model, effects: &mut Vec<Effect>) {
     let step = model.layers.search_mut().and_then(Search::further);
     ask(model, step, effects);
 }
 
-/// Something was found, or the reason why nothing could be looked for.
+/// Takes the hits of a step, or the reason why it failed.
 pub fn handle_results(
     model: &mut Model,
     id: u64,
@@ -80,7 +80,7 @@ pub fn handle_results(
     }
 }
 
-/// Searches for what is written, or goes to the chosen hit if that has been done.
+/// Starts the search for the typed query, or goes to the chosen hit if that has been done.
 pub fn enter(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(search) = model.layers.search_mut() else {
         return;
@@ -104,7 +104,7 @@ pub fn back(model: &mut Model) {
     model.tell_columns();
 }
 
-/// Closes the search and leads the reader back to where they were before.
+/// Closes the search and goes back to the reader's position before it.
 pub fn close(model: &mut Model) {
     if let Some(Layer::Search(search)) = model.layers.close(Rank::Search) {
         let pane = model.panes.focused_mut();
@@ -114,12 +114,12 @@ pub fn close(model: &mut Model) {
     }
 }
 
-/// Ends the search and leaves the reader where they are.
+/// Closes the search and leaves the reader at the hit.
 pub fn end(model: &mut Model) {
     model.layers.close(Rank::Search);
 }
 
-/// Keeps the chosen hit among what is shown. To be called whenever something has changed.
+/// Keeps the chosen hit on the screen. To be called after each message.
 pub fn keep_in_view(model: &mut Model) {
     if model.listing().is_none() {
         return;

@@ -1,5 +1,4 @@
-//! The server that the panes' rooms are on: its address, how the connection to it stands, and who
-//! we are there.
+//! The server of the panes' rooms: its address, the state of the connection, and our account there.
 
 use std::time::Duration;
 
@@ -9,18 +8,18 @@ use crate::{
     text::Line,
 };
 
-/// A server, and who we are there. Times are counted from the start of this program.
+/// A server, and our account there. Times are counted from the start of this program.
 #[derive(Debug)]
 pub struct Server {
     /// Its address as people write it: `localhost:10500`.
     pub name: String,
     /// Its program and version.
     pub program: Option<Line>,
-    /// Our nickname: in force, or wished for before we are in.
+    /// Our nickname: in force, or wanted before we have joined.
     pub nickname: Nickname,
     /// Our id.
     pub user: Option<UserId>,
-    /// What we may do there, as was told last.
+    /// Our role there, as last reported.
     pub role: Role,
     /// Our own key, if we have one.
     pub key: Option<KeyTag>,
@@ -28,13 +27,13 @@ pub struct Server {
     pub connection: ConnectionStatus,
     /// When the connection took that status.
     pub connection_since: Duration,
-    /// For how long the server had owed an answer when that was told, and when it was.
+    /// How long the server had owed an answer when that was reported, and when that was.
     unanswered: Option<(Duration, Duration)>,
-    /// When the session was last told that the user is at the keys.
+    /// The time when the session was last told that the user is typing.
     pub probed: Duration,
-    /// Who can read along, as of the last connection; `None` before the first.
+    /// The encryption of the last connection; `None` before the first.
     pub security: Option<Security>,
-    /// When we were first let in.
+    /// The time when we first joined.
     pub entered: Option<Duration>,
 }
 
@@ -57,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Whether the conversation is on a working connection.
+    /// Whether the connection is up, so that messages go out.
     pub fn online(&self) -> bool {
         matches!(
             self.connection,
@@ -65,35 +64,35 @@ impl Server {
         )
     }
 
-    /// Whether what is shown of the others holds as far as anybody can tell.
+    /// Whether the shown presence of others is current, as far as is known.
     pub fn is_current(&self) -> bool {
         self.online() && self.unanswered.is_none()
     }
 
-    /// The connection has another status.
+    /// Takes a new status of the connection.
     pub fn set_connection(&mut self, status: ConnectionStatus, now: Duration) {
         self.connection = status;
         self.connection_since = now;
         self.unanswered = None;
     }
 
-    /// The server has owed an answer for so long, or owes none any more.
+    /// Takes how long the server has owed an answer; `None` if it owes none.
     pub fn set_unanswered(&mut self, waited: Option<Duration>, now: Duration) {
         self.unanswered = waited.map(|waited| (waited, now));
     }
 
-    /// For how long the server has owed an answer, where that is worth telling.
+    /// How long the server has owed an answer, if that is worth showing.
     pub fn unanswered_for(&self, now: Duration) -> Option<Duration> {
         let (waited, told) = self.unanswered?;
         Some(waited + now.saturating_sub(told))
     }
 
-    /// How long ago we were first let in, if we were.
+    /// The time since we first joined, if we did.
     pub fn chatted_for(&self, now: Duration) -> Option<Duration> {
         Some(now.saturating_sub(self.entered?))
     }
 
-    /// Time to the next attempt to connect.
+    /// The time to the next attempt to connect.
     fn left(&self, now: Duration) -> Option<Duration> {
         match &self.connection {
             ConnectionStatus::Waiting { retry_in, .. } => {
@@ -108,14 +107,14 @@ impl Server {
         }
     }
 
-    /// Time to the next attempt to connect, rounded up to whole seconds.
+    /// The time to the next attempt to connect, rounded up to seconds.
     pub fn retry_in(&self, now: Duration) -> Duration {
         let left = self.left(now).unwrap_or_default();
         let seconds = left.as_millis().div_ceil(1000);
         Duration::from_secs(seconds.try_into().unwrap_or(u64::MAX))
     }
 
-    /// After how long one of the times that are shown changes.
+    /// The time until one of the shown times changes.
     pub fn wakes_in(&self, now: Duration) -> Option<Duration> {
         let countdown = self.left(now).filter(|left| !left.is_zero());
         let countdown = countdown.map(|left| match left.subsec_nanos() {

@@ -1,4 +1,4 @@
-//! What the session tells, and what it changes on the screen.
+//! Handles the session's events.
 
 use super::{
     Effect, Model, admin,
@@ -104,7 +104,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
     }
 }
 
-/// A message of ours changed its state.
+/// Takes a new state of one of our messages.
 fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     let (at, now) = (model.pane_of(&message.room), model.now.wall);
     let taken_back = |pane: &Pane| {
@@ -121,7 +121,7 @@ fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     });
 }
 
-/// The whole member list of a room: it stands for the changes before it, ours among them.
+/// Takes the whole member list of a room: it replaces earlier changes, our own role among them.
 fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
     let own = members
         .iter()
@@ -143,7 +143,7 @@ fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     }
     prompt_actions::handle_connection_status(model, &status);
     model.server.set_connection(status, model.now.mono);
-    // What it may mean is read before the command that accepts it.
+    // The reader must see the explanation before the command that accepts the key.
     if let Some(told) = model.panes.focused_mut().distrusted.take() {
         let layout = model.layout();
         let pane = model.panes.focused_mut();

@@ -1,4 +1,4 @@
-//! What stands in the way of the conversation, in words: a question, or the status of the connection.
+//! The status above the input: a question, or the state of the connection.
 
 use super::{Model, layout};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Model {
-    /// What stands in the way of the conversation; `None` when nothing does. Where the screen has
-    /// no room for all of it, what matters most of it.
+    /// The status in words; `None` if there is nothing to say. The longest version that fits the
+    /// screen.
     pub fn status(&self) -> Option<String> {
         let columns = usize::from(layout::input_columns(self.width));
         let rows_max = usize::from(layout::status_rows_max(self.height));
@@ -22,7 +22,7 @@ impl Model {
         }
     }
 
-    /// Rows that the status takes.
+    /// Rows of the status.
     pub(super) fn status_rows(&self) -> u16 {
         let columns = usize::from(layout::input_columns(self.width));
         self.status().map_or(0, |status| {
@@ -30,19 +30,20 @@ impl Model {
         })
     }
 
-    /// A remark that goes by itself; not while a question is open, which must tell its keys.
+    /// A remark that disappears by itself; not shown while a question is open, which needs the hint
+    /// line for its keys.
     pub fn remark(&self) -> Option<&str> {
         let (words, _) = self.flash.as_ref()?;
         self.layers.dialog().is_none().then_some(words)
     }
 
-    /// Whether a remark fits into the line of hints; else it stands above the input.
+    /// Whether the remark fits into the hint line; otherwise it is shown above the input.
     pub fn remark_fits(&self) -> bool {
         let columns = usize::from(layout::hint_columns(self.width, self.height));
         self.remark().is_none_or(|words| width(words) <= columns)
     }
 
-    /// The status from wordy to brief.
+    /// The versions of the status, from long to short.
     fn statuses(&self) -> Vec<String> {
         if self.leaving_since.is_some() {
             return vec!["Leaving …".to_owned()];
@@ -76,7 +77,7 @@ impl Model {
                 ]
             }
             ConnectionStatus::Standby => {
-                vec!["Another terminal has this client ID's place".to_owned()]
+                vec!["Another terminal uses this client ID".to_owned()]
             }
             ConnectionStatus::Stopped { why, brief, .. } => {
                 let now = label(Action::RetryNow);

@@ -1,5 +1,5 @@
-//! Reads what follows the name of an admin command: its arguments, in the order of its row. What a kind
-//! of argument takes of the text may depend on what follows it in the row.
+//! Parses the arguments of an admin command, in the order of its row. How much of the text a kind
+//! of argument takes may depend on the argument after it.
 
 use jiff::{Span, SpanRelativeTo, Unit};
 
@@ -16,32 +16,33 @@ use crate::{
     text::Line,
 };
 
-/// Why a command can't be understood: a sentence or a question, behind which the usage belongs.
+/// The error for a command that can't be parsed: a sentence or a question, to be followed by the
+/// usage.
 type UsageError = String;
 
-/// What an administrative row of the list reads.
+/// The action of a row of the table that is for administration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminAction {
-    /// A command for the server.
+    /// An admin command for the server.
     Command(AdminName),
     /// The code of another device.
     Code,
 }
 
-/// What was typed, once it is understood.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminInput {
-    /// To be sent.
+    /// A command to send to the server.
     Send(AdminCommand),
-    /// The code of another device, by which this one comes in.
+    /// The code of another device, to join as the same user.
     Code(DeviceCode),
 }
 
 const PEOPLE_AND_TIME: &str = "For how many, and for how long?";
 
-/// Reads what follows a command's name. A nickname may hold spaces: where something may follow it, the
-/// longest that a member of the room has is taken, else one in quotes, else one word. The error is one
-/// plain sentence with the usage.
+/// Parses the arguments of a command. A nickname may contain spaces: if an argument may follow it,
+/// the longest match with a member of the room is taken, else a quoted name, else one word. The
+/// error is one plain sentence with the usage.
 pub fn read<'a>(
     slash: &Slash,
     action: AdminAction,
@@ -52,7 +53,7 @@ pub fn read<'a>(
     let read = match action {
         AdminAction::Code => DeviceCode::parse(text)
             .map(AdminInput::Code)
-            .map_err(|_| "That is no code, and nothing to do with devices".to_owned()),
+            .map_err(|_| "That is neither a device code nor a device command".to_owned()),
         AdminAction::Command(name) => {
             let mut source = TypedArguments {
                 rest: text.to_owned(),
@@ -69,32 +70,33 @@ pub fn read<'a>(
     })
 }
 
-/// Whether it is the code by which one comes in, and nothing for a server that one is in on.
+/// Whether the command holds the code of another device, which is not sent to a server that we have
+/// joined.
 pub fn is_code(action: AdminAction, argument: &str) -> bool {
     action == AdminAction::Code && DeviceCode::parse(argument).is_ok()
 }
 
-/// Arguments in a text.
+/// Reads arguments from a typed text.
 struct TypedArguments<'a> {
-    /// What is not read yet.
+    /// The rest of the text.
     rest: String,
     /// The arguments that are not read yet.
     arguments: &'static [ArgumentSpec],
-    /// The room where the command is typed.
+    /// The room in which the command was typed.
     room: &'a RoomName,
     /// The members of that room.
     members: Vec<&'a Nickname>,
 }
 
 impl TypedArguments<'_> {
-    /// All that is left of the text, and the argument that follows the one that is read.
+    /// Takes the rest of the text; also gives the argument after the current one.
     fn all(&mut self) -> (String, Option<&'static ArgumentSpec>) {
         let following = self.arguments.get(1..).unwrap_or_default();
         self.arguments = following;
         (std::mem::take(&mut self.rest), following.first())
     }
 
-    /// The next word.
+    /// Takes the next word.
     fn word(&mut self) -> String {
         let (text, _) = self.all();
         let (word, rest) = first_word(&text);
@@ -116,7 +118,7 @@ impl ReadArgument<kind::Name> for TypedArguments<'_> {
                 self.rest = rest.to_owned();
                 Ok(nickname)
             }
-            // One word is needed behind it.
+            // The next argument needs one word.
             (text, Some(_)) => {
                 let (text, last) = text.rsplit_once(char::is_whitespace).unwrap_or((&text, ""));
                 last.clone_into(&mut self.rest);
@@ -145,8 +147,8 @@ impl ReadArgument<kind::Time> for TypedArguments<'_> {
         let (text, following) = self.all();
         if following.is_some() {
             let (first, rest) = first_word(&text);
-            // A reason that begins with a figure is rarer than a time that is mistyped, and a ban that
-            // never ends is not what to make of that.
+            // A mistyped time is more likely than a reason that begins with a digit, and must not
+            // become a permanent ban.
             if !first.starts_with(|c: char| c.is_ascii_digit()) {
                 self.rest = text;
                 return Ok(None);
@@ -176,7 +178,7 @@ impl ReadArgument<kind::Topic> for TypedArguments<'_> {
     fn read(&mut self) -> Result<Option<Line>, UsageError> {
         let (text, _) = self.all();
         match line(&text) {
-            None => Err("What is it about?".to_owned()),
+            None => Err("Which topic?".to_owned()),
             Some(_) if switch(&text) == Some(false) => Ok(None),
             topic => Ok(topic),
         }
@@ -202,7 +204,7 @@ impl ReadArgument<kind::Pause> for TypedArguments<'_> {
 }
 
 impl ReadArgument<kind::Uses> for TypedArguments<'_> {
-    /// It may stand behind the time.
+    /// The number may stand after the time.
     fn read(&mut self) -> Result<u16, UsageError> {
         let (text, _) = self.all();
         let mut uses = None;
@@ -248,7 +250,7 @@ impl ReadArgument<kind::Block> for TypedArguments<'_> {
         match self.all().0.to_ascii_lowercase().as_str() {
             "" => Ok(false),
             "block" => Ok(true),
-            _ => Err("A device is revoked, or revoked and blocked".to_owned()),
+            _ => Err("Only \"block\" may follow the key".to_owned()),
         }
     }
 }
@@ -262,7 +264,7 @@ impl ReadArgument<kind::Before> for TypedArguments<'_> {
         let number = text.trim_start_matches('#').parse();
         number
             .map(Some)
-            .map_err(|_| "That goes by the numbers of its entries".to_owned())
+            .map_err(|_| "That is not the number of an entry".to_owned())
     }
 }
 
@@ -270,7 +272,7 @@ fn first_word(text: &str) -> (&str, &str) {
     text.split_once(char::is_whitespace).unwrap_or((text, ""))
 }
 
-/// A nickname, and what follows it.
+/// Splits a nickname off the start of a text.
 fn name_and_rest<'t>(
     text: &'t str,
     members: &[&Nickname],
@@ -298,7 +300,7 @@ fn name_and_rest<'t>(
     Ok((parse(name)?, rest.trim_start()))
 }
 
-/// Where a nickname at the start of a text may end, the farthest first.
+/// The possible ends of a nickname at the start of a text, the longest first.
 fn ends(text: &str) -> impl Iterator<Item = usize> {
     let within = text.floor_char_boundary(NICKNAME_BYTES_MAX + 1);
     let spaces = text[..within].char_indices().rev();
@@ -306,7 +308,7 @@ fn ends(text: &str) -> impl Iterator<Item = usize> {
     [text.len()].into_iter().chain(spaces)
 }
 
-/// A nickname that is all there is.
+/// Parses a text that is only a nickname.
 fn name(text: &str) -> Result<Nickname, UsageError> {
     let quoted = text
         .strip_prefix('"')
@@ -316,7 +318,7 @@ fn name(text: &str) -> Result<Nickname, UsageError> {
 
 fn parse(name: &str) -> Result<Nickname, UsageError> {
     if name.is_empty() {
-        return Err("Whom?".to_owned());
+        return Err("Which user?".to_owned());
     }
     let name = name.strip_prefix('@').unwrap_or(name);
     Nickname::known(name).map_err(|wrong| wrong.to_string())
@@ -326,17 +328,17 @@ fn line(text: &str) -> Option<Line> {
     Some(Line::inert(text)).filter(|line| !line.as_str().is_empty())
 }
 
-/// A time as people write it: `10m`, `2h`, `3d`, `1w`, `1h30m`. At least a second.
+/// Parses a duration: `10m`, `2h`, `3d`, `1w`, `1h30m`. At least a second.
 fn seconds(text: &str) -> Result<u64, UsageError> {
     let wrong = || {
         let text = Line::inert(text);
-        format!("{text} is no time (10m, 2h, 3d and 1w are)")
+        format!("{text} is not a duration (10m, 2h, 3d and 1w are)")
     };
     let span: Span = text.parse().map_err(|_| wrong())?;
     let total = span
         .total((Unit::Second, SpanRelativeTo::days_are_24_hours()))
         .map_err(|_| wrong())?;
-    // Longer than any clock will go on is no time either.
+    // No clock runs for longer than 1e12 seconds.
     if !(1.0..=1e12).contains(&total) {
         return Err(wrong());
     }

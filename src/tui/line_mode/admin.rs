@@ -1,4 +1,4 @@
-//! Administration in line mode: commands, and what is told of keys, roles and rules.
+//! Administration in line mode: commands, and texts about keys, roles and rules.
 
 use super::model::Model;
 use crate::{
@@ -36,7 +36,7 @@ impl Model {
                 self.commands.push_back(Command::Admin { request, command });
             }
             Ok(AdminInput::Code(_)) if self.has_entered() => {
-                self.say("You are in: that code is for your other device");
+                self.say("You have joined already: type that code on your other device");
                 self.not_done();
             }
             Ok(AdminInput::Code(code)) => {
@@ -50,7 +50,7 @@ impl Model {
         }
     }
 
-    /// What a command came to.
+    /// Reports the result of a command.
     pub(super) fn answered(&mut self, request: u64, answer: Result<AdminResult, Line>) {
         if self.asked.remove(&request) {
             self.settled += 1;
@@ -66,16 +66,16 @@ impl Model {
         }
     }
 
-    /// Who can read along.
+    /// Takes the encryption of a connection.
     pub(super) fn security(&mut self, security: Security) {
         let before = self.security.replace(security);
         if let Some(first) = user_text::first_use_in_brief(self.place()) {
             self.say(&first);
         }
         if security == Security::Plain && before != Some(Security::Plain) {
-            const WORDS: &str = "Not encrypted: everybody on the way can read along";
-            // Without having asked for it one comes to that only on this machine; but what is
-            // called otherwise could be taken for another.
+            const WORDS: &str = "Not encrypted: others on the network can read the messages";
+            // Unasked, only connections to this machine are unencrypted; but a name other than
+            // localhost could hide another machine.
             if user_text::unencrypted(self.place()).is_some() && !self.plaintext {
                 self.say(WORDS);
             } else {
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// Tells who can read along, and who we are.
+    /// Reports the encryption, and our own nickname, role and key.
     pub(super) fn tell_security(&mut self) {
         self.tell(user_text::security(self.place(), None));
         let own = self.user.and_then(|user| self.members.get(&user));
@@ -93,13 +93,13 @@ impl Model {
         }
     }
 
-    /// Tells who is in.
+    /// Lists the members.
     pub(super) fn tell_who(&mut self) {
         let members: Vec<_> = self.members.values().cloned().collect();
         self.say(&user_text::who(&self.room, &self.rules, &members));
     }
 
-    /// Somebody may do more or less.
+    /// Takes a change of a member's role.
     pub(super) fn promoted(&mut self, user: UserId, role: Role) {
         let Some(member) = self.members.get_mut(&user) else {
             return;
@@ -111,7 +111,7 @@ impl Model {
         }
     }
 
-    /// The room is run otherwise.
+    /// Takes a change of the room's rules.
     pub(super) fn ruled(&mut self, rules: RoomRules, by: Option<&Nickname>) {
         let before = std::mem::replace(&mut self.rules, rules);
         let Some(by) = by else { return };
@@ -138,7 +138,7 @@ impl Model {
         }
     }
 
-    /// A script's line that did nothing is a line that did not arrive.
+    /// Counts a script's line that was not carried out as not delivered.
     pub(super) fn not_done(&mut self) {
         self.undelivered += u64::from(!self.options.interactive);
     }

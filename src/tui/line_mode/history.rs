@@ -1,6 +1,5 @@
-//! What was said before we came in, as far as it was asked for: read page by page from its
-//! beginning, so that however much it is, one page of it is held. What is said meanwhile comes by
-//! the pages, too, until they have caught up.
+//! Reads the older messages that were asked for, page by page from the first, so that only one page
+//! is in memory. New messages come by the pages, too, until the pages have caught up.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +11,26 @@ use crate::{
     },
 };
 
-/// How far it was read.
+/// The progress of the reading.
 #[derive(Debug)]
 pub(super) struct HistoryReader {
     state: HistoryState,
-    /// Our own of those that come by a page: who sent them has them.
+    /// Our own messages among those that come by a page: they are not printed.
     own: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HistoryState {
-    /// So many of the latest are wanted.
+    /// This many of the latest messages are wanted.
     Wanted(u64),
-    /// All from this number on.
+    /// All messages from this number on are wanted.
     From(u64),
-    /// All there is to be read was.
+    /// Everything was read.
     Done,
 }
 
 impl HistoryReader {
-    /// So many of the latest messages are wanted.
+    /// Wants this many of the latest messages.
     pub(super) fn new(wanted: u64) -> Self {
         let state = match wanted {
             0 => HistoryState::Done,
@@ -43,19 +42,19 @@ impl HistoryReader {
         }
     }
 
-    /// Whether something is still to be read.
+    /// Whether there is more to read.
     pub(super) fn is_due(&self) -> bool {
         self.state != HistoryState::Done
     }
 
-    /// Nothing more is to be read.
+    /// Stops reading.
     pub(super) fn give_up(&mut self) {
         self.state = HistoryState::Done;
         self.own.clear();
     }
 
-    /// The room is open, with the messages `first` to `head` in it, perhaps `anew`, of another log:
-    /// gives what to ask for.
+    /// Takes the opening of the room, with the messages `first` to `head`; `anew`: of another log.
+    /// Returns the request to send.
     pub(super) fn opened(&mut self, first: u64, head: u64, anew: bool) -> Option<Part> {
         let from = match self.state {
             HistoryState::Wanted(wanted) => first.max((head + 1).saturating_sub(wanted)),
@@ -67,8 +66,8 @@ impl HistoryReader {
         self.go_on(from, head)
     }
 
-    /// A page came; gives what is to be printed of it, and what to ask for next. `last` is the
-    /// number of the last message that was said.
+    /// Takes a page; returns the messages to print and the next request. `last` is the number of
+    /// the latest message.
     pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Message>, Option<Part>) {
         let HistoryState::From(from) = self.state else {
             return (Vec::new(), None);
@@ -76,7 +75,7 @@ impl HistoryReader {
         let own = std::mem::take(&mut self.own);
         let wanted = |message: &Message| message.seq >= from && !own.contains(&message.seq);
         let messages = page.messages.into_iter().filter(wanted).collect();
-        // What is not there any more, and an empty page, must not be asked for for ever.
+        // Messages that are gone, and empty pages, must not be requested forever.
         let next = (page.to + 1).max(page.first).max(from + 1);
         self.own = own.into_iter().filter(|seq| *seq >= next).collect();
         (messages, self.go_on(next, last.max(page.head)))
@@ -94,7 +93,7 @@ impl HistoryReader {
         })
     }
 
-    /// A message is said now: whether a page brings it. `own`: whether we have sent it.
+    /// Takes a new message; returns whether it will come by a page. `own`: whether we have sent it.
     pub(super) fn comes_by_page(&mut self, seq: u64, own: bool) -> bool {
         if own && self.is_due() {
             self.own.insert(seq);
@@ -113,7 +112,7 @@ mod tests {
         text::Body,
     };
 
-    /// A log with the numbers up to `head`, of which a page gives at most `most`.
+    /// A page of a log with the numbers up to `head`, of at most `most` messages.
     fn page(part: Part, first: u64, head: u64, most: u64) -> Page {
         let Part::Forward { from, to } = part else {
             panic!("{part:?}");
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_of_the_latest_are_read_in_order_whatever_a_page_holds() {
+    fn the_latest_messages_are_read_in_order_for_any_page_size() {
         for (wanted, head, most) in [
             (1, 1, 1),
             (3000, 5000, 200),
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_meanwhile_comes_once_and_our_own_not_at_all() {
+    fn new_messages_come_once_and_our_own_not_at_all() {
         let mut history = HistoryReader::new(5);
         let part = history.opened(1, 3, false).unwrap();
         assert!(history.comes_by_page(4, true));
@@ -191,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn after_a_break_it_goes_on_and_what_is_gone_is_not_waited_for() {
+    fn reading_goes_on_after_a_break_and_skips_messages_that_are_gone() {
         let mut history = HistoryReader::new(100);
         let part = history.opened(1, 100, false).unwrap();
         let (messages, _) = history.read(page(part, 1, 100, 10), 100);
         assert_eq!(numbers(&messages), (1..=10).collect::<Vec<_>>());
-        // Another connection; meanwhile the server has let go of some.
+        // Another connection; meanwhile the server has removed some messages.
         let part = history.opened(50, 120, false).unwrap();
         let (messages, next) = history.read(page(part, 60, 120, 200), 120);
         assert_eq!(numbers(&messages), (60..=120).collect::<Vec<_>>());

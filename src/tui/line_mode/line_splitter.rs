@@ -1,4 +1,4 @@
-//! Bytes of the input to lines, however they come.
+//! Splits the input's bytes into lines.
 
 use crate::protocol::limits::TEXT_BYTES_MAX;
 
@@ -7,16 +7,16 @@ use crate::protocol::limits::TEXT_BYTES_MAX;
 pub(super) enum InputLine {
     /// Its text, without the line end.
     Text {
-        /// The text; what was no UTF-8 is replaced by U+FFFD.
+        /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
         text: String,
-        /// Whether something was.
+        /// Whether bytes were replaced.
         damaged: bool,
     },
-    /// Longer than a message can be: it was not kept.
+    /// A line longer than a message can be, which was discarded.
     TooLong,
 }
 
-/// Cuts a stream at its line ends. Holds one unfinished line of at most [`TEXT_BYTES_MAX`] bytes.
+/// Splits a stream at its line ends. Holds one unfinished line of at most [`TEXT_BYTES_MAX`] bytes.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     line: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Takes bytes; gives the lines that end in them.
+    /// Takes bytes; returns the lines that end in them.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<InputLine> {
         let mut lines = Vec::new();
         while let Some(end) = memchr::memchr(b'\n', bytes) {
@@ -36,13 +36,14 @@ impl LineSplitter {
         lines
     }
 
-    /// The input ended: its last line, if no line end closed it.
+    /// The last line at the end of the input, if it has no line end.
     pub(super) fn end(&mut self) -> Option<InputLine> {
         (self.too_long || !self.line.is_empty()).then(|| self.cut())
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        // One byte more than a message, for the `\r` of a `\r\n`.
+        // One byte more than a message, for the `\r` of a `\r
+        // `.
         if self.line.len() + bytes.len() > TEXT_BYTES_MAX + 1 {
             self.too_long = true;
             self.line = Vec::new();
@@ -84,7 +85,7 @@ mod tests {
         }
     }
 
-    /// The same lines come out however the bytes are cut.
+    /// Checks that the lines are the same however the bytes are split.
     fn check(bytes: &[u8], expected: &[InputLine]) {
         for size in [1, 2, 3, 7, bytes.len().max(1)] {
             let mut splitter = LineSplitter::default();
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_marked() {
+    fn invalid_utf8_is_marked() {
         let damaged = InputLine::Text {
             text: "a\u{fffd}b".to_owned(),
             damaged: true,

@@ -1,4 +1,4 @@
-//! What line mode knows and decides. Pure: events and lines in; lines and commands out.
+//! The model of line mode. Pure: events and lines in; lines and commands out.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,66 +28,67 @@ use crate::{
     },
 };
 
-/// Messages on their way at once: no more input is read while there are so many.
+/// The most messages without an outcome; at this number no more input is read.
 const ON_THE_WAY_MAX: usize = 256;
-/// How long the input may take to end once no server takes what is sent: `tail -f` never ends.
+/// How long the input may take to end once no server accepts messages: `tail -f` never ends.
 const LAST_INPUT_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a message that nobody confirms was taken by.
-const CONFIRMS_NOTHING: &str = "an older server, or none, took";
+/// The words for a server that confirms nothing.
+const CONFIRMS_NOTHING: &str = "an older server, or none, received";
 
-/// How line mode is to behave.
+/// The options of line mode.
 #[derive(Clone, Copy, Debug)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each is a choice of its own, whatever the others are"
 )]
 pub(super) struct LineModeOptions {
-    /// Whether somebody types: he is told more, asked for another nickname, and waited for.
+    /// Whether a user types: they get more texts, are asked for another nickname, and are waited
+    /// for.
     pub(super) interactive: bool,
-    /// Whether `/` and `q!` mean something.
+    /// Whether `/` and `q!` are commands.
     pub(super) commands: bool,
     /// Whether to stay when the input ends.
     pub(super) follow: bool,
-    /// Whether each line says when in full: it is not for a terminal, where people look at once.
+    /// Whether each line has a full date and time: the output is not a terminal.
     pub(super) stamps: bool,
-    /// How many of the latest messages are wanted on coming in.
+    /// How many of the latest messages to print after joining.
     pub(super) history: u64,
 }
 
-/// Who comes in, and where.
+/// The user, and the server and room they join.
 #[derive(Clone, Debug)]
 pub(super) struct LocalUser {
     /// Host and port, for people.
     pub(super) server: String,
-    /// What we are called.
+    /// Our nickname.
     pub(super) nickname: Nickname,
-    /// The room that is read and written to.
+    /// The room to read and write.
     pub(super) room: RoomName,
-    /// Whether he said that nothing is to be encrypted.
+    /// Whether the user asked for no encryption.
     pub(super) plaintext: bool,
     /// Our own key, if we have one.
     pub(super) key: Option<KeyTag>,
 }
 
-/// How a run ended; its number is the process's exit status.
+/// The outcome of a run; its number is the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExitStatus {
-    /// Everything that was to be sent was.
+    /// Everything was delivered.
     Good = 0,
     /// The input could not be read, or the output not be written.
     Broken = 1,
-    /// Something was not delivered.
+    /// A message or line was not delivered.
     NotDelivered = 3,
-    /// The nickname can't be had.
+    /// The nickname was refused.
     NicknameRefused = 4,
-    /// No server, or none that lets us in.
+    /// No server was reached, or none admitted us.
     NoServer = 5,
-    /// Everything was sent, to somebody who confirms nothing.
+    /// Everything was sent, to a server that confirms nothing.
     Unconfirmed = 6,
 }
 
-/// See the module's page.
+/// The model of line mode; the parent module has its rules.
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -98,60 +99,61 @@ pub(super) struct Model {
     pub(super) zone: TimeZone,
     /// Host and port, for people.
     pub(super) server: String,
-    /// What we are called, and our own key.
+    /// Our nickname, and our own key.
     pub(super) nickname: Nickname,
     pub(super) key: Option<KeyTag>,
-    /// The room that is read and written to.
+    /// The room to read and write.
     pub(super) room: RoomName,
-    /// Whether the user said that nothing is to be encrypted.
+    /// Whether the user asked for no encryption.
     pub(super) plaintext: bool,
-    /// Who can read along.
+    /// The encryption of the connection.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
-    /// Who is in, and whether the server has said so on this connection.
+    /// The members, and whether the server has listed them on this connection.
     pub(super) members: BTreeMap<UserId, Member>,
     members_known: bool,
-    /// How the room is run.
+    /// The room's rules.
     pub(super) rules: RoomRules,
-    /// Commands that were sent, and those of them that are not answered.
+    /// The number of commands so far, and those of them that are not answered.
     pub(super) requests: u64,
     pub(super) asked: BTreeSet<u64>,
-    /// Of those, the ones that are news to all, and whether we have told it.
+    /// Unanswered commands that the server announces to the room, and whether we have reported the
+    /// announcement.
     pub(super) news_awaited: BTreeMap<u64, bool>,
     /// The nickname that a script has asked for, until the server answers.
     nickname_asked: Option<Nickname>,
-    /// Whether we were ever let in.
+    /// Whether we have ever joined.
     entered: bool,
-    /// Whether the server is one that confirms nothing, and whether it has said anything at all.
+    /// Whether the server confirms nothing, and whether it has said anything at all.
     basic: bool,
     heard: bool,
-    /// Whether another process has this device's place, and sends what we have to send.
+    /// Whether another process holds the lease and sends our messages.
     standby: bool,
-    /// Whether a room is open now: from then on its head says what is to be read.
+    /// Whether a room is open now, so that its head is known.
     open: bool,
-    /// Whether the last word on the connection was a complaint.
+    /// Whether the last status of the connection was a problem.
     troubled: bool,
-    /// The number up to which there was something to read when we came in, and the last read.
+    /// The number of the latest message when we joined, and the last number read.
     head: u64,
     last: u64,
-    /// What is still to be read of what was said before.
+    /// The older messages that are still to be read.
     history: HistoryReader,
-    /// How many were sent, and how many of them the session has named.
+    /// The number of messages sent, and of those that the session has named.
     sent: u64,
     named: u64,
-    /// Messages that earlier runs have left; ours are numbered behind them.
+    /// The number of messages of earlier runs; ours are numbered after them.
     earlier: u64,
-    /// Of ours: sent, outcome open; and sent, never to be confirmed.
+    /// Our messages without an outcome; and those that will never be confirmed.
     on_the_way: BTreeSet<LocalId>,
     unconfirmed: BTreeSet<LocalId>,
-    /// Of earlier runs, outcome open.
+    /// Messages of earlier runs without an outcome.
     older: BTreeSet<LocalId>,
-    /// Counts what was settled: progress.
+    /// Counts outcomes, as a measure of progress.
     pub(super) settled: u64,
-    /// Lines and messages that will never arrive.
+    /// Lines and messages that will never be delivered.
     pub(super) undelivered: u64,
     lines_read: u64,
-    /// Lines that wait for what the first of them needs.
+    /// Lines that wait until the first of them can be carried out.
     waiting: VecDeque<InputLine>,
     input_ended: bool,
     output_closed: bool,
@@ -160,16 +162,16 @@ pub(super) struct Model {
     asked_for_nickname: bool,
     day: Option<Date>,
     leaving: bool,
-    /// No server takes what we send: the rest of the input goes to the outbox, and then we leave.
+    /// No server accepts our messages: the rest of the input goes to the outbox, then we leave.
     refused: bool,
     failure: Option<ExitStatus>,
-    /// For standard output.
+    /// Lines for standard output.
     pub(super) output: VecDeque<String>,
-    /// For standard error.
+    /// Lines for standard error.
     pub(super) status: VecDeque<String>,
-    /// For the session.
+    /// Commands for the session.
     pub(super) commands: VecDeque<Command>,
-    /// Set when the session is over.
+    /// Set when the session has ended.
     pub(super) ended: Option<Summary>,
 }
 
@@ -227,7 +229,7 @@ impl Model {
         }
     }
 
-    /// Whether more input can be taken.
+    /// Whether more input may be read.
     pub(super) fn takes_input(&self) -> bool {
         !self.input_ended
             && !self.leaving
@@ -235,10 +237,10 @@ impl Model {
             && self.waiting_for() < ON_THE_WAY_MAX
     }
 
-    /// What must change for the time limit to begin anew; `None` while nothing has to happen.
+    /// The progress that restarts the time limit; `None` while no limit applies.
     pub(super) fn progress(&self) -> Option<(bool, bool, bool, u64)> {
         let arriving = self.input_ended && (self.waiting_for() > 0 || self.is_reading());
-        // While a line waits, no more input is read: nobody knows whether there is any.
+        // While a line waits, no more input is read: there may be more.
         let arriving = arriving || !self.waiting.is_empty();
         let entering = !self.entered && !self.standby || self.standby && self.needs_place();
         let due = !self.options.interactive && (entering || arriving) || self.refused;
@@ -246,7 +248,7 @@ impl Model {
         (due && !self.leaving).then_some(progress)
     }
 
-    /// How long to wait for progress, where `limit` is the time that the user allows.
+    /// How long to wait for progress; `limit` is the user's limit.
     pub(super) fn patience(&self, limit: Duration) -> Duration {
         if self.refused {
             limit.min(LAST_INPUT_WITHIN)
@@ -255,25 +257,25 @@ impl Model {
         }
     }
 
-    /// Whether there is something to be read that was asked for.
+    /// Whether older or missed messages are still to be read.
     fn is_reading(&self) -> bool {
         !self.standby && self.last < self.head || self.history.is_due()
     }
 
-    /// Whether only who is in can do what is to be done next.
+    /// Whether the next step is possible only after we have joined.
     fn needs_place(&self) -> bool {
         !self.waiting.is_empty() || self.history.is_due()
     }
 
-    /// Whether a server that we host may be needed by others: they are in our room, or could be in
-    /// the lobby where that is another, once we have been in.
+    /// Whether others may need a server that we host: they are in our room, or, once we have
+    /// joined, could be in the lobby if ours is another room.
     pub(super) fn may_be_needed(&self) -> bool {
         let ours = |user: &UserId| Some(*user) == self.user;
         let elsewhere = self.room != RoomName::lobby() && self.entered;
         elsewhere || !self.members.keys().all(ours)
     }
 
-    /// How it ended.
+    /// The outcome of the run.
     pub(super) fn exit_status(&self) -> ExitStatus {
         let confirmed = self.unconfirmed.is_empty() && (self.heard || !self.basic);
         match self.failure {
@@ -287,17 +289,17 @@ impl Model {
         }
     }
 
-    /// What will never be delivered, or done.
+    /// The number of lines that will never be delivered or carried out.
     pub(super) fn undelivered(&self) -> u64 {
         self.undelivered + self.waiting.len() as u64
     }
 
-    /// What of this run was not delivered yet when the session ended.
+    /// The number of this run's messages that were not delivered when the session ended.
     pub(super) fn unsent(&self) -> u64 {
         self.sent - self.named + self.on_the_way.len() as u64
     }
 
-    /// What is to be said at the end, besides the figures: each a line that is ended.
+    /// The texts at the end, besides the figures, as complete lines.
     pub(super) fn last_words(&self, kept: bool) -> Vec<String> {
         let mut words = Vec::new();
         if self.undelivered() > 0 {
@@ -313,7 +315,7 @@ impl Model {
             0 if self.exit_status() == ExitStatus::Unconfirmed => {
                 let server = &self.server;
                 words.push(format!(
-                    "Nothing on {server} has answered: an older server listens there, or none\n"
+                    "No answer from {server}: it is an older server, or not a chat server\n"
                 ));
             }
             0 => {}
@@ -327,7 +329,7 @@ impl Model {
         words
     }
 
-    /// What earlier runs have left.
+    /// Takes over what the client's own store holds.
     pub(super) fn restored(&mut self, restored: &Restored) {
         let pending = |message: &&OutboxMessage| message.delivery == Delivery::Pending;
         let pending = restored.outbox.iter().filter(pending);
@@ -340,18 +342,18 @@ impl Model {
         }
     }
 
-    /// Whether somebody wants to hear how things stand.
+    /// Whether the user wants status texts.
     pub(super) fn is_chatty(&self) -> bool {
         self.options.interactive || self.options.follow
     }
 
-    /// Whether we were ever let in.
+    /// Whether we have ever joined.
     pub(super) fn has_entered(&self) -> bool {
         self.entered
     }
 
-    /// A line of the input. In a script it waits its turn: until what stands before it is done, and
-    /// what it needs is there.
+    /// Takes a line of the input. In a script it waits until the lines before it are done and it
+    /// can be carried out.
     pub(super) fn line(&mut self, line: InputLine) {
         if self.input_ended || self.leaving {
             return;
@@ -360,7 +362,7 @@ impl Model {
         self.go_on();
     }
 
-    /// Takes the lines whose turn has come.
+    /// Takes the lines that can be carried out now.
     fn go_on(&mut self) {
         while !self.leaving
             && self.waiting.front().is_some_and(|line| self.is_ready(line))
@@ -385,7 +387,7 @@ impl Model {
         };
         let needs_place = match slash.run {
             SlashAction::Nick | SlashAction::Security | SlashAction::Who => true,
-            // That is what lets us in.
+            // A device's code is what admits us, so it can't wait for that.
             SlashAction::Admin(which) => !admin::is_code(which, argument),
             SlashAction::Quit
             | SlashAction::Help
@@ -409,7 +411,7 @@ impl Model {
         if damaged && !std::mem::replace(&mut self.told_of_damage, true) {
             let line = self.lines_read;
             self.say(&format!(
-                "Line {line} is not UTF-8: what can't be read is replaced"
+                "Line {line} is not UTF-8: bytes that can't be read are replaced"
             ));
         }
         if !self.options.commands {
@@ -425,7 +427,7 @@ impl Model {
                 self.say(&format!(
                     "There is no command /{name}: /help lists them, // begins a text with a slash"
                 ));
-                // A script's line that did nothing is a line that did not arrive.
+                // A script's line that was not carried out counts as not delivered.
                 self.undelivered += u64::from(!self.options.interactive);
             }
         }
@@ -445,13 +447,13 @@ impl Model {
             | SlashAction::Unfold
             | SlashAction::Fold
             | SlashAction::Discard => {
-                self.say(&format!("/{} is for the full screen", slash.name));
+                self.say(&format!("/{} works in the full screen only", slash.name));
                 self.not_done();
             }
         }
     }
 
-    /// The input ended, in order or not.
+    /// Takes the end of the input, or the error that ended it.
     pub(super) fn input_ended(&mut self, error: Option<&str>) {
         self.input_ended = true;
         if let Some(error) = error {
@@ -461,15 +463,15 @@ impl Model {
         self.leave_if_done();
     }
 
-    /// The output can't be written: the rest is as if nobody read it, and the run has failed.
+    /// Takes an error of the output: as if it was closed, and the run has failed.
     pub(super) fn output_broken(&mut self, error: &str) {
         self.say(&format!("The output can't be written: {error}"));
         self.output_broken = true;
         self.output_closed();
     }
 
-    /// Nobody reads the output any more. Who came to read finishes what was begun, and goes; who
-    /// came to send goes on.
+    /// Takes the closing of the output. A follower finishes what it has begun, and leaves; a sender
+    /// goes on.
     pub(super) fn output_closed(&mut self) {
         self.output_closed = true;
         self.output.clear();
@@ -478,12 +480,12 @@ impl Model {
         self.leave_if_done();
     }
 
-    /// Whether nobody reads the output any more.
+    /// Whether the output is closed.
     pub(super) fn is_output_closed(&self) -> bool {
         self.output_closed
     }
 
-    /// The time limit passed without progress.
+    /// Takes the end of the time limit without progress.
     pub(super) fn out_of_time(&mut self) {
         if self.refused {
             return self.leave();
@@ -493,35 +495,35 @@ impl Model {
         }
         if self.standby {
             self.say(
-                "Gave up waiting: another process has this client ID, and is not done; give this \
+                "Gave up waiting: another process uses this client ID and is not done; give this \
                  one another client ID",
             );
             if self.needs_place() {
                 self.failure = Some(ExitStatus::NoServer);
             }
         } else if self.entered {
-            self.say("Gave up waiting for what was sent to arrive");
+            self.say("Gave up waiting for messages to be delivered");
         } else {
             self.failure = Some(ExitStatus::NoServer);
-            self.say("Gave up: no server let us in");
+            self.say("Gave up: the server could not be joined");
         }
         self.leave();
     }
 
-    /// What the lines that wait are waiting for does not come: they go on without it.
+    /// Gives up waiting for what the first line needs, and goes on without it.
     fn skip_command(&mut self) {
         self.settled += 1;
         let unanswered = self.asked.len() + usize::from(self.nickname_asked.is_some());
         self.asked.clear();
         self.nickname_asked = None;
         if unanswered > 0 {
-            self.say("Gave up waiting for an answer to a command: it may have been done");
+            self.say("Gave up waiting for the result of a command: it may have been carried out");
             self.undelivered += unanswered as u64;
         } else if self.waiting.pop_front().is_some() {
             self.lines_read += 1;
             let line = self.lines_read;
             self.say(&format!(
-                "Line {line} was not done: the connection did not come back in time"
+                "Line {line} was not carried out: the connection did not come back in time"
             ));
             self.undelivered += 1;
         }
@@ -529,9 +531,8 @@ impl Model {
         self.leave_if_done();
     }
 
-    /// Says goodbye.
-    /// Leaves because no server takes what is sent. The input that a script was given is read first: it
-    /// is sent by the next start.
+    /// Leaves because no server accepts our messages. A script's input is read to the end first;
+    /// the next start sends it.
     fn refused(&mut self, status: ExitStatus) {
         self.failure = Some(status);
         if self.options.interactive {
@@ -547,10 +548,10 @@ impl Model {
         self.commands.push_back(Command::Leave);
     }
 
-    /// What the session tells.
+    /// Takes an event of the session.
     pub(super) fn event(&mut self, event: Event) {
         let event = local_time::in_event(event, &self.zone);
-        // The session may be in others for the sake of messages that wait for them.
+        // The session may be in other rooms to send older messages there.
         let elsewhere = event.room().is_some_and(|room| *room != self.room);
         if !elsewhere {
             self.happened(event);
@@ -579,7 +580,7 @@ impl Model {
                 self.members_known = true;
                 let members = members.into_iter().map(|member| (member.user, member));
                 self.members = members.collect();
-                // A list stands for the changes before it, ours among them.
+                // The list replaces earlier changes, our own role among them.
                 let own = self.user.and_then(|user| self.members.get(&user));
                 if let Some(own) = own {
                     self.nickname = own.nickname.clone();
@@ -620,7 +621,7 @@ impl Model {
             }
             Event::Admin { request, answer } => self.answered(request, answer),
             Event::Page { page, .. } => self.page(page),
-            // Those are for the full screen only.
+            // These are for the full screen only.
             Event::Found { .. } | Event::Unanswered(_) => {}
             Event::Notice(line) => self.say(line.as_str()),
             Event::Distrusted(told) => {
@@ -633,7 +634,7 @@ impl Model {
     }
 
     fn connection_changed(&mut self, status: ConnectionStatus) {
-        // A basic server has nothing to be read before what comes.
+        // On a basic server there are no older messages.
         self.basic = matches!(
             status,
             ConnectionStatus::Basic | ConnectionStatus::Unidentified
@@ -644,14 +645,14 @@ impl Model {
         match status {
             ConnectionStatus::Connecting => {}
             ConnectionStatus::Standby => self.mention(
-                "Another process came in with the same client ID: this one waits until that has \
-                 ended, which sends what is to be sent meanwhile",
+                "Another process joined with the same client ID: this one waits until that one has \
+                 ended; messages are sent by that one meanwhile",
             ),
             ConnectionStatus::Unidentified => {
                 self.history.give_up();
                 self.back(
-                    "Connected, but nothing has answered yet: an older server, which confirms \
-                     nothing, or none",
+                    "Connected, but no answer yet: an older server, which confirms nothing, or \
+                     not a chat server",
                 );
             }
             ConnectionStatus::Online => self.back("Connected"),
@@ -663,7 +664,7 @@ impl Model {
                 );
             }
             ConnectionStatus::Waiting { why, .. } => {
-                // Said once, however many attempts fail.
+                // Reported once, however many attempts fail.
                 if !std::mem::replace(&mut self.troubled, true) {
                     self.say(&format!("{why}; trying again"));
                 }
@@ -702,11 +703,11 @@ impl Model {
 
     fn room(&mut self, room: &RoomStart) {
         if room.reset.is_some() {
-            self.say("The server's log is another one: what was said before is not in it");
+            self.say("The server's history was replaced: earlier messages are not in it");
         } else if self.last > 0 && room.next > self.last + 1 {
             let count = room.next - self.last - 1;
             self.say(&format!(
-                "{count} messages are missing here: the server holds them no more"
+                "{count} messages are missing here: the server no longer has them"
             ));
         }
         self.last = room.next.saturating_sub(1);
@@ -725,13 +726,13 @@ impl Model {
         self.commands.push_back(Command::Page { room, part });
     }
 
-    /// A page of what was said before.
+    /// Takes a page of older messages.
     fn page(&mut self, page: Result<Page, Line>) {
         if !self.history.is_due() {
             return;
         }
         match page {
-            // The connection is gone: it is asked for again on the next one.
+            // The connection is gone: the page is requested again on the next one.
             Ok(page) if page.offline => {}
             Err(_) if !self.open => {}
             Ok(page) => {
@@ -745,7 +746,7 @@ impl Model {
                 }
             }
             Err(why) => {
-                self.say(&format!("What was said before can't be read: {why}"));
+                self.say(&format!("The history can't be read: {why}"));
                 self.failure = Some(ExitStatus::Broken);
                 self.history.give_up();
             }
@@ -754,7 +755,7 @@ impl Model {
 
     fn message(&mut self, received: &Received) {
         self.heard = true;
-        // What another process handed over is for those who read: a script sends.
+        // Messages handed over by other processes are printed for a follower; a sender skips them.
         let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
         let own = received.local.is_some_and(ours);
         let message = &received.said;
@@ -764,7 +765,7 @@ impl Model {
                 return;
             }
         }
-        // Who sent it has it on his screen, or in his script.
+        // The sender has it on the screen, or in the script.
         if own {
             self.mark_clock(message);
         } else {
@@ -772,7 +773,7 @@ impl Model {
         }
     }
 
-    /// Says where the server's clock was corrected.
+    /// Reports a correction of the server's clock.
     fn mark_clock(&mut self, message: &Said) {
         if let Some(was) = message.clock_was().filter(|_| !self.output_closed) {
             let corrected = user_text::clock_corrected(message.time().duration_since(was));
@@ -803,7 +804,7 @@ impl Model {
             .push_back(format!("{clock} {mark}{name}: {text}\n"));
     }
 
-    /// Which of this run's own messages it is, from 1 on; `None`: it is not one.
+    /// The number of one of this run's own messages, from 1 on; `None` for others.
     fn number(&self, local: LocalId) -> Option<u64> {
         let number = local.0.checked_sub(self.earlier)?;
         (number > 0 && !local.is_of_others()).then_some(number)
@@ -837,14 +838,15 @@ impl Model {
             Delivery::SettledElsewhere => {
                 self.undelivered += 1;
                 self.say(&format!(
-                    "It is not known whether message {number} was delivered: another process had it"
+                    "It is not known whether message {number} was delivered: another process was \
+                     sending it"
                 ));
             }
         }
     }
 
-    /// What became of a message that another run has left, or has handed over. This run's outcome
-    /// does not depend on it.
+    /// Takes the outcome of a message that another run left or handed over, which does not affect
+    /// this run's outcome.
     fn delivery_of_others(
         &mut self,
         local: LocalId,
@@ -883,7 +885,7 @@ impl Model {
         self.asked_for_nickname |= waiting;
         if !waiting || self.options.interactive {
             let hint = if waiting {
-                ". Type /nick and another one"
+                ". Type /nick NAME to choose another"
             } else {
                 ""
             };
@@ -916,7 +918,7 @@ impl Model {
                 });
             }
             Err(BodyError::TooLong) => self.too_long(),
-            // A line with nothing to see on it.
+            // An empty line is skipped.
             Err(BodyError::Empty) => {}
             Err(wrong @ BodyError::Character(_)) => {
                 let line = self.lines_read;
@@ -929,7 +931,7 @@ impl Model {
     fn nick(&mut self, name: &str) {
         match Nickname::parse(name) {
             Ok(nickname) => {
-                // Of the same one nothing is heard, and an older server says nothing either.
+                // The same nickname gets no answer, and an older server never answers.
                 let answered = !self.basic && nickname != self.nickname;
                 if answered && !self.options.interactive {
                     self.nickname_asked = Some(nickname.clone());
@@ -943,7 +945,7 @@ impl Model {
         }
     }
 
-    /// A person goes at once; in a script, what was written before is delivered first.
+    /// A user leaves at once; a script first delivers the lines before it.
     fn quit(&mut self) {
         self.input_ended = true;
         self.waiting.clear();
@@ -986,7 +988,7 @@ impl Model {
         }
     }
 
-    /// For those who want to hear it only.
+    /// Reports to users who want status texts.
     pub(super) fn mention(&mut self, sentence: &str) {
         if self.is_chatty() {
             self.say(sentence);

@@ -65,7 +65,7 @@ fn enter(model: &mut Model, head: u64, next: u64) {
     members(model);
 }
 
-/// The server says who is in: nobody.
+/// The server sends an empty member list.
 fn members(model: &mut Model) {
     model.event(Event::Members {
         room: model.room.clone(),
@@ -73,7 +73,7 @@ fn members(model: &mut Model) {
     });
 }
 
-/// Before anything has happened.
+/// A model before anything has happened.
 fn started(options: LineModeOptions) -> Model {
     let local_user = LocalUser {
         server: "chat.lan:10500".to_owned(),
@@ -85,7 +85,7 @@ fn started(options: LineModeOptions) -> Model {
     Model::new(options, local_user, TimeZone::UTC)
 }
 
-/// In, in a room that is not the lobby.
+/// A model that has joined a room other than the lobby.
 fn in_build(options: LineModeOptions) -> Model {
     let mut model = started(options);
     model.room = RoomName::parse("build").unwrap();
@@ -94,7 +94,7 @@ fn in_build(options: LineModeOptions) -> Model {
     model
 }
 
-/// In, in an empty lobby.
+/// A model that has joined an empty lobby.
 fn model(options: LineModeOptions) -> Model {
     let mut model = started(options);
     enter(&mut model, 0, 1);
@@ -152,7 +152,7 @@ fn ended(unsent: u64) -> Event {
     })
 }
 
-/// The texts sent and the other commands, since the last look.
+/// The texts and other commands since the last call.
 fn commands(model: &mut Model) -> Vec<String> {
     let commands = model.commands.drain(..).map(|command| match command {
         Command::Send { body, .. } => format!("send {}", body.as_str()),
@@ -245,7 +245,7 @@ fn it_leaves_when_the_input_ended_and_all_was_acknowledged() {
 }
 
 #[test]
-fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
+fn unconfirmed_messages_have_an_outcome_of_their_own() {
     let mut model = model(SCRIPT);
     line(&mut model, "a");
     model.input_ended(None);
@@ -258,7 +258,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
     assert_eq!(model.exit_status(), ExitStatus::Unconfirmed);
     assert_eq!(
         model.last_words(true),
-        ["1 message was sent, but not confirmed: an older server, or none, took it.\n"]
+        ["1 message was sent, but not confirmed: an older server, or none, received it.\n"]
     );
     // The welcome came late.
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
@@ -268,7 +268,7 @@ fn what_nobody_confirms_is_an_outcome_of_its_own_and_said() {
 }
 
 #[test]
-fn who_has_heard_nothing_has_not_been_anywhere() {
+fn a_server_that_never_answers_is_reported() {
     let mut model = started(SCRIPT);
     model.input_ended(None);
     model.event(Event::Connection(ConnectionStatus::Basic));
@@ -277,7 +277,7 @@ fn who_has_heard_nothing_has_not_been_anywhere() {
     assert_eq!(model.exit_status(), ExitStatus::Unconfirmed);
     let words = model.last_words(true);
     assert!(
-        words[0].contains("Nothing on chat.lan:10500 has answered"),
+        words[0].contains("No answer from chat.lan:10500"),
         "{words:?}"
     );
     model.ended = None;
@@ -330,7 +330,7 @@ fn a_run_answers_for_its_own_lines() {
     assert!(told.ends_with("send it again:\n  left\n  over\n"), "{told}");
     model.event(outbox(3, Delivery::Pending));
     model.event(outbox(3, Delivery::Sent { seq: Some(1) }));
-    // One of another process, which asks for itself.
+    // A message of another process, which waits for it itself.
     model.event(outbox(LocalId::OF_OTHERS, Delivery::Pending));
     assert!(
         !commands(&mut model).contains(&"Leave".to_owned()),
@@ -362,7 +362,7 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
     assert_eq!(model.exit_status(), ExitStatus::Good);
     assert!(model.status.is_empty());
 
-    // What only who is in can do waits for its turn, which may not come in time.
+    // A line that needs the lease waits, perhaps for too long.
     let mut model = started(LineModeOptions {
         commands: true,
         ..SCRIPT
@@ -379,7 +379,7 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
 }
 
 #[test]
-fn what_another_process_did_with_a_message_is_the_outcome() {
+fn the_action_of_another_process_is_the_outcome() {
     for (delivery, says) in [
         (failed(), "Message 1 was not delivered: No"),
         (Delivery::Withdrawn, "another process took it back"),
@@ -431,7 +431,7 @@ fn an_output_that_cannot_be_written_is_told_and_the_outcome() {
     model.event(ended(0));
     assert_eq!(model.exit_status(), ExitStatus::Broken);
 
-    // Who came to send goes on.
+    // A sender goes on.
     let mut model = self::model(SCRIPT);
     model.output_broken("No space left on device");
     line(&mut model, "a");
@@ -506,7 +506,7 @@ fn a_sender_does_not_mind_that_nobody_reads() {
 }
 
 #[test]
-fn what_was_not_delivered_is_the_outcome() {
+fn undelivered_messages_are_the_outcome() {
     let mut model = model(SCRIPT);
     model.line(InputLine::TooLong);
     assert!(model.status[0].contains("Line 1 was not sent"));
@@ -578,7 +578,7 @@ fn a_script_that_is_refused_reads_its_input_to_the_end_before_it_leaves() {
     model.event(ended(1));
     assert_eq!(model.exit_status(), ExitStatus::NoServer);
 
-    // An input that does not end is waited for no longer than a second.
+    // An endless input is waited for no longer than a second.
     let mut model = started(SCRIPT);
     model.event(stopped());
     assert!(model.progress().is_some());
@@ -657,7 +657,12 @@ fn missing_messages_and_another_log_are_told() {
         next: 1,
         reset: Some(Reset::Epoch),
     }));
-    assert!(model.status.iter().any(|line| line.contains("another one")));
+    assert!(
+        model
+            .status
+            .iter()
+            .any(|line| line.contains("was replaced"))
+    );
 }
 
 #[test]
@@ -684,7 +689,7 @@ fn another_room_is_written_to_and_read_alone() {
     let sent = model.commands.pop_front();
     assert!(matches!(sent, Some(Command::Send { room, .. }) if room == build));
 
-    // The session is in the lobby, too: an earlier message waits for it.
+    // The session is in the lobby, too, to send an older message.
     model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
@@ -727,7 +732,7 @@ fn a_server_goes_on_where_nobody_can_see_who_is_in_its_lobby() {
 }
 
 #[test]
-fn nobody_speaks_as_somebody_else() {
+fn a_text_can_not_imitate_another_sender() {
     let mut model = model(FOLLOWER);
     let said = |model: &mut Model, seq, nickname: &str| {
         let message = Message {
@@ -762,7 +767,7 @@ fn nobody_speaks_as_somebody_else() {
 }
 
 #[test]
-fn who_had_no_key_is_marked_as_it_is_said_and_in_what_was_said_before() {
+fn senders_without_a_key_are_marked_in_new_and_older_messages() {
     let said = |seq, user, unproven| Message {
         user: UserId::from_bytes([user; 12]),
         unproven,
@@ -824,7 +829,7 @@ fn a_clock_that_was_corrected_is_said_before_the_first_message_after() {
     };
     model.event(message(1, 10_800, "x"));
     model.event(marked(2, 3_600, 10_860, None));
-    // Our own we know, but not what was before it.
+    // Our own message is known, but not the corrections before it.
     model.event(marked(3, 4_000, 3_660, Some(LocalId(1))));
     assert_eq!(
         model.output,

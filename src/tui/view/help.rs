@@ -1,4 +1,4 @@
-//! All keys and commands.
+//! Draws the help.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tui::app::layers::help::{Column, Help, Row};
 
-/// Draws the help from a row on, as far down as it goes.
+/// Draws the help from a row on.
 pub fn draw(help: &Help, top: u16, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let first = usize::from(top.min(help.top_max(area.height)));
     for (at, column) in (0..).zip(&help.columns) {

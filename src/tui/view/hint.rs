@@ -1,4 +1,4 @@
-//! The last line: what can be done now.
+//! The hint line: the keys that are useful now.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -17,7 +17,7 @@ use crate::tui::{
     keymap::Action,
 };
 
-/// Draws the hints, as many as there is room for.
+/// Draws as many hints as fit.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -99,7 +99,7 @@ fn options(
     mut span: Span,
     buffer: &mut Buffer,
 ) {
-    // The chosen one is always among those shown.
+    // The chosen completion is always among those shown.
     let from = chosen.saturating_sub(2);
     for (at, option) in options.iter().enumerate().skip(from) {
         let word = option.trim_end_matches([' ', ':']);

@@ -1,4 +1,4 @@
-//! The input box, the rule above it, and above that what stands in the way, in words.
+//! The input box, the rule above it, and the status above that.
 
 use ratatui::{
     buffer::Buffer,
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Draws what stands in the way of the conversation.
+/// Draws the status.
 pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let Some(words) = model.status() else {
         return;
@@ -55,13 +55,13 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Draws the rule above the input, and in it what is out of sight.
+/// Draws the rule above the input, and in it the number of messages out of sight.
 pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buffer) {
     let words = out_of_sight(model, layout);
     let area = if layout.rule.is_empty() {
-        // Without a rule the words stand in the last row of the conversation.
+        // Without a rule, the text is in the last row of the conversation.
         let row = layout.messages.height.saturating_sub(1);
-        // A list needs every row.
+        // A list of hits needs every row.
         if row == 0 || words.is_none() || model.listing().is_some() {
             return;
         }
@@ -104,7 +104,7 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
     }
 }
 
-/// What is out of sight: new messages below what is shown, or unread ones above it.
+/// The messages out of sight: new ones below the screen, or unread ones above it.
 fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
     let pane = model.pane();
     if matches!(model.layers.body(), Body::Help(_)) {
@@ -114,10 +114,10 @@ fn out_of_sight(model: &Model, layout: &Layout) -> Option<String> {
         return search.in_brief();
     }
     if pane.paging.goal.is_some() {
-        return Some("on the way …".to_owned());
+        return Some("loading …".to_owned());
     }
     if let Scroll::At { .. } = pane.scroll {
-        // The plain key where it does that, as it does while nothing is typed.
+        // The key without a modifier, if it works now, as it does while nothing is typed.
         let key = if model.writing().is_empty() {
             label(Action::EndOfLine)
         } else {
@@ -138,11 +138,11 @@ fn either(words: &[&str]) -> Vec<String> {
     words.iter().map(|words| (*words).to_owned()).collect()
 }
 
-/// What stands in the empty input box of a pane: from wordy to brief.
+/// The placeholder of a pane's empty input box, from long to short.
 fn invitation(model: &Model) -> Vec<String> {
     if !model.server.online() {
         return either(&[
-            "type a message; it goes out when connected",
+            "type a message; it is sent once connected",
             "type a message",
         ]);
     }
@@ -160,7 +160,7 @@ fn invitation(model: &Model) -> Vec<String> {
     words
 }
 
-/// Draws the input box; answers where the cursor stands.
+/// Draws the input box; returns the cursor's position.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     if area.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! Who is in the room.
+//! The member list.
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tui::{app::Model, signs, user_text::badge};
 
-/// Draws the member list with the rule on its left.
+/// Draws the member list and the rule on its left.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -34,7 +34,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         let (glyph, style) = if current {
             (signs::PRESENT, palette.good)
         } else {
-            // What is known of the others is as old as the server's last word.
+            // Presence is only known as of the server's last answer.
             (signs::ABSENT, palette.quiet)
         };
         put(buffer, span, glyph, style);
@@ -42,7 +42,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         let note = if ours { " you" } else { "" };
         let mut names = span.after(2);
         if let Some(mark) = badge(member.role) {
-            // In a column of its own at the edge, so that names and marks can each be read down.
+            // Badges have a column of their own, so that names and badges are each aligned.
             let edge = names.width.saturating_sub(1);
             put(buffer, names.after(edge), mark, palette.quiet);
             names = names.before(2);

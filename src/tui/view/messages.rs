@@ -1,4 +1,4 @@
-//! The scrollback: when, who, what.
+//! The scrollback: time, sender, text.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What every row needs.
+/// The state shared by all rows.
 struct MessagePainter<'a> {
     area: Rect,
     columns: Columns,
@@ -39,44 +39,44 @@ struct MessagePainter<'a> {
     pane: &'a Pane,
 }
 
-/// How a message's text is drawn.
+/// A message's text and how it is drawn.
 struct Text<'a> {
     words: &'a str,
     spans: &'a [TextSpan],
-    /// The parts of it that were looked for.
+    /// The matches of the search in it.
     found: Vec<Range<usize>>,
     style: Style,
     /// The rule beside it.
     rule: (&'a str, Style),
-    /// Set where only its first rows are shown.
+    /// Set if only its first rows are shown.
     folded: Option<Folded>,
 }
 
-/// How an item's text is shown.
+/// The state of an item.
 #[derive(Clone, Copy)]
 struct Shown {
     /// Whether the reader was led to it.
     found: bool,
-    /// Set where only its first rows are.
+    /// Set if only its first rows are shown.
     folded: Option<Folded>,
 }
 
-/// Who says something.
+/// The sender of an item.
 struct Name<'a> {
-    /// What stands before the name.
+    /// The sign before the name.
     mark: &'static str,
     text: &'a str,
     style: Style,
 }
 
-/// What an item's first row says of it.
+/// The parts of an item's head.
 #[derive(Clone, Copy)]
 struct Head {
-    /// Its sender, on a row of their own.
+    /// The sender, on a row of its own.
     own_row: bool,
-    /// Its sender.
+    /// The sender.
     name: bool,
-    /// Its time.
+    /// The time.
     time: bool,
 }
 
@@ -104,10 +104,10 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
     }
 }
 
-/// What is said of a conversation with what has not answered.
+/// The text of an empty conversation while the server has not answered.
 const GUESS: &str = "No answer yet: an older server, or none.";
 
-/// What stands where nothing is to be seen yet.
+/// Draws the text of an empty conversation.
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let timeline = &model.pane().timeline;
     let (from, to) = (timeline.first(), timeline.last());
@@ -124,7 +124,7 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
     } else {
         let said = match model.server.connection {
             ConnectionStatus::Unidentified => GUESS,
-            _ => "Nobody has said anything yet.",
+            _ => "No messages yet.",
         };
         said.to_owned()
     };
@@ -134,15 +134,15 @@ fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffe
 }
 
 impl MessagePainter<'_> {
-    /// Draws an item whose first row would be at `y`; answers its rows. The first message on the
-    /// screen says when and who, even where its run began above.
+    /// Draws an item whose first row would be at `y`; returns its rows. The first message on the
+    /// screen has its time and sender, even if its run began above.
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
         let mut rows = 0;
         for line in self.pane.lines_above(index) {
             let palette = self.palette;
             let (words, glyph, style) = match line {
                 LineAbove::Dropped => {
-                    let words = "older messages are no longer held here".to_owned();
+                    let words = "older messages are no longer loaded".to_owned();
                     (words, "─", palette.quiet)
                 }
                 LineAbove::Unread => (new_messages(self.pane.unread()), "─", palette.warn),
@@ -239,7 +239,7 @@ impl MessagePainter<'_> {
         if tone == Tone::Verbatim {
             return self.verbatim(buffer, y, words, style);
         }
-        // What was asked for is not taken for what was said above it.
+        // An answer must not look like a part of the message above it.
         let rule = match tone {
             Tone::Remark => palette.line,
             _ => palette.accent,
@@ -255,7 +255,7 @@ impl MessagePainter<'_> {
         self.text(buffer, y, &text)
     }
 
-    /// Draws what is to be copied: from edge to edge, with nothing beside it.
+    /// Draws a text to be copied: from edge to edge, with nothing beside it.
     fn verbatim(&self, buffer: &mut Buffer, y: i64, words: &str, style: Style) -> i64 {
         let mut at = y;
         for row in &cut(words, usize::from(self.columns.alone)) {
@@ -302,7 +302,7 @@ impl MessagePainter<'_> {
             rule,
             folded,
         };
-        // Where there is no rule, one stands beside what the reader was led to.
+        // If there is no rule, one is drawn beside the message that the reader was led to.
         let text_rows = self.text(buffer, y + above, &text);
         if found && self.columns.rule.is_none() && self.columns.body > 0 {
             for row in 0..text_rows {
@@ -369,7 +369,7 @@ impl MessagePainter<'_> {
         rows
     }
 
-    /// Draws the nickname; answers the rows that it takes for itself.
+    /// Draws the nickname; returns the rows that it takes for itself.
     fn head(&self, buffer: &mut Buffer, y: i64, name: &Name<'_>, head: Head) -> i64 {
         if head.own_row {
             if let Some(span) = self.span(y, 0, self.area.width) {
@@ -393,7 +393,7 @@ impl MessagePainter<'_> {
         }
     }
 
-    /// What stands before the name of whoever says something.
+    /// The sign before the name of a sender.
     fn badge(&self, user: Option<UserId>, unproven: bool) -> &'static str {
         let mut members = self.pane.members.iter();
         let member = user.and_then(|user| members.find(|member| member.user == user));
@@ -406,7 +406,7 @@ impl MessagePainter<'_> {
             .map_or(0, |rule| rule - 1 - self.columns.nickname)
     }
 
-    /// Draws a wrapped text with the rule beside it; answers its rows.
+    /// Draws a wrapped text with the rule beside it; returns its rows.
     fn text(&self, buffer: &mut Buffer, y: i64, text: &Text<'_>) -> i64 {
         let width = usize::from(self.columns.body_width);
         let rows = match text.folded {
@@ -444,8 +444,8 @@ impl MessagePainter<'_> {
         }
     }
 
-    /// How many rows a folded message has besides, and what shows them: as much as there is room
-    /// for.
+    /// The text that says how many rows of a folded message are hidden, and how to show them, as
+    /// far as there is room.
     fn fold_words(&self, hidden: u32) -> String {
         let hidden = in_groups(u64::from(hidden));
         let click = if self.model.wheel { " or click" } else { "" };
@@ -459,7 +459,7 @@ impl MessagePainter<'_> {
         fitting.unwrap_or_else(|| format!("… {hidden} more"))
     }
 
-    /// The parts of a message that were looked for, while a search is open.
+    /// The matches in a message, while a search is open.
     fn found_in(&self, message: &TimelineMessage) -> Vec<Range<usize>> {
         let asked = self.model.layers.search();
         let asked = asked.and_then(|search| search.asked.as_ref());
@@ -516,7 +516,7 @@ impl MessagePainter<'_> {
         }
     }
 
-    /// Whether the time has changed by a minute since the item before, or something parts them.
+    /// Whether the minute has changed since the item before, or a line separates them.
     fn shows_time(&self, index: usize) -> bool {
         let time = |index: usize| match self.pane.item(index) {
             Some(ScrollItem::Timeline(entry)) => {
@@ -528,7 +528,7 @@ impl MessagePainter<'_> {
         self.pane.has_line_above(index) || time(index) != before
     }
 
-    /// What is said of a place in the log where something is missing, or nothing more comes.
+    /// The text for a gap in the log, or its beginning.
     fn edge(&self, edge: &Edge) -> (String, Style) {
         let quiet = self.palette.quiet;
         let gap = match edge {
@@ -582,7 +582,7 @@ fn new_messages(count: u64) -> String {
     }
 }
 
-/// A time of day, as it stands before a message.
+/// The time of day before a message.
 pub fn clock_text(time: Timestamp, zone: &TimeZone) -> String {
     let (hour, minute) = clock(time, zone);
     format!("{hour:02}:{minute:02}")

@@ -1,12 +1,12 @@
-//! How the screen looks: a function of the model, a palette and an area. One file for each part.
+//! Draws the screen from the model, a palette and an area. One file for each part.
 //!
-//! - [`palette`]: the colours, by what they mean.
-//! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`],
-//!   [`search`]: the parts of the screen. Which of the conversation, the help and a search's results
-//!   is drawn, the layers say.
-//! - [`paint`]: writing inert text into cells.
+//! - [`palette`]: the colours, by meaning.
+//! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`], [`search`]: the parts of
+//!   the screen. The layers decide whether the conversation, the help or a search's results are
+//!   drawn.
+//! - [`paint`]: writes inert text into cells.
 //!
-//! It must not change anything, nor know a terminal.
+//! It must not change the model, nor know a terminal.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -34,11 +34,11 @@ use super::app::{
     layers::{Body, help::Help},
 };
 
-/// Draws the screen into a buffer of the model's size; answers where the cursor stands.
+/// Draws the screen into a buffer of the model's size; returns the cursor's position.
 pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Position> {
     let whole = Rect::new(0, 0, model.width, model.height).intersection(buffer.area);
     if whole != Rect::new(0, 0, model.width, model.height) {
-        // The terminal's size is about to be told: what does not fit is not drawn at all.
+        // The new size of the terminal has not reached the model yet: draw nothing.
         return None;
     }
     let layout = model.layout();

@@ -1,11 +1,11 @@
-//! Writing inert text into cells, one grapheme at a time, never past an edge.
+//! Writes inert text into cells, one grapheme cluster at a time, never past an edge.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::text::{grapheme_width, width, wrap::Row};
 
-/// Where a text may go: part of a row.
+/// A part of a row to write into.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Its first column.
@@ -17,7 +17,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Part of a row of an area: from a column of it, so many columns, as far as it reaches.
+    /// A part of a row of an area: from a column of it, up to this many columns.
     pub fn of(area: Rect, row: u16, from: u16, width: u16) -> Self {
         let from = from.min(area.width);
         Self {
@@ -36,7 +36,7 @@ impl Span {
         Self::of(area, row, 0, area.width)
     }
 
-    /// What is left after the first columns.
+    /// The span without its first columns.
     #[must_use]
     pub fn after(self, columns: u16) -> Self {
         let columns = columns.min(self.width);
@@ -47,7 +47,7 @@ impl Span {
         }
     }
 
-    /// Without the last columns.
+    /// The span without its last columns.
     #[must_use]
     pub fn before(self, columns: u16) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Span {
     }
 }
 
-/// Writes a text of one line; answers how many columns it took. What does not fit is left out.
+/// Writes a text of one line; returns its columns. Text that does not fit is cut.
 pub fn put(buffer: &mut Buffer, span: Span, text: &str, style: Style) -> u16 {
     let mut used = 0;
     for grapheme in text.graphemes(true) {
@@ -70,7 +70,7 @@ pub fn put(buffer: &mut Buffer, span: Span, text: &str, style: Style) -> u16 {
     used
 }
 
-/// Writes a text of one line, each cluster in the style that its place in the text has.
+/// Writes a text of one line, each cluster in the style for its byte.
 pub fn put_styled(buffer: &mut Buffer, span: Span, text: &str, style: impl Fn(usize) -> Style) {
     let mut used = 0;
     for (at, grapheme) in text.grapheme_indices(true) {
@@ -79,7 +79,7 @@ pub fn put_styled(buffer: &mut Buffer, span: Span, text: &str, style: impl Fn(us
     }
 }
 
-/// Writes one cluster of a known width where it fits; answers the columns it took.
+/// Writes one cluster of a known width if it fits; returns its columns.
 pub fn put_cluster(buffer: &mut Buffer, span: Span, text: &str, width: u16, style: Style) -> u16 {
     if width == 0 || width > span.width {
         return 0;
@@ -88,7 +88,7 @@ pub fn put_cluster(buffer: &mut Buffer, span: Span, text: &str, width: u16, styl
     width
 }
 
-/// Writes a row of a wrapped text, each cluster in the style that its place in the text has.
+/// Writes a row of a wrapped text, each cluster in the style for its byte.
 pub fn put_row(
     buffer: &mut Buffer,
     span: Span,
@@ -109,14 +109,14 @@ pub fn put_row(
     }
 }
 
-/// Writes a text against the right end; cuts it with `…` if it does not fit.
+/// Writes a text at the right end; cuts it with `…` if it does not fit.
 pub fn put_right(buffer: &mut Buffer, span: Span, text: &str, style: Style) {
     let text = fit(text, span.width);
     let indent = span.width.saturating_sub(columns(&text));
     put(buffer, span.after(indent), &text, style);
 }
 
-/// Draws a name at the right end, with what stands before it.
+/// Writes a name at the right end, with its sign.
 pub fn put_name(buffer: &mut Buffer, span: Span, mark: (&str, Style), name: &str, style: Style) {
     let name = fit(name, span.width.saturating_sub(columns(mark.0)));
     let free = span.width.saturating_sub(columns(mark.0) + columns(&name));
@@ -124,7 +124,7 @@ pub fn put_name(buffer: &mut Buffer, span: Span, mark: (&str, Style), name: &str
     put_right(buffer, span, &name, style);
 }
 
-/// The text, cut by grapheme with `…` where it is wider than the columns.
+/// The text, cut with `…` if it is wider than the columns.
 pub fn fit(text: &str, width: u16) -> String {
     if columns(text) <= width {
         return text.to_owned();
@@ -144,12 +144,12 @@ pub fn fit(text: &str, width: u16) -> String {
     cut
 }
 
-/// The columns that a text takes.
+/// The width of a text in columns.
 pub fn columns(text: &str) -> u16 {
     u16::try_from(width(text)).unwrap_or(u16::MAX)
 }
 
-/// Draws a line with words in its middle.
+/// Draws a line with a text in its middle.
 pub fn ruled(buffer: &mut Buffer, span: Span, words: &str, glyph: &str, line: Style, style: Style) {
     let words = fit(words, span.width.saturating_sub(4));
     for x in 0..span.width {

@@ -1,23 +1,23 @@
-//! The colours, by what they mean. One table for each kind of terminal and background; a view
-//! names a meaning and never a colour.
+//! The colours, by meaning. One table for each kind of terminal and background; a view names a
+//! meaning and never a colour.
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// How many colours the terminal has.
+/// The number of colours of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// None are wanted (`NO_COLOR`) or had: only bold, dim, underlined.
+    /// No colours, by choice (`NO_COLOR`) or by lack: only bold, dim, underlined.
     Mono,
-    /// The sixteen whose shades the user has chosen.
+    /// The sixteen colours whose shades the user chooses.
     Sixteen,
-    /// xterm's 256.
+    /// xterm's 256 colours.
     Many,
 }
 
-/// What the terminal's background is like.
+/// The terminal's background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// Not known: colours that can be read on both.
+    /// Not known: colours that are legible on both.
     Unknown,
     /// Dark.
     Dark,
@@ -25,16 +25,16 @@ pub enum Ground {
     Light,
 }
 
-/// The styles, by meaning. Texts of people are drawn in the terminal's own colour.
+/// The styles, by meaning. Messages are drawn in the terminal's own colour.
 #[derive(Clone, Copy, Debug)]
 pub struct Palette {
-    /// What is there, but not to be read first: times, hints, people coming and going.
+    /// Of little importance: times, hints, presence.
     pub quiet: Style,
-    /// Lines that part one thing from another.
+    /// Lines between parts of the screen.
     pub line: Style,
-    /// What can be acted on: the prompt, keys.
+    /// Interactive: the prompt, keys.
     pub accent: Style,
-    /// All is well.
+    /// Good state.
     pub good: Style,
     /// Waiting, or new.
     pub warn: Style,
@@ -42,17 +42,17 @@ pub struct Palette {
     pub bad: Style,
     /// Our own nickname in a text.
     pub mention: Style,
-    /// An address.
+    /// A web address.
     pub link: Style,
-    /// What was looked for.
+    /// A match of the search.
     pub found: Style,
     /// A heading.
     pub strong: Style,
     nicknames: &'static [Color],
 }
 
-/// Chosen for a contrast of at least 4.5 to 1 on the background each is for (3 to 1 on both,
-/// where it is not known), and to be told apart.
+/// Chosen for a contrast of at least 4.5 to 1 on their background (3 to 1 on both, if it is not
+/// known), and to be distinguishable.
 const ON_DARK: &[Color] = &[
     Color::Indexed(75),
     Color::Indexed(114),
@@ -145,7 +145,7 @@ impl Palette {
             Ground::Dark => (Color::LightBlue, SIXTEEN_DARK),
             Ground::Light => (Color::Blue, SIXTEEN_LIGHT),
         };
-        // The sixteen's dark yellow can't be read on white.
+        // The sixteen's dark yellow is not legible on white.
         let warn = if ground == Ground::Dark {
             Color::Yellow
         } else {
@@ -185,13 +185,13 @@ impl Palette {
         }
     }
 
-    /// The style of a nickname: the same for the same name, here and for everybody else.
+    /// The style of a nickname: the same name has the same style for every user.
     pub fn nickname(&self, folded: &str) -> Style {
         if self.nicknames.is_empty() {
             return self.strong;
         }
-        // FNV-1a, with the halves folded together: its low bits alone spread short names badly.
-        // The start is FNV's with a salt under which the names of our examples all differ.
+        // FNV-1a, with both halves combined, because its low bits spread short names badly. The
+        // offset is FNV's with a salt for which the names in our examples all differ.
         let hash = folded
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64 ^ 0x29, |hash, byte| {
@@ -237,8 +237,8 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_can_be_read_on_its_background() {
-        // A light terminal is seldom quite white and a dark one seldom quite black.
+    fn every_colour_is_legible_on_its_background() {
+        // Terminals' backgrounds are seldom pure white or black.
         let (dark, light) = (0.01, 0.95);
         for (ground, backgrounds, least) in [
             (Ground::Dark, [dark, dark], 4.5),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handful_of_people_are_told_apart() {
+    fn a_handful_of_names_have_different_styles() {
         for ground in [Ground::Dark, Ground::Light, Ground::Unknown] {
             let palette = Palette::new(Depth::Many, ground);
             let names = ["alice", "bob", "carol", "dave", "erin", "frank"];
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn without_colours_none_is_used() {
+    fn without_colours_no_colour_is_used() {
         let palette = Palette::new(Depth::Mono, Ground::Dark);
         assert_eq!(palette.nickname("alice").fg, None);
         assert_eq!(palette.bad.fg, None);

@@ -1,5 +1,4 @@
-//! What was found, in the place of the conversation; or, before anything is searched for, how to
-//! write what is looked for.
+//! The results of a search; or, before it is started, the syntax of queries.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -20,14 +19,14 @@ use crate::tui::{
     signs, user_text,
 };
 
-/// How to write what is looked for.
+/// The syntax of queries.
 const SYNTAX: &[(&str, &str)] = &[
     ("two words", "both, in any order"),
-    ("gre*", "a word that begins so"),
-    ("\"no failures\"", "these words together"),
-    ("from:alice", "what alice said"),
-    ("after:2026-11-20", "that day or later"),
-    ("before:2026-11-20", "earlier than that day"),
+    ("gre*", "a word that begins like this"),
+    ("\"no failures\"", "these words in a row"),
+    ("from:alice", "messages by alice"),
+    ("after:2026-11-20", "of that day or later"),
+    ("before:2026-11-20", "before that day"),
 ];
 
 /// Draws the list of a search.
@@ -150,7 +149,7 @@ impl SearchPainter<'_> {
         }
     }
 
-    /// When and who, beside the first row of the text.
+    /// Draws time and sender beside the first row of the text.
     fn who(&self, buffer: &mut Buffer, y: u16, hit: &Hit, chosen: bool) {
         let Some(rule) = self.columns.rule else {
             return;

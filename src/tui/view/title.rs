@@ -1,4 +1,4 @@
-//! The title bar: which room, the status of the connection, in words and a glyph, and who can read along.
+//! The title bar: the room, the state of the connection, in words and a glyph, and the encryption.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
@@ -11,8 +11,8 @@ use crate::{
     tui::{app::Model, signs},
 };
 
-/// Draws the title bar. What matters least goes first where it is narrow: the topic, the length of
-/// the list, the host; never who can read along.
+/// Draws the title bar. On a narrow screen the least important parts are dropped first: the topic,
+/// the number of members, the host; never the warning that nothing is encrypted.
 pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -46,10 +46,10 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// What belongs together, each text in its style.
+/// Texts that belong together, each with its style.
 type Part = Vec<(String, Style)>;
 
-/// What stands on the right, as much as there is room for beside the room's name.
+/// The parts on the right, as many as there is room for beside the room's name.
 fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Part> {
     let quiet = |text: &str| vec![(text.to_owned(), palette.quiet)];
     let StatusLabel {
@@ -64,7 +64,7 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
             (words.to_owned(), words_style),
         ]
     };
-    // The status, from wordy to brief.
+    // The state, from long to short.
     let each = |beside: &[Part]| -> Vec<Vec<Part>> {
         let with = |words: &String| {
             let beside = beside.iter().cloned();
@@ -79,7 +79,7 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
         None => each(&[]),
         Some(Security::Encrypted { .. }) => {
             let mut states = each(&[quiet("encrypted")]);
-            // Where nobody answers, who could read along matters less.
+            // While the server does not answer, encryption matters less.
             states.extend(if silent {
                 each(&[])
             } else {
@@ -99,10 +99,10 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
         }
     };
     let host = quiet(&model.pane().key.server);
-    // Where the list has no place, at least its length.
+    // If the member list is not shown, at least its length is.
     let count = model.pane().members.len();
     let listed = count == 0 || !model.layout().members.is_empty();
-    let length = (!listed).then(|| quiet(&format!("{count} in")));
+    let length = (!listed).then(|| quiet(&format!("{count} here")));
     let full = states.first().cloned().unwrap_or_default();
     let with = |before: &[&Part]| {
         let before = before.iter().map(|part| (*part).clone());
@@ -128,8 +128,8 @@ fn width(parts: &[Part]) -> u16 {
     texts.sum::<u16>() + gaps
 }
 
-/// Who can read along on the connection that there is; while something is asked for, on the one that the
-/// answer will go over, if that is everybody.
+/// The encryption of the present connection; while the user is asked for a secret, the warning if
+/// the answer would be sent unencrypted.
 fn security(model: &Model) -> Option<Security> {
     let asks = model.layers.prompt().is_some();
     let told = |security: &Security| match security {
@@ -143,13 +143,13 @@ fn security(model: &Model) -> Option<Security> {
         .filter(|_| model.leaving_since.is_none())
 }
 
-/// The connection's status: a glyph, words and a style, each telling it without the others.
+/// The state of the connection: a glyph, words and a style, each sufficient alone.
 struct StatusLabel {
     glyph: &'static str,
-    /// From wordy to brief; none where who can read along says enough.
+    /// From long to short; none if the encryption says enough.
     words: Vec<String>,
     style: Style,
-    /// Whether nobody has answered.
+    /// Whether the server has not answered.
     silent: bool,
 }
 
@@ -176,7 +176,7 @@ fn state(model: &Model, palette: &Palette) -> StatusLabel {
         return StatusLabel::new(signs::ABSENT, &["leaving"], palette.quiet);
     }
     if model.active_prompt().is_some() {
-        return StatusLabel::new(signs::ABSENT, &["not in"], palette.warn);
+        return StatusLabel::new(signs::ABSENT, &["not joined"], palette.warn);
     }
     if let Some(waited) = model
         .server

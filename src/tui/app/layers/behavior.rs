@@ -1,4 +1,4 @@
-//! What every layer has to say: its place, its keys, its text field, its words.
+//! The trait of all layers: rank, keys, text field, texts.
 
 use crate::{
     client::event::Security,
@@ -9,12 +9,12 @@ use crate::{
     },
 };
 
-/// The place of a layer in the stack, from the lowest. There is at most one layer of each rank.
+/// The position of a layer in the stack, from the lowest. At most one layer of each rank is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// A search, which a lost connection need not close.
+    /// A search, which stays open when the connection is lost.
     Search,
-    /// A prompt, which may open while a dialog is being read.
+    /// A prompt, which may open while a dialog is open.
     Prompt,
     /// A dialog, which gets every key.
     Dialog,
@@ -25,37 +25,37 @@ pub enum Rank {
 pub struct Press {
     /// The key.
     pub key: Key,
-    /// What it asks for, by the table of keys.
+    /// Its action by the table of keys.
     pub action: Option<Action>,
 }
 
-/// What a layer made of a key.
+/// The outcome of a key in a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyOutcome {
-    /// The layer dealt with it.
+    /// The layer has handled the key.
     Taken,
-    /// The key is for the pane.
+    /// The key goes on to the pane.
     Passed,
     /// The layer closes.
     Close,
-    /// The layer closes, and the text goes to where text is written.
+    /// The layer closes, and the text is inserted into the text being written.
     Insert(String),
-    /// The user leaves, and the server that we host goes on or ends.
+    /// The user leaves, and the hosted server keeps running or ends.
     Host(HostChoice),
     /// The user leaves.
     Leave,
-    /// The prompt is answered with what is written.
+    /// The typed answer to the prompt is sent.
     Answer,
-    /// The search does what Enter asks for: it begins, or leads to the chosen hit.
+    /// Enter in the search: starts it, or goes to the chosen hit.
     Enter,
-    /// The chosen hit is another: there may be more to search for.
+    /// Another hit was chosen: the search may have to go on.
     Further,
 }
 
-/// A key and what it does now.
+/// A key and its effect now.
 pub type Hint = (String, &'static str);
 
-/// A hint for the key of an action.
+/// A hint for an action, with its key.
 pub fn hint(action: Action, words: &'static str) -> Hint {
     (label(action), words)
 }
@@ -65,35 +65,35 @@ pub fn hint(action: Action, words: &'static str) -> Hint {
 pub struct Input<'a> {
     /// The text being written.
     pub composer: &'a Composer,
-    /// What stands before it.
+    /// The sign before the text.
     pub sign: &'static str,
-    /// What stands in it while it is empty, from wordy to brief.
+    /// The text shown while it is empty, from long to short.
     pub placeholder: &'static [&'static str],
-    /// Whether dots are shown for its characters.
+    /// Whether each character is shown as a dot.
     pub masked: bool,
 }
 
-/// What a layer shows, and how it takes keys.
+/// A layer: its texts, and how it handles keys.
 pub trait LayerBehavior {
-    /// Its place in the stack.
+    /// Its rank.
     fn rank(&self) -> Rank;
-    /// Takes a key that was pressed while it is on top.
+    /// Handles a key that was pressed while it is on top.
     fn handle_key(&mut self, press: Press, layout: &Layout) -> KeyOutcome;
-    /// What Esc does; `None`: what it does in the pane.
+    /// The effect of Esc; `None`: the same as in the pane.
     fn escape(&self, pane: &Pane) -> Option<Escape>;
     /// Its text field.
     fn input(&self) -> Option<Input<'_>> {
         None
     }
-    /// The text of its text field, to be changed.
+    /// The text of its text field.
     fn composer_mut(&mut self) -> Option<&mut Composer> {
         None
     }
-    /// What it asks above the input, from wordy to brief.
+    /// The question above the input, from long to short.
     fn question(&self, _security: Option<Security>) -> Option<Vec<String>> {
         None
     }
-    /// Its keys, for the line of hints.
+    /// Its keys, for the hint line.
     fn hints(&self) -> Option<Vec<Hint>> {
         None
     }

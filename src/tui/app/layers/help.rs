@@ -1,5 +1,5 @@
-//! The help: all keys, commands and signs from their tables, laid out for a width. The update must know
-//! how many rows that makes, the view draws them.
+//! The help: all keys, commands and signs from their tables, laid out for a width. The update must
+//! know the number of rows, the view draws them.
 
 use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
@@ -12,16 +12,16 @@ use crate::{
     },
 };
 
-/// From this width on there are two columns.
+/// The width from which there are two columns.
 const TWO_FROM: u16 = 92;
-/// Where explanations would have less than this beside the keys, they stand below them.
+/// If less width than this is left beside the keys, explanations are below them.
 const BESIDE_FROM: u16 = 16;
-/// Columns that keys may take wherever they are.
+/// Columns that keys may take at any width.
 const KEYS_MIN: u16 = 14;
-/// Between keys and explanations.
+/// Columns between keys and explanations.
 const GAP: u16 = 2;
 
-/// The help while it is open.
+/// The state of the open help.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HelpScreen {
     /// The first row shown.
@@ -36,7 +36,7 @@ impl LayerBehavior for HelpScreen {
     fn handle_key(&mut self, press: Press, layout: &Layout) -> KeyOutcome {
         let height = layout.messages.height;
         let top_max = Help::new(layout).top_max(height);
-        // The screen may have grown since.
+        // The screen may have grown.
         let top = self.top.min(top_max);
         let page = height.saturating_sub(1).max(1);
         let top = match press.action {
@@ -67,12 +67,12 @@ impl LayerBehavior for HelpScreen {
     }
 }
 
-/// The help as it stands on a screen.
+/// The help laid out for a screen.
 #[derive(Debug)]
 pub struct Help {
-    /// Left of every column.
+    /// Columns left of every column of the help.
     pub margin: u16,
-    /// Width of a column, its margin included.
+    /// Width of a column, with its margin.
     pub width: u16,
     /// From left to right.
     pub columns: Vec<Column>,
@@ -83,22 +83,22 @@ pub struct Help {
 pub struct Column {
     /// From top to bottom.
     pub rows: Vec<Row>,
-    /// Where explanations begin.
+    /// The column at which explanations begin.
     pub help_at: u16,
 }
 
 /// A row of the help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// What the rows below it are about.
+    /// A heading.
     Heading(&'static str),
-    /// Keys, and as much of the explanation as stands beside them.
+    /// Keys, and the part of the explanation beside them.
     Keys(String, String),
-    /// Parts two headings.
+    /// An empty row before a heading.
     Nothing,
 }
 
-/// An entry of the help: its keys and what they do.
+/// An entry of the help: keys and their explanation.
 struct Line {
     keys: Vec<String>,
     help: &'static str,
@@ -111,7 +111,7 @@ struct Part {
 }
 
 impl Help {
-    /// The help on a screen.
+    /// Lays the help out for a screen.
     pub fn new(layout: &Layout) -> Self {
         let width = layout.messages.union(layout.members).width;
         let margin = u16::from(width >= 32);
@@ -128,7 +128,7 @@ impl Help {
         }
     }
 
-    /// The last row that can be on top: below it there is nothing out of sight.
+    /// The last row that may be on top, so that the last one is at the bottom.
     pub fn top_max(&self, height: u16) -> u16 {
         let longest = self.columns.iter().map(|column| column.rows.len()).max();
         u16::try_from(longest.unwrap_or(0))
@@ -141,13 +141,13 @@ impl Column {
     fn new(parts: &[Part], width: u16) -> Self {
         let lines = || parts.iter().flat_map(|part| &part.lines);
         let helps = lines().map(|line| columns(line.help)).max().unwrap_or(0);
-        // What takes more than its part of the row has one of its own.
+        // Keys that are wider get a row of their own.
         let fits = |keys: &u16| *keys <= (width / 3).max(KEYS_MIN);
         let keys = |all: bool| {
             let keys = lines().map(|line| columns(&line.keys(all)));
             keys.filter(fits).max().unwrap_or(0)
         };
-        // Where there is no room for all keys of an entry, the first must do.
+        // Without room for all keys of an entry, only the first is shown.
         let all = keys(true) + GAP + helps <= width;
         let beside = keys(all) + GAP;
         let below = beside + BESIDE_FROM > width;
@@ -231,17 +231,17 @@ fn parts() -> Vec<Part> {
         title: legend.title,
         lines: legend.signs.iter().map(of_sign).collect(),
     });
-    // What became of one's own messages is looked for first: it stands below how to send them.
+    // The states of the user's messages are looked up most: they are just below how to send.
     let below_talk = parts.len().min(1);
     parts.splice(below_talk..below_talk, legends.next());
     commands.extend(legends);
-    // Editing is what most know already: it comes last.
+    // Editing keys are well known: they are last.
     let at = parts.len().saturating_sub(1);
     parts.splice(at..at, commands);
     parts
 }
 
-/// The parts in so many columns of about the same height.
+/// Distributes the parts over columns of about the same height.
 fn flow(parts: Vec<Part>, columns: usize) -> Vec<Vec<Part>> {
     let height = |part: &Part| part.lines.len() + 2;
     let all: usize = parts.iter().map(height).sum();
@@ -266,7 +266,7 @@ mod tests {
     use crate::tui::app::layout::LayoutRequest;
 
     #[test]
-    fn every_explanation_is_whole_at_any_width() {
+    fn no_explanation_is_cut_at_any_width() {
         let wishes = LayoutRequest {
             input_rows: 1,
             status_rows: 0,
@@ -286,7 +286,7 @@ mod tests {
                         };
                         let cut = width >= 20 && columns(keys) > end;
                         assert!(!cut, "{width}: {keys}");
-                        // Rows part words at blanks and slashes.
+                        // Rows are broken at blanks and slashes.
                         text += &help_text.replace(' ', "");
                     }
                 }

@@ -1,4 +1,4 @@
-//! Asks what becomes of the server that this process hosts, when the user leaves.
+//! A dialog that asks, when the user leaves, whether the hosted server is to keep running.
 
 use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
     },
 };
 
-/// The question about the server.
+/// The question about the hosted server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostQuestion {
-    /// Members besides us.
+    /// The number of other members.
     pub others: usize,
 }
 

@@ -2,12 +2,12 @@
 //! stack, and the top one gets each key; a key that it passes on goes to the pane.
 //!
 //! - [`search`], [`search_results`]: a search and the list of what it found.
-//! - [`prompt`]: what the server needs to let us in.
+//! - [`prompt`]: asks for what the server needs to admit us.
 //! - [`help`], [`paste`], [`host`]: dialogs.
 //!
-//! A further layer is a file here that implements [`LayerBehavior`], a variant of [`Layer`] with its
-//! arms in this file, and, where it draws something of its own, a variant of [`Body`]. It knows the
-//! model by what it is given only; what it wants done, its [`KeyOutcome`] says.
+//! A further layer is a file here that implements [`LayerBehavior`], a variant of [`Layer`] with
+//! its arms in this file, and, if it draws something of its own, a variant of [`Body`]. A layer
+//! does not see the model; it asks for changes by its [`KeyOutcome`].
 
 mod behavior;
 pub mod help;
@@ -25,35 +25,35 @@ use self::{
 use super::{composer::Composer, layout::Layout};
 use crate::client::event::Security;
 
-/// Something open over the conversation.
+/// A layer over the conversation.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there are three at most")]
 pub enum Layer {
     /// A search.
     Search(Search),
-    /// Asks for what the server needs to let us in.
+    /// A prompt for what the server needs to admit us.
     Prompt(Prompt),
-    /// All keys and commands.
+    /// The list of all keys and commands.
     Help(HelpScreen),
-    /// Asks whether a large text is to be inserted.
+    /// The question whether a large text is to be inserted.
     Paste(PasteQuestion),
-    /// Asks what becomes of the server that we host.
+    /// The question whether the hosted server is to keep running.
     Host(HostQuestion),
 }
 
-/// What stands between the title and the input.
+/// The content between the title and the input.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
     /// The pane's timeline.
     Conversation,
     /// The help.
     Help(&'a HelpScreen),
-    /// What a search found.
+    /// The results of a search.
     Results(&'a Search),
 }
 
 impl Layer {
-    /// What it shows, and how it takes keys.
+    /// The layer as a trait object.
     pub fn behavior(&self) -> &dyn LayerBehavior {
         match self {
             Self::Search(search) => search,
@@ -75,7 +75,7 @@ impl Layer {
     }
 }
 
-/// The layers that are open.
+/// The stack of open layers.
 #[derive(Debug, Default)]
 pub struct Layers {
     /// From the lowest to the top one.
@@ -83,7 +83,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Opens a layer at the place of its rank, instead of the one that is open there.
+    /// Opens a layer; it replaces an open one of the same rank.
     pub fn open(&mut self, layer: Layer) {
         let rank = layer.behavior().rank();
         self.close(rank);
@@ -99,7 +99,7 @@ impl Layers {
         Some(self.stack.remove(at))
     }
 
-    /// Has the top layer take a key.
+    /// Gives a key to the top layer.
     pub fn handle_key(&mut self, press: Press, layout: &Layout) -> KeyOutcome {
         let Some(layer) = self.stack.last_mut() else {
             return KeyOutcome::Passed;
@@ -117,18 +117,18 @@ impl Layers {
         }
     }
 
-    /// The layer that gets the keys.
+    /// The top layer, which gets the keys.
     pub fn top(&self) -> Option<&Layer> {
         self.stack.last()
     }
 
-    /// The dialog that is open.
+    /// The open dialog.
     pub fn dialog(&self) -> Option<&Layer> {
         self.top()
             .filter(|layer| layer.behavior().rank() == Rank::Dialog)
     }
 
-    /// The search that is open.
+    /// The open search.
     pub fn search(&self) -> Option<&Search> {
         self.stack.iter().find_map(|layer| match layer {
             Layer::Search(search) => Some(search),
@@ -136,7 +136,7 @@ impl Layers {
         })
     }
 
-    /// The same, to be changed.
+    /// The open search, mutable.
     pub fn search_mut(&mut self) -> Option<&mut Search> {
         self.stack.iter_mut().find_map(|layer| match layer {
             Layer::Search(search) => Some(search),
@@ -144,7 +144,7 @@ impl Layers {
         })
     }
 
-    /// The prompt that is open.
+    /// The open prompt.
     pub fn prompt(&self) -> Option<&Prompt> {
         self.stack.iter().find_map(|layer| match layer {
             Layer::Prompt(prompt) => Some(prompt),
@@ -152,7 +152,7 @@ impl Layers {
         })
     }
 
-    /// The same, to be changed.
+    /// The open prompt, mutable.
     pub fn prompt_mut(&mut self) -> Option<&mut Prompt> {
         self.stack.iter_mut().find_map(|layer| match layer {
             Layer::Prompt(prompt) => Some(prompt),
@@ -165,13 +165,13 @@ impl Layers {
         self.downwards().find_map(LayerBehavior::input)
     }
 
-    /// The text in it, to be changed.
+    /// The text of that field.
     pub fn composer_mut(&mut self) -> Option<&mut Composer> {
         let mut layers = self.stack.iter_mut().rev();
         layers.find_map(|layer| layer.behavior_mut().composer_mut())
     }
 
-    /// What stands between the title and the input.
+    /// The content between the title and the input.
     pub fn body(&self) -> Body<'_> {
         let body = self.stack.iter().rev().find_map(|layer| match layer {
             Layer::Help(help) => Some(Body::Help(help)),
@@ -182,12 +182,12 @@ impl Layers {
         body.unwrap_or(Body::Conversation)
     }
 
-    /// What the topmost layer asks that asks something.
+    /// The question of the topmost layer that asks one.
     pub fn question(&self, security: Option<Security>) -> Option<Vec<String>> {
         self.downwards().find_map(|layer| layer.question(security))
     }
 
-    /// The keys of the topmost layer that has some of its own.
+    /// The hints of the topmost layer that has some.
     pub fn hints(&self) -> Option<Vec<Hint>> {
         self.downwards().find_map(LayerBehavior::hints)
     }

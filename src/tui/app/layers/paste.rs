@@ -1,4 +1,4 @@
-//! Asks whether a large text that was pasted is to be inserted.
+//! A dialog that asks whether a large pasted text is to be inserted.
 
 use super::behavior::{Hint, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
@@ -41,7 +41,7 @@ impl LayerBehavior for PasteQuestion {
             n => format!("{n} lines"),
         };
         Some(vec![
-            format!("Insert what was pasted, {rows} of {size}\u{a0}KiB in all?"),
+            format!("Insert the pasted text: {rows}, {size}\u{a0}KiB?"),
             format!("Insert {rows}?"),
         ])
     }
@@ -49,7 +49,7 @@ impl LayerBehavior for PasteQuestion {
     fn hints(&self) -> Option<Vec<Hint>> {
         Some(vec![
             hint(Action::Send, "insert it"),
-            hint(Action::Escape, "drop it"),
+            hint(Action::Escape, "discard it"),
         ])
     }
 }

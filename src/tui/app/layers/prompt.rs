@@ -1,5 +1,5 @@
-//! Asks in the input line for what the server needs to let us in: another nickname, the password,
-//! an invite.
+//! The prompt: asks in the input line for what the server needs to admit us, which is another
+//! nickname, the password or an invite.
 
 use super::behavior::{Hint, Input, KeyOutcome, LayerBehavior, Press, Rank, hint};
 use crate::{
@@ -12,21 +12,21 @@ use crate::{
     },
 };
 
-/// The input line asks for something.
+/// A prompt in the input line.
 #[derive(Debug)]
 pub struct Prompt {
-    /// What for.
+    /// The kind of answer.
     pub kind: PromptKind,
-    /// Why, in one plain sentence.
+    /// The reason, in one plain sentence.
     pub why: String,
-    /// What is being written: kept nowhere else.
+    /// The text being written, which is stored nowhere else.
     pub composer: Composer,
-    /// Whether an answer is being tried. What is typed meanwhile is for the question still: were
-    /// it taken for a message, a second try would be said to everybody.
+    /// Whether an answer is being tried. The prompt keeps the keys until then: a second try must
+    /// not be sent as a message to everybody.
     pub tried: bool,
 }
 
-/// What is asked for.
+/// The kind of answer that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptKind {
     /// Another nickname.
@@ -49,8 +49,8 @@ impl LayerBehavior for Prompt {
                 KeyOutcome::Leave
             }
             Some(Action::Send) => KeyOutcome::Answer,
-            // An answer is one line and no word of the chat, and nothing is searched for before we
-            // are in.
+            // An answer is one line and needs no completion, and there is nothing to search before
+            // we have joined.
             Some(Action::NewLine | Action::Complete | Action::CompleteBack | Action::Search) => {
                 KeyOutcome::Taken
             }
@@ -60,7 +60,7 @@ impl LayerBehavior for Prompt {
 
     fn escape(&self, pane: &Pane) -> Option<Escape> {
         (!pane.is_scrolled_back()).then_some(match self.kind {
-            // Without a nickname there is nothing to go on with.
+            // Without a nickname we cannot join.
             PromptKind::Nickname => Escape::Leave,
             PromptKind::Password | PromptKind::Pass => Escape::Cancel,
         })
@@ -91,13 +91,13 @@ impl LayerBehavior for Prompt {
         let why = self.why.trim_end_matches('.');
         let (wordy, what, brief) = match self.kind {
             PromptKind::Nickname => (
-                "Which other nickname? If it is yours on another device, type /device add \
-                 there, and here /device and the code.",
-                "Which other nickname?",
+                "Choose another nickname. If this one is yours on another device, type \
+                 /device add there, and /device CODE here.",
+                "Choose another nickname.",
                 "Another nickname?",
             ),
             PromptKind::Password if security == Some(Security::Plain) => (
-                "What is the password? It is not encrypted: everybody on the way can read it.",
+                "What is the password? Not encrypted: others on the network can read it.",
                 "Password, not encrypted?",
                 "Password in clear?",
             ),

@@ -1,8 +1,8 @@
-//! Looking for messages: what is asked for, what was found, and going there and back.
+//! The search: the query, its results, and going to a hit and back.
 //!
-//! The list stands in the place of the conversation, newest first, and the query in that of the
-//! message being written. A hit is shown in its place in the conversation; Esc leads from there
-//! back to the list, and from the list back to where the reader was.
+//! The list replaces the conversation, newest hit first, and the query replaces the message being
+//! written. A hit is shown in the conversation; Esc goes back to the list, and from the list back
+//! to where the reader was.
 
 use std::ops::Range;
 
@@ -28,76 +28,76 @@ use crate::{
     },
 };
 
-/// Hits that are listed at most; with more words fewer are found.
+/// The most hits that are listed; a longer query finds fewer.
 pub const HITS_MAX: usize = 500;
-/// Steps of a search that follow each other without being asked for, as long as little is found.
+/// Steps that follow each other by themselves, while few hits are found.
 const STEPS_MAX: usize = 8;
-/// Hits that are wanted before a search pauses.
+/// The number of hits after which a search pauses.
 const HITS_WANTED: usize = 40;
-/// A search that is open.
+/// An open search.
 #[derive(Debug)]
 pub struct Search {
     /// The query being written.
     pub writing: Composer,
-    /// What was searched for.
+    /// The running or finished search.
     pub asked: Option<RunningSearch>,
-    /// What was found, newest first.
+    /// The hits, newest first.
     pub hits: Vec<Hit>,
-    /// The hit that is chosen.
+    /// The index of the chosen hit.
     pub selected: usize,
-    /// The first row of the list that is shown.
+    /// The first row of the list on the screen.
     pub top: usize,
-    /// Whether the list is shown; if not, a hit is, in its place.
+    /// Whether the list is on the screen; if not, a hit in the conversation is.
     pub listed: bool,
-    /// Why nothing can be searched for, in one plain sentence.
+    /// The reason why the query can't be searched for, in one plain sentence.
     trouble: Option<String>,
-    /// Where the reader was before.
+    /// The reader's scroll position before.
     origin: Scroll,
 }
 
-/// A search that was begun.
+/// A search that was started.
 #[derive(Debug)]
 pub struct RunningSearch {
-    /// The query, as it was written and as it was understood.
+    /// The query as it was typed.
     text: String,
-    /// The same, understood.
+    /// The parsed query.
     pub query: Query,
-    /// Which search.
+    /// The id of the search.
     id: u64,
-    /// How it stands.
+    /// Its state.
     state: SearchState,
-    /// The log's numbers when it was begun.
+    /// The first and last number of the log when it was started.
     first: u64,
     head: u64,
-    /// The lowest number that was looked at.
+    /// The lowest number that was searched.
     from: u64,
-    /// How far the server's index reached, where that was not to the end.
+    /// The number up to which the server's index reached, if not to the end.
     indexed: Option<u64>,
-    /// Whether only what this computer holds was searched.
+    /// Whether only messages on this computer were searched.
     offline: bool,
-    /// Steps since the reader asked for more.
+    /// Steps since the reader last asked for more.
     steps: usize,
 }
 
-/// The next step of a search, to be asked of the session.
+/// The next step of a search, for the session.
 #[derive(Debug)]
 pub struct SearchStep {
     /// The query.
     pub query: Query,
-    /// The highest number to be looked at; `None`: the log's end.
+    /// The highest number to search; `None`: the log's end.
     pub to: Option<u64>,
 }
 
-/// How a search stands.
+/// The state of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SearchState {
     /// An answer is awaited.
     Searching,
-    /// There is more to be looked at.
+    /// More can be searched.
     Paused,
-    /// All was looked at.
+    /// All messages were searched.
     Complete,
-    /// As many were found as are listed.
+    /// The list is full.
     Full,
 }
 
@@ -125,7 +125,7 @@ impl LayerBehavior for Search {
         self.listed.then_some(Input {
             composer: &self.writing,
             sign: "/",
-            placeholder: &["what to look for"],
+            placeholder: &["words to find"],
             masked: false,
         })
     }
@@ -153,7 +153,7 @@ impl LayerBehavior for Search {
 }
 
 impl Search {
-    /// A search before anything is written, for a reader who looks at this part of the scrollback.
+    /// A search without a query, for a reader at this scroll position.
     pub fn new(origin: Scroll) -> Self {
         Self {
             writing: Composer::default(),
@@ -167,12 +167,12 @@ impl Search {
         }
     }
 
-    /// What the reader looked at before.
+    /// The reader's scroll position before the search.
     pub fn origin(&self) -> Scroll {
         self.origin
     }
 
-    /// Begins to search a log with these numbers for what is written.
+    /// Starts a search for the typed query in a log with these numbers.
     pub fn begin(&mut self, zone: &TimeZone, first: u64, head: u64) -> Option<SearchStep> {
         self.hits.clear();
         (self.selected, self.top) = (0, 0);
@@ -203,7 +203,7 @@ impl Search {
         }
     }
 
-    /// Searches further, if there is further to go and the reader has come near to the end.
+    /// Searches further, if there is more to search and the reader is near the end of the list.
     pub fn further(&mut self) -> Option<SearchStep> {
         let at_end = self.at_end();
         let asked = self.asked.as_mut()?;
@@ -223,14 +223,14 @@ impl Search {
         Some(SearchStep { query, to })
     }
 
-    /// The step under way is asked for under this id.
+    /// Stores the id of the running step.
     pub fn set_id(&mut self, id: u64) {
         if let Some(asked) = &mut self.asked {
             asked.id = id;
         }
     }
 
-    /// Takes what was found, or the reason why nothing could be looked for; answers the next step.
+    /// Takes the hits of a step, or the reason why it failed; returns the next step.
     pub fn handle_results(
         &mut self,
         id: u64,
@@ -273,41 +273,41 @@ impl Search {
         self.step(Some(to))
     }
 
-    /// The chosen hit, if what is written is what was searched for.
+    /// The chosen hit, if the list belongs to the typed query.
     pub fn chosen(&self) -> Option<&Hit> {
         let hit = self.hits.get(self.selected);
         hit.filter(|_| self.answers())
     }
 
-    /// Keeps the chosen hit among what is shown.
+    /// Scrolls the list to keep the chosen hit on the screen.
     pub fn keep_in_view(&mut self, zone: &TimeZone, layout: &Layout) {
         let rows_max = layout.messages.height;
         let (rows, chosen) = self.rows(zone, &layout.columns, rows_max);
         let last = self.selected + 1 >= self.hits.len();
-        // What is said below the hits is seen with the last of them.
+        // The notes below the hits are shown with the last hit.
         let end = if last { rows.len() } else { chosen.end };
         let lowest = end.saturating_sub(usize::from(rows_max));
         self.top = self.top.max(lowest).min(chosen.start);
     }
 
-    /// Whether a hit is shown in its place.
+    /// Whether a hit is shown in the conversation.
     pub fn in_place(&self) -> bool {
         !self.listed
     }
 
-    /// What was searched for.
+    /// The query of the running or finished search.
     pub fn looked_for(&self) -> Option<&Query> {
         self.asked.as_ref().map(|asked| &asked.query)
     }
 
-    /// What was searched for, if that is what is written now too.
+    /// Whether the list belongs to the typed query.
     pub fn answers(&self) -> bool {
         self.asked
             .as_ref()
             .is_some_and(|asked| asked.text == self.writing.text())
     }
 
-    /// In a few words how much was found.
+    /// The number of hits in a few words.
     pub fn in_brief(&self) -> Option<String> {
         let asked = self.asked.as_ref()?;
         let count = match self.hits.len() {
@@ -323,7 +323,7 @@ impl Search {
         Some(format!("{offline}{count}"))
     }
 
-    /// What there is to say below the hits, in plain sentences.
+    /// The notes below the hits, in plain sentences.
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(trouble) = &self.trouble {
@@ -337,12 +337,12 @@ impl Search {
         notes.push(match asked.state {
             SearchState::Searching => "searching …".to_owned(),
             SearchState::Complete if asked.offline => {
-                "Offline: only what this computer holds was searched.".to_owned()
+                "Offline: only messages on this computer were searched.".to_owned()
             }
             SearchState::Complete if self.hits.is_empty() => {
                 format!("Nothing found in {all} messages.")
             }
-            SearchState::Complete => format!("That is all there is in {all} messages."),
+            SearchState::Complete => format!("No more matches in {all} messages."),
             SearchState::Paused => format!(
                 "{looked} of {all} messages searched; {} searches further.",
                 label(Action::Down)
@@ -352,12 +352,12 @@ impl Search {
             }
         });
         if asked.indexed.is_some() && !asked.offline {
-            notes.push("The server has not indexed all that is new yet.".to_owned());
+            notes.push("The server has not indexed the newest messages yet.".to_owned());
         }
         notes
     }
 
-    /// The rows of the list at a size, from the top, and which of them belong to the chosen hit.
+    /// The rows of the list for a size, and which of them belong to the chosen hit.
     pub fn rows(
         &self,
         zone: &TimeZone,
@@ -374,7 +374,7 @@ impl Search {
         (rows, chosen)
     }
 
-    /// Takes an action while the list is shown.
+    /// Handles an action while the list is shown.
     pub fn act(&mut self, action: Action, layout: &Layout) -> KeyOutcome {
         let page = usize::from(layout.messages.height / 3).max(1);
         let last = self.hits.len().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! What a search has found, and the rows that it takes in a list.
+//! The hits of a search, and their rows in a list.
 
 use std::ops::Range;
 
@@ -12,29 +12,29 @@ use crate::{
     tui::app::layout::Columns,
 };
 
-/// Bytes of a message that are kept around the first thing found in it.
+/// Bytes of a message that are kept around its first match.
 const EXCERPT_BYTES_MAX: usize = 600;
 /// Rows of a hit's text; one on a low screen.
 const HIT_ROWS_MAX: usize = 2;
-/// From this height of the list on a hit has all its rows.
+/// The height of the list from which a hit has all its rows.
 const HIT_ROWS_FROM: u16 = 8;
 
-/// A message that was found.
+/// A message that matches the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// Its number.
     pub seq: u64,
-    /// Who.
+    /// The sender.
     pub nickname: Nickname,
     /// Whether they are known to have been unverified when they sent it.
     pub unproven: bool,
-    /// When.
+    /// The time.
     pub time: Timestamp,
-    /// Its text around the first thing found, as one line.
+    /// Its text around the first match, as one line.
     text: String,
-    /// What was found in it.
+    /// The matches in it.
     matches: Vec<Range<usize>>,
-    /// Whether there is more of it before, and after.
+    /// Whether text before, and after, it was cut off.
     cut: (bool, bool),
 }
 
@@ -43,27 +43,27 @@ pub struct Hit {
 pub enum ListRow {
     /// The day of the hits below.
     Day(Date),
-    /// Who said it and when, where that has a row of its own.
+    /// Sender and time, if they have a row of their own.
     Head(usize),
     /// A row of a hit's text.
     Text {
-        /// Which hit.
+        /// The index of the hit.
         hit: usize,
-        /// The text, and what was found in it.
+        /// The text of the row.
         text: String,
-        /// What was found.
+        /// The matches in it.
         matches: Vec<Range<usize>>,
         /// Whether it is the first row of the hit.
         first: bool,
-        /// Whether there is more after it.
+        /// Whether more text follows it.
         more: bool,
     },
-    /// How the search stands.
+    /// A note about the search.
     Note(String),
 }
 
 impl Hit {
-    /// What was found in a message.
+    /// Makes a hit of a message.
     pub fn new(message: &Message, query: &Query) -> Self {
         let whole = message.body.as_str();
         let matches = query.find(whole);
@@ -86,8 +86,8 @@ impl Hit {
         }
     }
 
-    /// The text for so many rows of a width: from its beginning, where the first thing found
-    /// stands in them; else from a little before that.
+    /// The text for a number of rows: from its beginning if the first match is within them, else
+    /// from shortly before the match.
     fn excerpt(&self, columns: usize, rows: usize) -> (String, Vec<Range<usize>>) {
         let first = self.matches.first().map_or(0, |found| found.start);
         let shown = wrap(&self.text, columns);
@@ -111,14 +111,14 @@ impl Hit {
         (text, matches.collect())
     }
 
-    /// Where a text is to begin, so that a third of a row stands before a byte of it.
+    /// The start of an excerpt with a third of a row before a byte.
     fn lead_in(&self, byte: usize, columns: usize) -> usize {
         let mut from = byte;
         let mut wide = 0;
         for (at, grapheme) in self.text[..byte].grapheme_indices(true).rev() {
             wide += text::width(grapheme);
             if wide > columns / 3 {
-                // No word is cut where one begins near.
+                // Starts at a word if one begins near.
                 let blank = self.text[from..byte].find(' ');
                 return from + blank.map_or(0, |blank| blank + 1);
             }
@@ -134,7 +134,7 @@ fn boundary(text: &str, at: usize) -> usize {
     boundaries.find(|&found| found >= at).unwrap_or(text.len())
 }
 
-/// The rows of hits at a size, from the top, and which of them belong to the chosen one.
+/// The rows of hits for a size, and which of them belong to the chosen one.
 pub fn list(
     hits: &[Hit],
     selected: usize,

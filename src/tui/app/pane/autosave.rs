@@ -1,29 +1,29 @@
-//! Saves the draft and the read position of a pane for the next start: a moment after they have
-//! changed, so that a word typed is not a write to a disk for each letter.
+//! Saves the draft and the read position of a pane for the next start, a moment after they change,
+//! so that a typed word is not one disk write for each letter.
 
 use std::time::Duration;
 
 use super::{Pane, Scroll};
 use crate::{client::event::Command, tui::app::layout::Columns};
 
-/// How long a change waits for the next.
+/// How long a change is held back to be saved together with the next.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// What was saved.
+/// The values that were saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Autosave {
     /// The draft.
     draft: String,
-    /// A draft that was put aside and not taken up again: it comes back with the next start.
+    /// A draft that was put aside and not taken up again: the next start restores it.
     aside: String,
-    /// How far the room shown was read.
+    /// How far the room was read.
     read: u64,
-    /// When what has changed is saved.
+    /// The time when changes are to be saved.
     due: Option<Duration>,
 }
 
 impl Autosave {
-    /// What was kept of an earlier run.
+    /// The values that an earlier run saved.
     pub fn new(draft: &str, read: u64) -> Self {
         Self {
             draft: draft.to_owned(),
@@ -32,29 +32,29 @@ impl Autosave {
         }
     }
 
-    /// When something is to be saved, if it is.
+    /// The time when changes are to be saved, if there are any.
     pub fn due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// A draft was put aside.
+    /// Remembers a draft that was put aside.
     pub fn put_aside(&mut self, text: String) {
         self.aside = text;
     }
 
-    /// What was written is done with.
+    /// Forgets the draft that was put aside.
     pub fn is_done(&mut self) {
         self.aside.clear();
     }
 
-    /// The log is another: numbers begin anew.
+    /// Forgets the read position: another log has other numbers.
     pub fn forget_read(&mut self) {
         self.read = 0;
     }
 }
 
 impl Pane {
-    /// The draft to be saved: what is being written, else what was put aside.
+    /// The draft to save: the text being written, else the one put aside.
     fn draft(&self) -> String {
         let draft = self.composer.editor.draft().text;
         if draft.is_empty() {
@@ -64,7 +64,7 @@ impl Pane {
         }
     }
 
-    /// What is to be saved now, if a change has waited for long enough.
+    /// The commands to save changes that are due.
     pub fn poll_autosave(&mut self, now: Duration) -> Vec<Command> {
         if !self.composer.is_empty() {
             self.autosave.is_done();
@@ -79,7 +79,7 @@ impl Pane {
         Vec::new()
     }
 
-    /// All that has changed and is to be saved.
+    /// The commands to save all changes.
     pub fn flush_autosave(&mut self) -> Vec<Command> {
         let text = self.draft();
         let (room, seq) = (self.key.room.clone(), self.read);
@@ -98,9 +98,9 @@ impl Pane {
         commands
     }
 
-    /// Remembers how far the reader has read: to the end, when that is what is shown and nothing
-    /// new stands above it that they have not been led to; or, on the way there, as far as they
-    /// have come without leaving anything out.
+    /// Advances the read position: to the end, if the end is on the screen and the reader has been
+    /// led to all new messages above it; otherwise as far as the reader has scrolled without
+    /// skipping any.
     pub fn see(&mut self, columns: &Columns, height: u16) {
         let seen = match self.scroll {
             Scroll::Follow if self.unread_line_waits() || self.timeline.first() == 0 => 0,

@@ -1,4 +1,4 @@
-//! Members of a pane's room, as they come, go and change, and the rules of the room.
+//! Members of a pane's room, as they join, leave and change, and the room's rules.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,23 +11,24 @@ use crate::{
     tui::user_text,
 };
 
-/// A member list is no older than this when it is given.
+/// A member list is at most this old when we receive it.
 const LIST_AGE_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 impl Pane {
-    /// The whole member list.
+    /// Replaces the member list.
     pub fn set_members(&mut self, mut members: Vec<Member>) {
         members.sort_by_cached_key(|member| member.nickname.folded());
         self.members = members;
     }
 
-    /// Somebody came in.
+    /// Takes a member who joined.
     pub fn joined(&mut self, member: Member, context: Context<'_>) {
         let (nickname, time) = (member.nickname.clone(), member.since);
         let known = self.members.iter().any(|other| other.user == member.user);
         let ourselves = Some(member.user) == context.user;
-        // The list that we were given on coming in may be a moment old: who came just before us is no
-        // news, though we hear of them after. By the server's clock, which may be set back.
+        // The member list that we got on joining may be a moment old: a member who joined just
+        // before us is no news, though we hear of it afterwards. Compared by the server's clock,
+        // which may be set back.
         let own = self
             .members
             .iter()
@@ -43,7 +44,7 @@ impl Pane {
         }
     }
 
-    /// Somebody went.
+    /// Takes a member who left.
     pub fn left(
         &mut self,
         user: UserId,
@@ -56,17 +57,17 @@ impl Pane {
         let how = match reason {
             Departure::Disconnect | Departure::Shutdown => "left",
             Departure::Lost => "left (connection lost)",
-            Departure::Timeout => "left (not heard from any more)",
+            Departure::Timeout => "left (timed out)",
             Departure::Replaced => "left (moved to another terminal)",
-            Departure::Protocol => "left (broke the protocol)",
-            Departure::Kicked => "was sent away by a moderator",
+            Departure::Protocol => "left (protocol error)",
+            Departure::Kicked => "was kicked by a moderator",
             Departure::Banned => "was banned by a moderator",
         };
         self.timeline
             .push_change(PresenceChange::Left(nickname, how), time, context.zone);
     }
 
-    /// Somebody may do more or less.
+    /// Takes a change of a member's role.
     pub fn promoted(&mut self, user: UserId, role: Role, time: Timestamp, context: Context<'_>) {
         let Some(member) = self.members.iter_mut().find(|member| member.user == user) else {
             return;
@@ -78,7 +79,7 @@ impl Pane {
         }
     }
 
-    /// The room is run otherwise; told of where somebody did that just now.
+    /// Takes a change of the room's rules; it is shown if a user made it just now.
     pub fn ruled(
         &mut self,
         rules: RoomRules,
@@ -94,7 +95,7 @@ impl Pane {
         }
     }
 
-    /// Somebody took another nickname.
+    /// Takes a change of a nickname.
     pub fn renamed(
         &mut self,
         user: UserId,

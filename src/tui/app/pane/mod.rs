@@ -1,12 +1,13 @@
-//! A pane: one room of a server as the screen holds it, with its timeline, members, outbox, composer,
-//! scroll position and read position.
+//! A pane: one room of a server on the screen, with its timeline, members, outbox, composer, scroll
+//! position and read position.
 //!
-//! - [`timeline_item`], [`presence`], [`timeline`]: the scrollback, in order, as far as it is loaded.
-//! - `members`, `outbox`, `unread`: who is in, messages of ours on their way, what is new.
-//! - [`rows`], [`spans`], [`scroll`]: how many rows a text takes, what stands out in it, and moving
-//!   through the scrollback.
+//! - [`timeline_item`], [`presence`], [`timeline`]: the scrollback, in order, as far as it is
+//!   loaded.
+//! - `members`, `outbox`, `unread`: the members, our messages that are not acknowledged, unread
+//!   messages.
+//! - [`rows`], [`spans`], [`scroll`]: the rows of a text, its highlighted parts, and scrolling.
 //! - [`paging`]: which pages are loaded, and when.
-//! - [`autosave`]: the draft and the read position, saved for the next start.
+//! - [`autosave`]: saves the draft and the read position for the next start.
 
 pub mod autosave;
 mod context;
@@ -46,7 +47,7 @@ use crate::{
     },
 };
 
-/// The room that a pane shows.
+/// The key of a pane: server and room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaneKey {
     /// The server, as people write it: `localhost:10500`.
@@ -60,39 +61,40 @@ pub struct PaneKey {
 pub struct Pane {
     /// The room.
     pub key: PaneKey,
-    /// How it is run: what it is about, who may write.
+    /// The room's rules: topic, who may write.
     pub rules: RoomRules,
-    /// Everybody in it, ourselves included, sorted by nickname.
+    /// All members, ourselves included, sorted by nickname.
     pub members: Vec<Member>,
-    /// What was said.
+    /// The scrollback.
     pub timeline: Timeline,
-    /// What we have on the way, in order of typing; shown below all else.
+    /// Our messages that are not in the log yet, in order of typing; shown below everything else.
     pub outbox: Vec<Outgoing>,
     /// The text being written.
     pub composer: Composer,
-    /// What of the draft and the read position was saved.
+    /// The saved draft and read position.
     pub(super) autosave: Autosave,
-    /// The text that was last offered to be copied.
+    /// The text that was last offered for copying.
     pub offered: Option<Offered>,
-    /// The key of the first notice about a server that is not trusted, until the reader is led there.
+    /// The key of the first notice about a server that is not trusted, until the reader has been
+    /// led to it.
     pub(super) distrusted: Option<TimelineKey>,
-    /// What the reader looks at.
+    /// The part of the scrollback on the screen.
     pub scroll: Scroll,
-    /// What is asked of the room's log.
+    /// The pages requested from the room's log.
     pub paging: Paging,
-    /// A message that the reader was led to.
+    /// The message that the reader was led to.
     pub found: Option<TimelineKey>,
     /// The number up to which the reader has read.
     pub read: u64,
-    /// The highest number when we entered: what is below it and has not come yet is on its way.
+    /// The highest number when we joined: lower numbers that are missing are on their way.
     pub head: u64,
-    /// What came while the reader was away.
+    /// The messages that came while the reader was away.
     unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
     seen_to: TimelineKey,
-    /// The number up to which all was said before we first came: not news.
+    /// The number of the last message before we first joined: those are not news.
     history_to: u64,
-    /// Messages of ours that were typed here.
+    /// The number of our messages that were typed here.
     typed: u64,
 }
 
@@ -101,7 +103,7 @@ pub struct Pane {
 pub struct Offered {
     /// The text.
     pub text: String,
-    /// The key of what comes below it: tells whether anything has come since.
+    /// The key of the next item: tells whether anything has come since.
     pub below: TimelineKey,
 }
 
@@ -130,7 +132,7 @@ impl Pane {
         }
     }
 
-    /// A pane as it was when the client last ran.
+    /// A pane as the last run saved it.
     pub fn restored(server: String, restored: RestoredRoom, context: Context<'_>) -> Self {
         let latest = restored.page;
         let key = PaneKey {
@@ -161,15 +163,15 @@ impl Pane {
         pane
     }
 
-    /// Whether another part than the end is shown, or is being led to.
+    /// Whether the reader is not at the end, or is being led elsewhere.
     pub fn is_scrolled_back(&self) -> bool {
         matches!(self.scroll, Scroll::At { .. }) || self.paging.goal.is_some()
     }
 
-    /// The server opened the room; a break since what is held is marked.
+    /// Takes the opening of the room by the server; marks a break if its log is another.
     pub fn opened(&mut self, opened: &RoomStart, zone: &TimeZone) {
         self.rules.topic.clone_from(&opened.topic);
-        // What we were told before we were let in for the first time is no part of any log.
+        // Notices from before we first joined belong to no log.
         let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();
         let nothing_held = self.timeline.is_empty() || never_opened;
         if nothing_held {
@@ -184,9 +186,9 @@ impl Pane {
             self.history_to = 0;
             if !nothing_held {
                 let text = match reset {
-                    Reset::Epoch => "the server has started anew: its history begins here",
+                    Reset::Epoch => "the server's history was reset: it begins here",
                     Reset::Seq | Reset::Id => {
-                        "the server's history was replaced: what it holds now begins here"
+                        "the server's history was replaced: the new one begins here"
                     }
                 };
                 let text = text.to_owned();
@@ -197,14 +199,14 @@ impl Pane {
         let passed = opened.next.saturating_sub(1);
         self.timeline.opens(opened.first, passed, opened.head);
         self.head = opened.head;
-        // Of another log all is new: how much of it was read of the one before nobody can tell.
+        // In another log everything is new: the old read position means nothing there.
         if !nothing_held && opened.head > held_to {
             self.missed(held_to, opened.head);
         }
         self.echoed_to(passed);
     }
 
-    /// Messages that were loaded. Answers how many of them were not held.
+    /// Inserts loaded messages. Returns how many of them were new here.
     pub fn insert(&mut self, messages: Vec<Message>, context: Context<'_>) -> usize {
         let messages = messages
             .into_iter()
@@ -215,7 +217,7 @@ impl Pane {
         added
     }
 
-    /// A message came.
+    /// Takes a new message.
     pub fn received(&mut self, received: Received, context: Context<'_>) {
         let unfolded = self.forget_outgoing(&received);
         let (seq, local) = (received.said.seq(), received.local);
@@ -240,7 +242,7 @@ impl Pane {
             Some(seq) => self.timeline.key_of(seq),
             None => self.timeline.key(self.timeline.len() - 1),
         };
-        // A line whose messages have been seen moves on to the first that has not.
+        // An unread line whose messages have all been seen moves to the first new one.
         let moves = self.unread.is_none_or(|unread| {
             unread.from < self.seen_to && unread.to.is_none_or(|to| to <= key)
         });
@@ -263,7 +265,7 @@ impl Pane {
         }
     }
 
-    /// Drops what is too much for the memory.
+    /// Drops entries that exceed the memory limit.
     pub fn limit(&mut self) {
         let near = match self.scroll {
             Scroll::At {

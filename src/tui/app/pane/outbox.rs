@@ -1,4 +1,4 @@
-//! Messages of ours that are not in the scrollback yet: typed, saved, sent, refused.
+//! Our messages that are not in the scrollback yet: typed, saved, sent, refused.
 
 use jiff::Timestamp;
 
@@ -13,36 +13,36 @@ use crate::{
     text::{Body, Line},
 };
 
-/// The ids of messages that the session has not named yet start here: they stand below all that it
-/// has, in order of typing, and are never told to it.
+/// The first id for messages that the session has not named yet: they sort below all that it has
+/// named, in order of typing, and these ids are never sent to it.
 const UNNAMED_FROM: u64 = 1 << 63;
 
-/// A message of ours that is not in the scrollback yet.
+/// One of our messages that is not in the scrollback yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Which; one of this screen's own making until the session has named it.
+    /// Its id; a temporary one until the session has named it.
     pub local: LocalId,
     /// The text.
     pub body: Body,
-    /// What stands out in it.
+    /// The highlighted parts of the text.
     pub spans: Vec<TextSpan>,
-    /// How it stands.
+    /// Its state.
     pub state: OutgoingState,
-    /// Whether the client's own store is known to have it: then the next start has it too.
+    /// Whether the client's own store is known to have it, so that the next start has it too.
     pub kept: bool,
-    /// Whether the reader wants to see all of it, however long it is.
+    /// Whether the reader has unfolded it.
     pub unfolded: bool,
     /// The rows of its text.
     pub rows: Rows,
 }
 
 impl Outgoing {
-    /// Whether the session has yet to name it.
+    /// Whether the session has not named it yet.
     fn is_unnamed(&self) -> bool {
         self.local.0 >= UNNAMED_FROM
     }
 
-    /// Whether it is on its way, and the next start goes on with it if it has to.
+    /// Whether it is pending, and the next start would send it.
     pub fn is_pending(&self) -> bool {
         let waits = matches!(
             self.state,
@@ -52,14 +52,14 @@ impl Outgoing {
     }
 }
 
-/// How a message of ours stands.
+/// The state of one of our messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutgoingState {
-    /// Typed, and not kept on this machine yet: it is gone should we end now.
+    /// Typed, and not saved on this machine yet: lost if we end now.
     Saving,
-    /// Not sent, or not answered.
+    /// Not sent, or not acknowledged.
     Pending,
-    /// In the log under this number; its echo has not come by yet.
+    /// In the log under this number; its echo has not arrived yet.
     Sent(u64),
     /// Refused for good, with the reason.
     Failed(Line),
@@ -68,13 +68,13 @@ pub enum OutgoingState {
 }
 
 impl Pane {
-    /// The echoes up to a number have come, or never will.
+    /// Forgets messages whose echo has come, or never will, up to a number.
     pub(super) fn echoed_to(&mut self, seq: u64) {
         self.outbox
             .retain(|outgoing| !matches!(outgoing.state, OutgoingState::Sent(at) if at <= seq));
     }
 
-    /// Lets go of the message of ours that has come; whether it was unfolded.
+    /// Removes our message that has arrived in the log; returns whether it was unfolded.
     pub(super) fn forget_outgoing(&mut self, received: &Received) -> bool {
         let Some(local) = received.local else {
             return false;
@@ -84,7 +84,7 @@ impl Pane {
         unfolded
     }
 
-    /// A message of ours was typed: it stands here at once, whatever the disk is doing.
+    /// Adds a message that was typed: it is shown at once, even before it is saved.
     pub fn typed(&mut self, body: Body) {
         let local = LocalId(UNNAMED_FROM + self.typed);
         self.typed += 1;
@@ -100,9 +100,8 @@ impl Pane {
         });
     }
 
-    /// The session names a message for the first time. It goes by the text: the first that was
-    /// typed is the first that is named, and which of two that read the same it is makes no
-    /// difference.
+    /// Gives a typed message the id that the session chose. They are matched by text: the session
+    /// names them in order of typing, and two with the same text are interchangeable.
     fn name_typed(&mut self, local: LocalId, body: &Body) {
         if self.find(local).is_some() {
             return;
@@ -121,14 +120,14 @@ impl Pane {
         self.place(outgoing);
     }
 
-    /// Messages stand in the order of their ids.
+    /// Inserts a message in the order of ids.
     fn place(&mut self, outgoing: Outgoing) {
         let before = |other: &Outgoing| other.local < outgoing.local;
         let at = self.outbox.partition_point(before);
         self.outbox.insert(at, outgoing);
     }
 
-    /// A message of ours changed its state.
+    /// Takes a new state of one of our messages.
     pub fn outgoing(&mut self, message: OutboxMessage, now: Timestamp, context: Context<'_>) {
         let OutboxMessage {
             local,
@@ -140,8 +139,8 @@ impl Pane {
             self.name_typed(local, &body);
         }
         let state = match delivery {
-            // Written to a server that was taken for a basic one and now turns out to confirm: it
-            // stands in its place already.
+            // It was sent to a server that was taken for a basic one and now turns out to confirm:
+            // it is in the scrollback already.
             Delivery::Pending if self.timeline.is_unconfirmed(local) => return,
             Delivery::Sent { seq: Some(seq) }
                 if seq <= self.timeline.last() && self.timeline.confirm(local, Some(seq)) =>
@@ -155,8 +154,8 @@ impl Pane {
                 return;
             }
             Delivery::Sent { seq: Some(seq) } if seq > self.timeline.last() => {
-                // Its echo is still to come and brings it to its place. If the echo has been
-                // here already, there is nothing to change.
+                // Its echo moves it into the scrollback. If the echo has come already, nothing
+                // changes.
                 if let Some(outgoing) = self.find(local) {
                     outgoing.state = OutgoingState::Sent(seq);
                 }
@@ -173,7 +172,7 @@ impl Pane {
                 return self.settle(local, Own::Unconfirmed(local), now, context);
             }
         };
-        // What was not typed in this run the session has from the disk, and what is pending it has
+        // A message that was not typed in this run comes from the disk, and a pending one has been
         // saved.
         if let Some(outgoing) = self.find(local) {
             outgoing.kept |= state == OutgoingState::Pending;
@@ -198,7 +197,7 @@ impl Pane {
             .find(|outgoing| outgoing.local == local)
     }
 
-    /// Moves a message of which no echo will come from the outbox to the scrollback.
+    /// Moves a message that will have no echo from the outbox to the scrollback.
     fn settle(&mut self, local: LocalId, own: Own, now: Timestamp, context: Context<'_>) {
         let Some(at) = self
             .outbox

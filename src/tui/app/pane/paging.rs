@@ -1,59 +1,59 @@
-//! What is loaded of a room's log, and when: what comes near to the view and is not held is asked
-//! for, one page at a time; so is what the reader wants to be led to.
+//! Loads pages of a room's log: missing messages near the view are requested, one page at a time;
+//! so are those on the way to the reader's goal.
 //!
-//! A gap is filled from the side that the reader comes from: upwards from what is below it, or,
-//! when they scroll down into it, downwards from what is above. Where filling it has failed, it is
-//! left alone until it is looked at anew, is scrolled at, or the connection is back.
+//! A gap is filled from the side that the reader comes from: upwards from below it, or, when they
+//! scroll down into it, downwards from above. A gap that could not be filled is not tried again
+//! until it comes into view again, is scrolled at, or the connection is back.
 
 use jiff::civil::Date;
 
 use super::{Pane, Scroll, timeline::Gap, timeline_item::TimelineItem};
 use crate::{protocol::frame::Part, search::Query, tui::app::layout::Columns};
 
-/// Screenfuls above and below the view within which nothing should be missing.
+/// Screenfuls above and below the view that are loaded ahead.
 const AHEAD_SCREENS: i64 = 2;
 
-/// What is asked of a room's log.
+/// The pages requested from a room's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paging {
-    /// The page that is on its way.
+    /// The page that was requested.
     pub asked: Option<Part>,
-    /// The gap whose filling has failed.
+    /// The gap that could not be filled.
     pub failed: Option<PageFailure>,
-    /// Where the reader wants to be led.
+    /// The reader's goal.
     pub goal: Option<Goal>,
     /// Whether the reader came from above.
     pub down: bool,
 }
 
-/// Why messages are not here that were asked for.
+/// The reason why a gap could not be filled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageFailure {
     from: u64,
     to: u64,
-    /// In one plain sentence.
+    /// The reason, in one plain sentence.
     pub why: String,
 }
 
-/// Where a reader wants to be led.
+/// The place that a reader is to be led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// To a message, with what was said before it.
+    /// A message, with those before it in view.
     Message(u64),
-    /// To a message, with the lines that stand above it on top.
+    /// A message, with the lines above it on top.
     Top(u64),
-    /// To what was said on a day and later.
+    /// The first message of a day or later.
     Day(Date, Part),
 }
 
 /// The state of a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loading<'a> {
-    /// It is left alone.
+    /// It is not being loaded.
     Not,
     /// It is being loaded.
     Asked,
-    /// It could not be loaded, in one plain sentence.
+    /// It could not be loaded; the reason in one plain sentence.
     Failed(&'a str),
 }
 
@@ -64,7 +64,7 @@ impl PageFailure {
 }
 
 impl Goal {
-    /// The number of the message, where it is one.
+    /// The number of the message, if the goal is one.
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Message(seq) | Self::Top(seq) => Some(*seq),
@@ -73,7 +73,7 @@ impl Goal {
     }
 }
 
-/// Both ends of a part that has them.
+/// Both ends of a part, if it has them.
 fn ends(part: Part) -> Option<(u64, u64)> {
     match part {
         Part::Forward { from, to } | Part::Backward { from, to } => Some((from, to)),
@@ -82,7 +82,7 @@ fn ends(part: Part) -> Option<(u64, u64)> {
 }
 
 impl Pane {
-    /// How the loading of a gap stands.
+    /// The state of a gap.
     pub fn loading(&self, gap: &Gap) -> Loading<'_> {
         let asked = self.paging.asked.and_then(ends);
         if asked.is_some_and(|(from, to)| gap.from <= to && from <= gap.to) && gap.loadable {
@@ -101,8 +101,8 @@ impl Pane {
         failed.is_some_and(|failed| gaps.iter().any(|(_, gap, _)| failed.is_about(gap)))
     }
 
-    /// The gaps in the view and so many screens around it: how far off, which, and whether they
-    /// are to be filled downwards.
+    /// The gaps in the view and this many screens around it: the distance, the gap, and whether it
+    /// is filled downwards.
     fn gaps(&self, columns: &Columns, height: u16, screens: i64) -> Vec<(i64, Gap, bool)> {
         let height_rows = i64::from(height.max(1));
         let reach = screens * height_rows;
@@ -134,7 +134,7 @@ impl Pane {
         found
     }
 
-    /// What to ask for next, if anything.
+    /// The next part to request, if any.
     pub fn wanted(&mut self, columns: &Columns, height: u16) -> Option<Part> {
         if let Some(goal) = &self.paging.goal {
             return Some(self.part_of(goal));
@@ -142,7 +142,7 @@ impl Pane {
         if self.timeline.first() == 0 {
             return None;
         }
-        // What was said while we were away is arriving from its first on.
+        // The messages that we missed are arriving from the first on.
         let arriving = self.scroll == Scroll::Follow && self.timeline.last() < self.head;
         if arriving {
             return None;
@@ -168,7 +168,7 @@ impl Pane {
         })
     }
 
-    /// The part of the log to be asked for on the way to a goal.
+    /// The part of the log to request for a goal.
     pub fn part_of(&self, goal: &Goal) -> Part {
         let from = match goal {
             Goal::Day(_, part) => return *part,
@@ -180,8 +180,7 @@ impl Pane {
         Part::Forward { from, to }
     }
 
-    /// Leads the reader to where they want to be, if that is held; in a message, to what was looked
-    /// for.
+    /// Moves the reader to the goal, if it is loaded; within a message, to the match of the query.
     pub fn arrive(&mut self, looked_for: Option<&Query>, columns: &Columns, height: u16) {
         let Some(goal) = &self.paging.goal else {
             return;
@@ -213,7 +212,7 @@ impl Pane {
     }
 }
 
-/// A part could not be had.
+/// The failure of a request, if it was for a gap.
 pub fn failed(part: Part, why: &str) -> Option<PageFailure> {
     let (from, to) = ends(part)?;
     let why = why.trim_end_matches('.').to_owned();

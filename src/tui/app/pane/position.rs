@@ -1,29 +1,29 @@
-//! The part of the scrollback that a pane shows.
+//! The scroll position of a pane.
 
 use super::timeline::TimelineKey;
 use crate::client::event::LocalId;
 
-/// What part of the scrollback is shown.
+/// The part of the scrollback on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scroll {
-    /// The end, whatever arrives.
+    /// The end; follows new messages.
     Follow,
-    /// A place.
+    /// A fixed position.
     At {
-        /// The item that stays where it is, whatever comes above or below it.
+        /// The item that keeps its row when others come above or below it.
         item: ScrollItemKey,
-        /// The row of the screen on which its text begins; negative above the top.
+        /// The screen row on which its text begins; negative above the top.
         row: i64,
-        /// Entries from this key on have come since the reader left the end.
+        /// Entries from this key on came after the reader left the end.
         read_to: TimelineKey,
     },
 }
 
-/// A thing in the scrollback, whatever its position has become.
+/// The identity of an item in the scrollback, independent of its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScrollItemKey {
     /// An entry of the timeline.
     Timeline(TimelineKey),
-    /// A message on its way.
+    /// One of our messages that is not acknowledged.
     Outgoing(LocalId),
 }

@@ -1,30 +1,29 @@
-//! People coming and going, folded so that it takes few rows: what happened, and the sentence that
-//! tells it.
+//! Presence changes, folded into few rows: the changes, and the sentence that describes them.
 
 use crate::protocol::Nickname;
 
-/// Changes of presence that one folded entry holds before another is begun.
+/// The most changes that one folded entry holds.
 pub const FOLDED_MAX: usize = 64;
 
 /// One change of presence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PresenceChange {
-    /// Came in.
+    /// A member joined.
     Joined(Nickname),
-    /// Went.
+    /// A member left; with the verb that tells how.
     Left(Nickname, &'static str),
-    /// Took another nickname: before, now.
+    /// A member changed their nickname: before, after.
     Renamed(Nickname, Nickname),
-    /// Went and came again, within what is folded.
+    /// Left and joined again, within one folded entry.
     Returned(Nickname),
-    /// Came and went again, within what is folded.
+    /// Joined and left again, within one folded entry.
     Visited(Nickname),
-    /// Did something else: the end of a sentence that begins with the nickname.
+    /// Another change: the end of a sentence that begins with the nickname.
     Did(Nickname, String),
 }
 
-/// Adds a change. Somebody who comes and goes, as on a bad line, is told of once; so is somebody
-/// who tries one name after another.
+/// Adds a change. A member who leaves and joins repeatedly, as on a bad connection, or tries
+/// several nicknames, takes one place.
 pub fn fold(changes: &mut Vec<PresenceChange>, change: PresenceChange) {
     if let PresenceChange::Renamed(was, now) = &change
         && let Some(PresenceChange::Renamed(_, last)) = changes.last_mut()
@@ -84,13 +83,13 @@ pub fn sentence(changes: &[PresenceChange]) -> String {
     parts.join(" · ")
 }
 
-/// What changes of a kind have in common; `None` for those that stand alone.
+/// The verb that changes of the same kind share; `None` for those that stand alone.
 fn verb(change: &PresenceChange) -> Option<&'static str> {
     match change {
         PresenceChange::Joined(_) => Some("joined"),
         PresenceChange::Left(_, how) => Some(how),
         PresenceChange::Returned(_) => Some("left and came back"),
-        PresenceChange::Visited(_) => Some("came and left"),
+        PresenceChange::Visited(_) => Some("joined and left"),
         PresenceChange::Renamed(..) | PresenceChange::Did(..) => None,
     }
 }

@@ -1,14 +1,14 @@
-//! How many rows a text takes, and how many of them are shown.
+//! The number of rows of a text, and how many of them are shown.
 
 use std::cell::Cell;
 
-/// Rows of a text at a width, remembered for the last width asked, so that scrolling does not wrap
-/// again what it passes.
+/// The rows of a text at a width, cached for the last width asked, so that scrolling does not wrap
+/// texts again.
 #[derive(Clone, Debug, Default)]
 pub struct Rows(Cell<(u16, u32)>);
 
 impl Rows {
-    /// The rows at a width; at least one.
+    /// The number of rows at a width; at least one.
     pub fn at(&self, width: u16, count: impl FnOnce() -> usize) -> u32 {
         let (known_width, known) = self.0.get();
         if known_width == width && known > 0 {
@@ -19,13 +19,13 @@ impl Rows {
         rows
     }
 
-    /// The text is another.
+    /// Clears the cache: the text has changed.
     pub fn forget(&self) {
         self.0.set((0, 0));
     }
 }
 
-/// What is remembered of a text is no part of it.
+/// The cache is not part of a text's identity.
 impl PartialEq for Rows {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -34,28 +34,28 @@ impl PartialEq for Rows {
 
 impl Eq for Rows {}
 
-/// From which length on a message is folded, and to what.
+/// The limits of folding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Folding {
-    /// A text of more rows is folded.
+    /// A text of more rows than this is folded.
     from: u32,
-    /// The rows of it that are shown then.
+    /// The rows that a folded text shows.
     to: u32,
 }
 
 /// A text of which only the first rows are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Folded {
-    /// The rows that are shown.
+    /// The number of rows shown.
     pub shown: u32,
-    /// The rows that are not; a row below the others tells how many.
+    /// The number of hidden rows; an extra row shows it.
     pub hidden: u32,
 }
 
 impl Folding {
-    /// A text that is longer than the screen is cut to about half of it, but never to a few rows:
-    /// it could not be told from others then. It goes by the screen's height and not by what is
-    /// left for the messages, which changes while one writes.
+    /// Folds a text that is longer than the screen to about half the screen, but never to a few
+    /// rows, which could not be told from others. Depends on the screen's height, not on the height
+    /// left for messages, which changes while the user types.
     pub fn new(height: u16) -> Self {
         let height = u32::from(height);
         Self {
@@ -64,7 +64,7 @@ impl Folding {
         }
     }
 
-    /// How a text of so many rows is folded, if it is.
+    /// The folding of a text with this many rows, if it is folded.
     pub fn of(self, rows: u32) -> Option<Folded> {
         (rows > self.from).then(|| Folded {
             shown: self.to,
@@ -73,7 +73,7 @@ impl Folding {
     }
 }
 
-/// Nothing is folded.
+/// Folds nothing.
 impl Default for Folding {
     fn default() -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Default for Folding {
 }
 
 impl Folded {
-    /// The rows that it takes.
+    /// The rows on the screen, with the extra one.
     pub fn rows(self) -> u32 {
         self.shown + 1
     }

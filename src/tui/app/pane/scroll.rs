@@ -1,6 +1,6 @@
-//! Moving through a room's scrollback by rows, and folding what is long in it. The place is kept as an item and the row on which
-//! its text stands, so that it stays whatever arrives below, is loaded above, is dropped, or
-//! becomes of the width.
+//! Scrolling through a room's scrollback by rows, and folding long messages. The position is stored
+//! as an item and the screen row of its text, so that it stays when messages arrive below, are
+//! loaded above or dropped, or the width changes.
 
 use jiff::{SignedDuration, civil::Date};
 
@@ -16,51 +16,51 @@ use crate::{
     tui::app::layout::Columns,
 };
 
-/// One thing in the scrollback.
+/// An item of the scrollback.
 #[derive(Clone, Copy, Debug)]
 pub enum ScrollItem<'a> {
     /// An entry of the timeline.
     Timeline(&'a TimelineItem),
-    /// A message of ours on its way.
+    /// One of our messages that is not acknowledged.
     Outgoing(&'a Outgoing),
 }
 
-/// A row of the scrollback: the position of an item and a row of it.
+/// A row of the scrollback: the index of an item and a row of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowPosition {
-    /// The item's position.
+    /// The item's index.
     pub index: usize,
     /// The row of it.
     pub row: u32,
 }
 
-/// A line that parts an item from what is above it.
+/// A line that separates an item from the one above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineAbove {
-    /// Older entries were dropped, for good.
+    /// Older entries were dropped and can't be loaded again.
     Dropped,
-    /// What is below has not been read.
+    /// The messages below are unread.
     Unread,
-    /// Messages are not held, or there are no older ones.
+    /// Messages are not loaded, or there are no older ones.
     Edge(Edge),
     /// Another day begins.
     Day(Date),
-    /// The server's clock was corrected by so much.
+    /// The server's clock was corrected by this much.
     Clock(SignedDuration),
 }
 
-/// The reason below a message that failed.
+/// The text below a message that failed.
 pub fn failure(why: &str) -> String {
     format!("not sent: {why}")
 }
 
 impl Pane {
-    /// How many items there are.
+    /// The number of items.
     pub fn items(&self) -> usize {
         self.timeline.len() + self.outbox.len()
     }
 
-    /// The item at a position.
+    /// The item at an index.
     pub fn item(&self, index: usize) -> Option<ScrollItem<'_>> {
         match index.checked_sub(self.timeline.len()) {
             None => self.timeline.get(index).map(ScrollItem::Timeline),
@@ -84,7 +84,7 @@ impl Pane {
         }
     }
 
-    /// Whether the line of the unread stands above the item.
+    /// Whether the unread line is above the item.
     fn has_unread_line(&self, index: usize) -> bool {
         let Some(from) = self.unread_from() else {
             return false;
@@ -94,7 +94,7 @@ impl Pane {
             && (index == 0 || self.timeline.key(index - 1) < from)
     }
 
-    /// Whether the item names its sender: not, if it goes on with the one before.
+    /// Whether the item shows its sender: not if it continues the one before.
     pub fn has_head(&self, index: usize) -> bool {
         let before = index.checked_sub(1).and_then(|before| self.item(before));
         match (self.item(index), before) {
@@ -110,7 +110,7 @@ impl Pane {
         }
     }
 
-    /// Whether a line parts the item from the one before.
+    /// Whether a line separates the item from the one before.
     pub fn has_line_above(&self, index: usize) -> bool {
         !self.lines_above(index).is_empty()
     }
@@ -119,7 +119,7 @@ impl Pane {
         u32::try_from(self.lines_above(index).len()).unwrap_or(0)
     }
 
-    /// The lines above an item, from the top. Each is one row, whatever it says.
+    /// The lines above an item, from the top, one row each.
     pub fn lines_above(&self, index: usize) -> Vec<LineAbove> {
         let mut lines = Vec::new();
         if index == 0 && self.timeline.dropped() {
@@ -127,7 +127,7 @@ impl Pane {
         }
         let edge = self.timeline.edge(index);
         let unread = self.unread_from().filter(|_| self.has_unread_line(index));
-        // Where the first unread is not loaded, the line stands above what is not loaded.
+        // If the first unread message is not loaded, the unread line is above the gap.
         let unread_first =
             matches!((edge, unread), (Some(Edge::Gap(gap)), Some(from)) if from.number() <= gap.to);
         if unread_first {
@@ -144,7 +144,7 @@ impl Pane {
         lines
     }
 
-    /// Rows above an item's text that belong to it.
+    /// The rows above an item's text that belong to the item.
     pub fn rows_above(&self, index: usize, columns: &Columns) -> u32 {
         let says_something = matches!(
             self.item(index),
@@ -178,7 +178,7 @@ impl Pane {
         }
     }
 
-    /// The rows of an item's text, whether they are shown or not.
+    /// The rows of an item's text without folding.
     fn whole_rows(&self, index: usize, columns: &Columns) -> u32 {
         let width = columns.body_width;
         let count = |text: &str| wrap(text, usize::from(width)).len();
@@ -191,8 +191,8 @@ impl Pane {
         }
     }
 
-    /// How the item's text is folded, if it is: messages are, where they are long and the reader
-    /// does not want to see all of them.
+    /// The folding of an item's text, if it is folded: messages are, if they are long and the
+    /// reader has not unfolded them.
     pub fn folded(&self, index: usize, columns: &Columns) -> Option<Folded> {
         let unfolded = match self.item(index)? {
             ScrollItem::Timeline(TimelineItem::Message(message)) => message.unfolded,
@@ -215,7 +215,7 @@ impl Pane {
         }
     }
 
-    /// The items on the screen, and the row of it on which each begins.
+    /// The items on the screen, and the screen row on which each begins.
     fn on_screen(&self, columns: &Columns, height: u16) -> Vec<(usize, i64)> {
         let (top, _) = self.top_place(columns, height);
         let mut row = i64::from(self.blank_rows(top, columns, height)) - i64::from(top.row);
@@ -230,7 +230,7 @@ impl Pane {
         items
     }
 
-    /// The rows that stay blank above the first item: what is short stands at the bottom.
+    /// The blank rows above the first item: few messages are shown at the bottom.
     pub fn blank_rows(&self, top: RowPosition, columns: &Columns, height: u16) -> u16 {
         if top.index > 0 {
             return 0;
@@ -245,8 +245,8 @@ impl Pane {
         height - u16::try_from(rows).unwrap_or(height)
     }
 
-    /// Shows all of the folded message whose last row is lowest on the screen; where there is none,
-    /// of the next one above. False where nothing is folded.
+    /// Unfolds the lowest folded message on the screen, else the next one above. Returns false if
+    /// nothing is folded.
     pub fn unfold(&mut self, columns: &Columns, height: u16) -> bool {
         let shown = self.on_screen(columns, height);
         let folded = |(index, _): &&(usize, i64)| self.folded(*index, columns).is_some();
@@ -264,8 +264,7 @@ impl Pane {
         true
     }
 
-    /// Shows all of the folded message whose count of rows stands on this row of the screen, if one
-    /// does.
+    /// Unfolds the message whose count of hidden rows is on this screen row, if there is one.
     pub fn unfold_at(&mut self, row: u16, columns: &Columns, height: u16) {
         let clicked = i64::from(row);
         let shown = self.on_screen(columns, height);
@@ -281,13 +280,13 @@ impl Pane {
         }
     }
 
-    /// What is looked at stays: the text goes on below it.
+    /// Unfolds an item and keeps its position: the text continues below.
     fn unfold_shown(&mut self, index: usize, row: i64, columns: &Columns) {
         self.set_unfolded(index, true);
         self.hold(index, row + i64::from(self.rows_above(index, columns)));
     }
 
-    /// Folds all messages again. One that began above the screen begins on its first row then.
+    /// Folds all messages again. One that began above the screen then begins on its first row.
     pub fn fold(&mut self, columns: &Columns, height: u16) {
         let (top, follows) = self.top_place(columns, height);
         let before = self.item_rows(top.index, columns);
@@ -301,8 +300,8 @@ impl Pane {
         }
     }
 
-    /// Goes to a part of a message's text, given by its first byte: it stands a third down, and is
-    /// shown even if the message is folded.
+    /// Goes to a part of a message's text, given by its first byte: it appears a third down the
+    /// screen, and the message is unfolded if it must be.
     pub fn scroll_to_part(
         &mut self,
         key: TimelineKey,
@@ -336,7 +335,7 @@ impl Pane {
             .saturating_add(self.rows_above(index, columns))
     }
 
-    /// The row that is on top when the end is at the bottom.
+    /// The top row when the end is at the bottom.
     pub fn end_place(&self, columns: &Columns, height: u16) -> RowPosition {
         let mut left = u32::from(height);
         let mut index = self.items();
@@ -354,7 +353,7 @@ impl Pane {
         RowPosition { index, row: 0 }
     }
 
-    /// The row that is on top now, and whether that is because the end is at the bottom.
+    /// The top row now, and whether the end is at the bottom.
     pub fn top_place(&self, columns: &Columns, height: u16) -> (RowPosition, bool) {
         let end = self.end_place(columns, height);
         let Scroll::At { item, row, .. } = self.scroll else {
@@ -370,7 +369,8 @@ impl Pane {
         }
     }
 
-    /// The row so many rows further down, or up: at most the first, or the one after the last.
+    /// The row this many rows further down, or up: at least the first, at most the one after the
+    /// last.
     fn step(&self, from: RowPosition, rows: i64, columns: &Columns) -> RowPosition {
         let mut place = from;
         let mut left = rows.unsigned_abs();
@@ -403,7 +403,7 @@ impl Pane {
         place
     }
 
-    /// Moves by rows; down is positive. At the end it follows again.
+    /// Moves by rows; down is positive. At the end it follows new messages again.
     pub fn scroll_by(&mut self, rows: i64, columns: &Columns, height: u16) {
         let (place, _) = self.top_place(columns, height);
         let place = if rows > 0 {
@@ -422,8 +422,8 @@ impl Pane {
         self.scroll_to(place, columns, height);
     }
 
-    /// The line of a gap that is going to be loaded, where it stands between two places: nobody
-    /// passes it unawares.
+    /// The line of a loadable gap between two positions, if any: scrolling stops there, so that
+    /// nobody skips a gap without noticing.
     fn gap_between(&self, above: RowPosition, below: RowPosition) -> Option<RowPosition> {
         (above.index..=below.index).find_map(|index| {
             let lines = self.lines_above(index);
@@ -439,13 +439,13 @@ impl Pane {
         })
     }
 
-    /// Goes to the first row that is held.
+    /// Goes to the first loaded row.
     pub fn scroll_to_start(&mut self, columns: &Columns, height: u16) {
         self.scroll_to(RowPosition { index: 0, row: 0 }, columns, height);
     }
 
-    /// Goes to an entry: what stands above its text is on top, or it stands a third down where
-    /// what was said before it is to be seen too.
+    /// Goes to an entry: the lines above its text are on top; or, `in_context`, it is a third down
+    /// the screen with earlier messages above.
     pub fn scroll_to_key(
         &mut self,
         key: TimelineKey,
@@ -458,14 +458,14 @@ impl Pane {
         if in_context {
             place = self.step(place, -i64::from(height / 3), columns);
         } else if let Some(LineAbove::Edge(Edge::Gap(_))) = self.lines_above(index).first() {
-            // It goes once what is above is loaded.
+            // The gap's line disappears once the messages above are loaded.
             place.row = 1;
         }
         self.paging.down = false;
         self.scroll_to(place, columns, height);
     }
 
-    /// Goes to the text of an entry: nothing of what stands above it is shown.
+    /// Goes to the text of an entry, without the lines above it.
     pub fn scroll_to_text(&mut self, key: TimelineKey, columns: &Columns, height: u16) {
         let index = self.timeline.index(key);
         let row = self.rows_above(index, columns);
@@ -473,7 +473,8 @@ impl Pane {
         self.scroll_to(RowPosition { index, row }, columns, height);
     }
 
-    /// Messages below the line of the unread, if that is above what is shown and has not been seen.
+    /// The messages below the unread line, if that is above the screen and the reader has not seen
+    /// it.
     pub fn unread_above(&self, columns: &Columns, height: u16) -> u64 {
         let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {
             return 0;
@@ -487,18 +488,18 @@ impl Pane {
         }
     }
 
-    /// Remembers that the line of the unread has been seen, if it is among what is shown.
+    /// Remembers that the reader has seen the unread line, if it is on the screen.
     pub fn look_for_unread_line(&mut self, columns: &Columns, height: u16) {
         let Some(from) = self.unread_from().filter(|_| self.unread_line_waits()) else {
             return;
         };
         let index = self.timeline.index(from);
-        // What is still arriving may push the line out of sight before it is drawn.
+        // Messages that are still arriving may push the line off the screen before it is drawn.
         if index >= self.timeline.len() || self.timeline.last() < self.head {
             return;
         }
         let (top, _) = self.top_place(columns, height);
-        // No item is without a row, so that those further down need not be counted.
+        // Every item has a row, so those further down need not be counted.
         if (RowPosition { index, row: 0 }) < top || index - top.index > usize::from(height) {
             return;
         }
@@ -507,7 +508,7 @@ impl Pane {
         }
     }
 
-    /// The row of the screen on which an item at or below the top begins.
+    /// The screen row on which an item at or below the top begins.
     fn screen_row(&self, index: usize, top: RowPosition, columns: &Columns) -> i64 {
         let above = |index| i64::from(self.item_rows(index, columns));
         (top.index..index).map(above).sum::<i64>() - i64::from(top.row)
@@ -523,7 +524,7 @@ impl Pane {
         self.look_for_unread_line(columns, height);
     }
 
-    /// From now on this item's text stands on this row.
+    /// Fixes an item's text to a screen row.
     fn hold(&mut self, index: usize, row: i64) {
         let read_to = match self.scroll {
             Scroll::At { read_to, .. } => read_to,
@@ -536,9 +537,9 @@ impl Pane {
         };
     }
 
-    /// Before messages from `from` to `to` are inserted: decides what stays where it is. Where the
-    /// gap that they belong to is on the screen, it is what the reader comes from: below the gap
-    /// when they were loaded for somebody who goes up, above it for one who goes down.
+    /// Called before messages `from` to `to` are inserted: chooses the item that keeps its
+    /// position. If their gap is on the screen, it is the item on the reader's side: below the gap
+    /// for a reader who goes up, above it for one who goes down.
     pub fn hold_around(&mut self, to: u64, down: bool, columns: &Columns, height: u16) {
         let (top, follows) = self.top_place(columns, height);
         let below = self.timeline.index(self.timeline.key_of(to + 1));
@@ -556,14 +557,14 @@ impl Pane {
         }
     }
 
-    /// The numbers of the first and the last message on the screen, where there are any.
+    /// The numbers of the first and the last message on the screen, if any.
     pub fn numbers_shown(&self, columns: &Columns, height: u16) -> Option<(u64, u64)> {
         let (top, _) = self.top_place(columns, height);
         let mut row = -i64::from(top.row);
         let mut shown: Option<(u64, u64)> = None;
         for index in top.index..self.timeline.len() {
             row += i64::from(self.item_rows(index, columns));
-            // A message counts once it was there to its end.
+            // A message counts if its end is on the screen.
             if row > i64::from(height) {
                 break;
             }

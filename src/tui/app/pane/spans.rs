@@ -1,9 +1,9 @@
-//! Finds the parts of a text that stand out: our own nickname, and addresses on the web.
+//! Finds the highlighted parts of a text: our own nickname, and web addresses.
 
 use super::timeline_item::{TextSpan, TextSpanKind};
 use crate::protocol::Nickname;
 
-/// The marks of a text, in order and not overlapping.
+/// The highlighted parts of a text, in order and not overlapping.
 pub fn find(text: &str, own: Option<&Nickname>) -> Vec<TextSpan> {
     let mut spans = links(text);
     if let Some(own) = own {
@@ -36,7 +36,7 @@ fn links(text: &str) -> Vec<TextSpan> {
             .find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '`'))
             .unwrap_or(rest.len());
         let address = rest[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
-        // A bracket that was opened before the address is not part of it.
+        // A bracket that was opened before the address does not belong to it.
         let address = match address.strip_suffix([')', ']']) {
             Some(shorter) if !address.contains(['(', '[']) => shorter,
             _ => address,
@@ -52,7 +52,7 @@ fn links(text: &str) -> Vec<TextSpan> {
     found
 }
 
-/// Where the nickname stands as a word of its own, in any case, with or without `@`.
+/// The positions of the nickname as a word of its own, in any case, with or without `@`.
 fn mentions(text: &str, own: &str) -> Vec<std::ops::Range<usize>> {
     let wanted: Vec<char> = own.chars().flat_map(char::to_lowercase).collect();
     let mut found = Vec::new();
@@ -73,13 +73,13 @@ fn mentions(text: &str, own: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// Whether a character beside a nickname makes both one word. Scripts that write without spaces
-/// do not: a nickname stands out there too.
+/// Whether a character beside a nickname belongs to the same word. In scripts without spaces it
+/// does not, so that nicknames are found there too.
 fn joins(c: char) -> bool {
     c.is_alphanumeric() && c < '\u{2E80}'
 }
 
-/// How many bytes of the text's beginning are the wanted characters in any case.
+/// The length in bytes of a prefix that equals the wanted characters in any case.
 fn matches_at(text: &str, wanted: &[char]) -> Option<usize> {
     let mut left = wanted;
     for (at, c) in text.char_indices() {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_out_is_found() {
+    fn mentions_and_addresses_are_found() {
         for (text, expected) in [
             ("nothing here", vec![]),
             ("Carol: ping", vec!["Carol"]),

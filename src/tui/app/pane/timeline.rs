@@ -1,10 +1,9 @@
-//! What a room's scrollback holds: parts of a log, wherever they were loaded from, and between its
-//! messages what else happened.
+//! The scrollback of a room: loaded parts of a log, and events between its messages.
 //!
-//! A message of a log has a number, and its place follows from that alone: the [`TimelineKey`]. So pages
-//! may come in any order, twice, or overlapping, and each message stands once and in order; what
-//! is missing between two numbers is a [`Gap`], which is computed and never stored. A key never
-//! changes: a place in the scrollback survives whatever is loaded, arrives or is dropped.
+//! A message of a log has a number, which alone decides its position: the [`TimelineKey`]. So pages
+//! may come in any order, twice, or overlapping, and each message appears once and in order;
+//! messages missing between two numbers are a [`Gap`], which is computed and never stored. A key
+//! never changes: a position in the scrollback survives loading, arrivals and drops.
 
 use std::collections::VecDeque;
 
@@ -17,47 +16,47 @@ use super::{
 };
 use crate::{client::event::LocalId, protocol::UserId};
 
-/// Entries that a room keeps in memory; those farthest from what is read go first.
+/// The most entries that a room keeps in memory; those farthest from the reader go first.
 pub const ENTRIES_MAX: usize = 10_000;
-/// Bytes of text that a room keeps in memory, counted over its entries; those farthest from what
-/// is read go first.
+/// The most bytes of text that a room keeps in memory, over all entries; those farthest from the
+/// reader go first.
 pub const BYTES_MAX: usize = 16 << 20;
-/// The latest entries, which stay wherever the reader is: the way back to the end is short.
+/// The latest entries are kept wherever the reader is, so that the way back to the end is short.
 pub const LATEST_KEPT: usize = 256;
 
-/// Where an entry belongs. The order of keys is the order on the screen.
+/// The position of an entry. The order of keys is the order on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimelineKey {
-    /// Which log: the server's may be replaced while we look.
+    /// The log: the server's may be replaced while we run.
     log: u32,
-    /// The message's number; for what has none, the highest that had come before it.
+    /// The message's number; for other entries, the highest number before them.
     seq: u64,
-    /// Zero for a message with a number; else counted up.
+    /// Zero for a message with a number; otherwise a counter.
     after: u64,
 }
 
-/// Messages that are not held, above an entry.
+/// Messages that are not loaded, above an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The lowest number.
     pub from: u64,
     /// The highest number.
     pub to: u64,
-    /// Whether nothing of the log stands above.
+    /// Whether nothing of the log is above it.
     pub leading: bool,
-    /// Whether they can be asked for. Those of a log that was replaced are gone for good, and so
-    /// is what the server no longer keeps.
+    /// Whether they can be requested. Those of a replaced log can't, nor those that the server no
+    /// longer keeps.
     pub loadable: bool,
 }
 
-/// What stands above an entry because of where it is in its log.
+/// The boundary above an entry, by its position in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// Messages are not held.
+    /// Messages are not loaded.
     Gap(Gap),
     /// The log begins with this entry.
     Begins {
-        /// Whether there were older messages once, which the server no longer keeps.
+        /// Whether there were older messages, which the server no longer keeps.
         removed: bool,
     },
 }
@@ -65,18 +64,18 @@ pub enum Edge {
 /// The scrollback of one room.
 #[derive(Debug, Default)]
 pub struct Timeline {
-    /// In the order of their keys.
+    /// Sorted by key.
     slots: VecDeque<Slot>,
-    /// The log that messages arrive from.
+    /// The current log.
     log: u32,
-    /// The lowest number that can be had of it; 0 where there is no log.
+    /// The lowest number that the server has; 0 if there is no log.
     first: u64,
-    /// The highest number that has come, or was passed over, in the order of arrival.
+    /// The highest number that has arrived or was skipped, in order of arrival.
     last: u64,
-    /// What the next entry without a number is counted as.
+    /// The counter for the next entry without a number.
     after: u64,
     bytes: usize,
-    /// Whether entries that can't be loaded again were dropped.
+    /// Whether entries were dropped that can't be loaded again.
     dropped: bool,
 }
 
@@ -84,13 +83,13 @@ pub struct Timeline {
 struct Slot {
     key: TimelineKey,
     entry: TimelineItem,
-    /// The local day on which it happened.
+    /// The local day of the entry.
     day: Option<Date>,
     rows: Rows,
 }
 
 impl TimelineKey {
-    /// The number up to which messages stand above the entry.
+    /// The number up to which messages are above the entry.
     fn passed(self) -> u64 {
         if self.after == 0 {
             self.seq.saturating_sub(1)
@@ -99,7 +98,7 @@ impl TimelineKey {
         }
     }
 
-    /// Whether both belong to the same log.
+    /// Whether both keys belong to the same log.
     pub fn same_log(self, other: Self) -> bool {
         self.log == other.log
     }
@@ -109,39 +108,39 @@ impl TimelineKey {
         self.after == 0
     }
 
-    /// The number of the message that has the key, or of the next one below.
+    /// The number of the message with this key, or of the next one below.
     pub fn number(self) -> u64 {
         self.passed() + 1
     }
 }
 
 impl Timeline {
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether there is nothing.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Whether older entries were dropped that can't be had again.
+    /// Whether older entries were dropped that can't be loaded again.
     pub fn dropped(&self) -> bool {
         self.dropped
     }
 
-    /// The lowest number that can be had; 0 on a basic server.
+    /// The lowest number that the server has; 0 on a basic server.
     pub fn first(&self) -> u64 {
         self.first
     }
 
-    /// The highest number that has come or was passed over.
+    /// The highest number that has arrived or was skipped.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// The entry at a position.
+    /// The entry at an index.
     pub fn get(&self, index: usize) -> Option<&TimelineItem> {
         self.slots.get(index).map(|slot| &slot.entry)
     }
@@ -151,7 +150,7 @@ impl Timeline {
         self.slots.iter().map(|slot| &slot.entry)
     }
 
-    /// The key of the entry at a position; past the end, one that is above all that will come.
+    /// The key of the entry at an index; past the end, one above all that will come.
     pub fn key(&self, index: usize) -> TimelineKey {
         self.slots.get(index).map_or_else(
             || TimelineKey {
@@ -163,7 +162,7 @@ impl Timeline {
         )
     }
 
-    /// The key of a number in the present log, whether it is held or not.
+    /// The key of a number in the current log, whether it is loaded or not.
     pub fn key_of(&self, seq: u64) -> TimelineKey {
         TimelineKey {
             log: self.log,
@@ -172,31 +171,30 @@ impl Timeline {
         }
     }
 
-    /// The position of a key; of the next entry below, if it is not held.
+    /// The index of a key; of the next entry below, if it is not loaded.
     pub fn index(&self, key: TimelineKey) -> usize {
         self.slots.partition_point(|slot| slot.key < key)
     }
 
-    /// The position of a message of the present log, if it is held.
+    /// The index of a message of the current log, if it is loaded.
     pub fn position(&self, seq: u64) -> Option<usize> {
         let key = self.key_of(seq);
         self.slots.binary_search_by(|slot| slot.key.cmp(&key)).ok()
     }
 
-    /// The lowest number of the present log that a key stands above or for, if the key is one of it
-    /// and there is a log.
+    /// The lowest number of the current log at a key or after it, if the key belongs to that log.
     pub fn first_number_from(&self, key: TimelineKey) -> Option<u64> {
         (self.first > 0 && key.log == self.log).then(|| key.number().max(self.first))
     }
 
-    /// Whether nothing of the present log is held.
+    /// Whether no message of the current log is loaded.
     pub fn holds_no_message(&self) -> bool {
         let log = self.slots.partition_point(|slot| slot.key.log < self.log);
         let mut slots = self.slots.range(log..);
         !slots.any(|slot| matches!(slot.entry, TimelineItem::Message(_)))
     }
 
-    /// What stands above the entry at a position because of where it is in its log.
+    /// The boundary above the entry at an index.
     pub fn edge(&self, index: usize) -> Option<Edge> {
         let slot = self.slots.get(index)?;
         if self.first == 0 || matches!(slot.entry, TimelineItem::Break { .. }) {
@@ -225,7 +223,7 @@ impl Timeline {
         if from <= to && from > 1 {
             return Some(gap(from, to, false));
         }
-        // What is not a message may stand above the first of a log.
+        // An entry that is not a message may be above the first message of a log.
         let top = before.is_none_or(|before| before.seq == 0 && before.after == 0);
         let mut numbers = self.slots.range(index..).map(|slot| slot.key);
         let message = numbers.find(|key| key.after == 0).map(|key| key.seq);
@@ -234,7 +232,7 @@ impl Timeline {
         })
     }
 
-    /// The messages missing above the entry at a position.
+    /// The messages missing above the entry at an index.
     pub fn gap(&self, index: usize) -> Option<Gap> {
         match self.edge(index) {
             Some(Edge::Gap(gap)) => Some(gap),
@@ -242,14 +240,14 @@ impl Timeline {
         }
     }
 
-    /// The day for which a line stands above the entry at a position.
+    /// The day of the line above the entry at an index, if there is one.
     pub fn day_above(&self, index: usize) -> Option<Date> {
         let day = self.slots.get(index)?.day?;
         let mut before = self.slots.range(..index).rev();
         (before.find_map(|slot| slot.day) != Some(day)).then_some(day)
     }
 
-    /// The rows that an entry's text takes at a width, remembered for the last width asked.
+    /// The rows of an entry's text at a width, cached for the last width asked.
     pub fn text_rows(&self, index: usize, width: u16, wrap: impl FnOnce(&str) -> usize) -> u32 {
         let Some(slot) = self.slots.get(index) else {
             return 0;
@@ -257,20 +255,20 @@ impl Timeline {
         slot.rows.at(width, || wrap(slot.entry.text()))
     }
 
-    /// The entry at a position, to be changed in nothing that its rows depend on.
+    /// The entry at an index, for changes that do not affect its rows.
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut TimelineItem> {
         self.slots.get_mut(index).map(|slot| &mut slot.entry)
     }
 
-    /// Another log begins, of which nothing is held.
+    /// Begins another log, of which nothing is loaded.
     pub fn begin_log(&mut self) {
         self.log += 1;
         self.first = 0;
         self.last = 0;
     }
 
-    /// What the server says of the log: the lowest number that can be had. What is below it was
-    /// erased there, and is erased here; but not a message of ours that may still be to come.
+    /// Takes the lowest number that the server has. Everything below it is erased here too, except
+    /// breaks and our unconfirmed messages.
     pub fn begins_at(&mut self, first: u64) {
         if first <= self.first {
             return;
@@ -291,7 +289,7 @@ impl Timeline {
         });
     }
 
-    /// Messages of this user are ours: they may have come before that was known.
+    /// Marks the messages of this user as ours: they may have come before our id was known.
     pub fn is_ours(&mut self, user: UserId) {
         for slot in &mut self.slots {
             if let TimelineItem::Message(message) = &mut slot.entry
@@ -306,9 +304,9 @@ impl Timeline {
         }
     }
 
-    /// The server opened the log: messages up to `passed` have come or are passed over, and there
-    /// are messages up to `head`. What we were told before anything was known of the log stands
-    /// below all that was said before we came.
+    /// Takes the opening of the log by the server: messages up to `passed` have come or are
+    /// skipped, and there are messages up to `head`. Notices from before that are below all
+    /// messages said before we joined.
     pub fn opens(&mut self, first: u64, passed: u64, head: u64) {
         if self.first == 0 {
             let log = self.log;
@@ -323,18 +321,18 @@ impl Timeline {
         self.passes(passed);
     }
 
-    /// Messages up to this number have come, or are passed over.
+    /// Messages up to this number have arrived, or are skipped.
     pub fn passes(&mut self, seq: u64) {
         self.last = self.last.max(seq);
     }
 
-    /// Whether a message of ours stands here that no server has confirmed.
+    /// Whether one of our messages is here that no server has confirmed.
     pub fn is_unconfirmed(&self, local: LocalId) -> bool {
         self.iter().any(|entry| unconfirmed(entry, local))
     }
 
-    /// A message of ours that stands here unconfirmed is in the log, under a number: it moves to
-    /// its place. False if there is none.
+    /// Moves our unconfirmed message to the position of its number in the log. Returns false if
+    /// there is none.
     pub fn confirm(&mut self, local: LocalId, seq: Option<u64>) -> bool {
         let mut slots = self.slots.iter();
         let Some(at) = slots.rposition(|slot| unconfirmed(&slot.entry, local)) else {
@@ -354,8 +352,8 @@ impl Timeline {
         true
     }
 
-    /// Adds an entry where it belongs: a message with a number by that, all else at the end. A
-    /// message whose number is held changes nothing.
+    /// Adds an entry at its position: a message by its number, everything else at the end. A
+    /// message whose number is loaded changes nothing.
     pub fn push(&mut self, entry: TimelineItem, zone: &TimeZone) {
         let seq = match &entry {
             TimelineItem::Message(message) => message.said.seq(),
@@ -375,8 +373,7 @@ impl Timeline {
         self.place(Slot::new(key, entry, zone));
     }
 
-    /// Adds messages that were loaded, each where its number belongs. Answers how many of them
-    /// were not held.
+    /// Adds loaded messages, each at its number. Returns how many of them were new.
     pub fn insert(&mut self, messages: Vec<TimelineMessage>, zone: &TimeZone) -> usize {
         let mut new: Vec<Slot> = messages
             .into_iter()
@@ -408,10 +405,10 @@ impl Timeline {
         self.slots.len() - held
     }
 
-    /// Tells the days of all entries in another zone.
+    /// Computes the days of all entries in another zone.
     pub fn set_zone(&mut self, zone: &TimeZone) {
         for slot in &mut self.slots {
-            // A moment has as many bytes in every zone.
+            // A time has the same length in every zone.
             slot.entry.set_zone(zone);
             slot.day = day(&slot.entry, zone);
             slot.rows = Rows::default();
@@ -432,7 +429,7 @@ impl Timeline {
         self.slots.insert(at, slot);
     }
 
-    /// Adds a change of presence: to the last entry, if that is one too.
+    /// Adds a presence change: to the last entry, if that is one too.
     pub fn push_change(&mut self, change: PresenceChange, time: Timestamp, zone: &TimeZone) {
         let day = Some(time.to_zoned(zone.clone()).date());
         if let Some(slot) = self.slots.back_mut()
@@ -460,8 +457,8 @@ impl Timeline {
         );
     }
 
-    /// Drops what is too much for the memory, farthest from `near` first, but not the latest. What
-    /// is dropped from between leaves a gap, which can be loaded again.
+    /// Drops entries that exceed the memory limits, farthest from `near` first, but not the latest.
+    /// Messages dropped from the middle leave a gap, which can be loaded again.
     pub fn limit(&mut self, near: TimelineKey) {
         while self.slots.len() > ENTRIES_MAX
             || (self.bytes > BYTES_MAX && self.slots.len() > LATEST_KEPT)
@@ -493,7 +490,7 @@ impl Slot {
     }
 }
 
-/// The reader's day on which something was.
+/// The reader's local day of an entry.
 fn day(entry: &TimelineItem, zone: &TimeZone) -> Option<Date> {
     Some(entry.time()?.to_zoned(zone.clone()).date())
 }

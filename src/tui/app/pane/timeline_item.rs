@@ -1,4 +1,4 @@
-//! What stands in the scrollback: messages, and what happened between them.
+//! The entries of the scrollback: messages, and events between them.
 
 use std::ops::Range;
 
@@ -10,40 +10,40 @@ use crate::{
     tui::{commands::Slash, local_time, user_text::Tone},
 };
 
-/// A sender who goes on within so many seconds is not named again.
+/// A sender who continues within this many seconds is not named again.
 const RUN_SECONDS_MAX: i64 = 5 * 60;
 
-/// One thing in the scrollback. Lines for days, for what is not loaded and for what is new are no
-/// entries: they follow from what stands beside each other.
+/// An entry of the scrollback. Lines for days, gaps and unread messages are not entries: they
+/// follow from their neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimelineItem {
-    /// A message that is in the room's log (or that a basic server was handed).
+    /// A message in the room's log (or one sent to a basic server).
     Message(TimelineMessage),
-    /// People came, went, or changed their names, one after another.
+    /// Members joined, left, or changed their nicknames, one after another.
     Presence {
-        /// When the first of it happened.
+        /// The time of the first change.
         time: Timestamp,
-        /// What happened, in order.
+        /// The changes, in order.
         changes: Vec<PresenceChange>,
-        /// The same as a sentence.
+        /// The changes as a sentence.
         text: String,
     },
-    /// A remark of the program or the server.
+    /// A notice of the program or the server.
     Notice {
-        /// When.
+        /// The time.
         time: Timestamp,
-        /// The command that asked for it, where it is the first of an answer.
+        /// The command that it answers, if it is the first part of the answer.
         asked: Option<&'static Slash>,
-        /// How it is told.
+        /// The weight of the text.
         tone: Tone,
-        /// What; may have several lines.
+        /// The text; may have several lines.
         text: String,
-        /// The same as it was told, where that names a moment in UTC.
+        /// The original text, if it contains a time in UTC.
         utc: Option<String>,
     },
-    /// What is below belongs to another log than what is above.
+    /// The entries below belong to another log than those above.
     Break {
-        /// Why, in a few words.
+        /// The reason, in a few words.
         text: String,
     },
 }
@@ -53,38 +53,38 @@ pub enum TimelineItem {
 pub struct TimelineMessage {
     /// The message itself.
     pub said: Said,
-    /// The parts of the text that are not plain.
+    /// The highlighted parts of the text.
     pub spans: Vec<TextSpan>,
-    /// What is known about it, where it is one of ours.
+    /// The state, if it is one of ours.
     pub own: Option<Own>,
-    /// Whether the reader wants to see all of it, however long it is.
+    /// Whether the reader has unfolded it.
     pub unfolded: bool,
 }
 
-/// What is known about one of our own messages in the scrollback.
+/// The state of one of our messages in the scrollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Own {
     /// It is in the log.
     Sent,
-    /// It was written to a server that never confirms; or that was only slow to say that it does.
+    /// It was sent to a server that never confirms, or that was slow to say that it does.
     Unconfirmed(LocalId),
 }
 
-/// A part of a text that stands out.
+/// A highlighted part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSpan {
-    /// Which bytes of the text.
+    /// The range in bytes.
     pub range: Range<usize>,
-    /// What it is.
+    /// The reason.
     pub kind: TextSpanKind,
 }
 
-/// Why a part of a text stands out.
+/// The reason why a part of a text is highlighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextSpanKind {
     /// Our own nickname.
     Mention,
-    /// An address on the web.
+    /// A web address.
     Link,
 }
 
@@ -97,7 +97,7 @@ impl TimelineItem {
         }
     }
 
-    /// Tells the moments in a server's words in another zone.
+    /// Converts the times in a server's text to another zone.
     pub fn set_zone(&mut self, zone: &TimeZone) {
         if let Self::Notice {
             text,
@@ -109,7 +109,7 @@ impl TimelineItem {
         }
     }
 
-    /// When it happened, where that is told.
+    /// The time, if it is shown.
     pub fn time(&self) -> Option<Timestamp> {
         match self {
             Self::Message(message) => Some(message.said.time()),
@@ -118,7 +118,7 @@ impl TimelineItem {
         }
     }
 
-    /// By how much the server's clock was corrected before it, if it was.
+    /// The correction of the server's clock before this message, if there was one.
     pub fn clock_corrected(&self) -> Option<SignedDuration> {
         match self {
             Self::Message(TimelineMessage { said, .. }) => {
@@ -128,7 +128,7 @@ impl TimelineItem {
         }
     }
 
-    /// Whether this message goes on with the sender of `before`, so that they need not be named
+    /// Whether this message continues the sender of `before`, so that the sender is not named
     /// again.
     pub fn continues(&self, before: Option<&Self>) -> bool {
         let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
@@ -141,13 +141,13 @@ impl TimelineItem {
             && this.time().as_second() - before.time().as_second() <= RUN_SECONDS_MAX
     }
 
-    /// Whether it stands on rows of its own, to be copied.
+    /// Whether it has rows of its own, to be copied.
     pub fn is_verbatim(&self) -> bool {
         let tone = Tone::Verbatim;
         matches!(self, Self::Notice { tone: own, .. } if *own == tone)
     }
 
-    /// Whether it is a message of somebody else's.
+    /// Whether it is a message of another user.
     pub fn is_of_others(&self) -> bool {
         matches!(self, Self::Message(message) if message.own.is_none())
     }

@@ -1,21 +1,22 @@
-//! Unread messages of a pane: the line above them, and how many there are.
+//! Unread messages of a pane: the line above them, and their number.
 
 use super::{Pane, Scroll, timeline::TimelineKey, timeline_item::TimelineItem};
 use crate::protocol::UserId;
 
-/// What came while the reader was away: a line stands above it.
+/// The messages that came while the reader was away; a line is shown above them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unread {
-    /// The key of the first of it, which need not be held.
+    /// The key of the first of them, which need not be loaded.
     pub(super) from: TimelineKey,
-    /// The key after the last of it, once the reader is back: what comes then is read as it comes.
+    /// The key after the last of them, once the reader is back: later messages are read as they
+    /// come.
     pub(super) to: Option<TimelineKey>,
-    /// Whether the reader has seen the line: then nobody need be led to it.
+    /// Whether the reader has seen the line, and need not be led to it.
     pub(super) line_seen: bool,
 }
 
 impl Pane {
-    /// Messages of others that have come since the reader left the end.
+    /// The number of messages of others since the reader left the end.
     pub fn new_below(&self) -> u64 {
         let Scroll::At { read_to, .. } = self.scroll else {
             return 0;
@@ -23,13 +24,13 @@ impl Pane {
         self.messages_between(read_to, self.end())
     }
 
-    /// The key of what comes next.
+    /// The key of the next entry.
     pub(super) fn end(&self) -> TimelineKey {
         self.timeline.key(self.timeline.len())
     }
 
-    /// Messages of others, whether they are held or not. What the server no longer keeps does not
-    /// count, and of a log that was replaced only what is held does.
+    /// The number of messages of others between two keys, loaded or not. Those that the server no
+    /// longer keeps do not count, and of a replaced log only loaded ones do.
     fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
         let begin = self.timeline.key_of(self.timeline.first());
         if self.timeline.first() == 0 || !to.same_log(begin) {
@@ -62,7 +63,7 @@ impl Pane {
         held.filter(|(key, entry)| counts(*key, entry)).count() as u64
     }
 
-    /// What we wrote ourselves is not new to us: the line of the unread moves below it.
+    /// Moves the unread line below our own messages, which are not new to us.
     pub(super) fn pass_own(&mut self) {
         let Some(mut unread) = self.unread else {
             return;
@@ -89,7 +90,7 @@ impl Pane {
         self.unread = (!nothing_left).then_some(unread);
     }
 
-    /// Messages were said while we were away, up to `head`.
+    /// Takes the messages up to `head` that were sent while we were disconnected.
     pub(super) fn missed(&mut self, held_to: u64, head: u64) {
         let from = match self.unread {
             Some(unread) if !unread.line_seen => unread.from,
@@ -102,7 +103,7 @@ impl Pane {
         });
     }
 
-    /// The reader sees the end of the room.
+    /// Notes that the end of the room is on the screen.
     pub fn saw_end(&mut self) {
         self.seen_to = self.end();
         if let Some(unread) = &mut self.unread {
@@ -110,36 +111,36 @@ impl Pane {
         }
     }
 
-    /// The reader has seen the line of the unread.
+    /// Notes that the reader has seen the unread line.
     pub fn saw_unread_line(&mut self) {
         if let Some(unread) = &mut self.unread {
             unread.line_seen = true;
         }
     }
 
-    /// The key below the line of the unread, if there is one.
+    /// The key below the unread line, if there is one.
     pub fn unread_from(&self) -> Option<TimelineKey> {
         self.unread.map(|unread| unread.from)
     }
 
-    /// Whether there are unread messages below a line that the reader has not seen yet.
+    /// Whether there are unread messages below a line that the reader has not seen.
     pub fn unread_line_waits(&self) -> bool {
         self.unread.is_some_and(|unread| !unread.line_seen)
     }
 
-    /// All that came has been read.
+    /// Marks all messages as read.
     pub fn read_all(&mut self) {
         self.unread = None;
     }
 
-    /// Messages of others that came while the reader was away.
+    /// The number of messages of others that came while the reader was away.
     pub fn unread(&self) -> u64 {
         self.unread.map_or(0, |unread| {
             self.messages_between(unread.from, unread.to.unwrap_or(self.end()))
         })
     }
 
-    /// Messages of this user are ours: they may have come before that was known.
+    /// Marks the messages of this user as ours: they may have come before our id was known.
     pub fn is_ours(&mut self, user: UserId) {
         self.timeline.is_ours(user);
         self.pass_own();

@@ -1,4 +1,4 @@
-//! Administrative commands.
+//! Tests of admin commands.
 
 use super::*;
 use crate::{
@@ -105,7 +105,7 @@ fn a_command_that_can_not_be_sent_stays_to_be_mended() {
 }
 
 #[test]
-fn an_answer_is_one_notice_and_no_message() {
+fn an_answer_is_a_notice_and_not_a_message() {
     let mut desk = Desk::full();
     desk.msg(Msg::Focus(false));
     desk.answered(result(
@@ -126,7 +126,7 @@ fn an_answer_is_one_notice_and_no_message() {
 }
 
 #[test]
-fn an_invite_is_told_whole() {
+fn an_invite_is_shown_whole() {
     let key = InviteKey::from_bytes([9; 32]);
     let token = InviteToken::mint(&key, InviteId::from_bytes([5; 8]), 1_800_000_000, 1);
     let mut desk = Desk::online();
@@ -141,7 +141,7 @@ fn an_invite_is_told_whole() {
     let read = crate::protocol::Invite::parse(invite).unwrap();
     assert_eq!((read.host.as_str(), read.port), ("localhost", 10500));
     assert_eq!(read.token, token);
-    assert!(how.contains("chat-tui INVITE") && how.contains("in the place of localhost"));
+    assert!(how.contains("chat-tui INVITE") && how.contains("replace localhost by"));
 
     let mut desk = Desk::online();
     desk.heard(Event::Security(Security::Plain));
@@ -151,7 +151,7 @@ fn an_invite_is_told_whole() {
     desk.key(Key::ctrl(Code::Char('u')));
     desk.typed("/device add").key(ENTER);
     assert_eq!(desk.commanded(), [], "a code without the server's key");
-    assert!(desk.remark().contains("come in encrypted"));
+    assert!(desk.remark().contains("connect encrypted"));
     desk.answered(AdminResult {
         invite: Some(token),
         ..result("One may come in by this invite", &[])
@@ -161,7 +161,7 @@ fn an_invite_is_told_whole() {
 }
 
 #[test]
-fn the_code_of_a_device_is_told_with_what_to_type_there() {
+fn the_code_of_a_device_is_shown_with_the_command_to_type_there() {
     let mut desk = Desk::online();
     desk.answered(AdminResult {
         code: Some(DeviceCode::parse("mfrg-gzdf").unwrap()),
@@ -175,7 +175,7 @@ fn the_code_of_a_device_is_told_with_what_to_type_there() {
 }
 
 #[test]
-fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
+fn the_last_offered_text_can_be_copied_without_its_layout() {
     let copy = Key::alt(Code::Char('c'));
     let mut desk = Desk::online();
     desk.key(copy);
@@ -193,7 +193,7 @@ fn what_was_told_last_can_be_copied_as_it_is_typed_elsewhere() {
 }
 
 #[test]
-fn who_does_what_to_a_room_is_told() {
+fn changes_of_a_rooms_rules_are_shown() {
     let mut desk = Desk::online();
     desk.ruled(rules(Some("the lab"), false, 0), None);
     assert_eq!(desk.entries(), [""; 0], "as it was before");
@@ -202,15 +202,15 @@ fn who_does_what_to_a_room_is_told() {
     assert_eq!(
         desk.entries(),
         [
-            "bob set the topic: release day · bob lets only moderators write here · bob slowed \
-             the room down: one message every 1m 30s · bert took the topic away · bert lets \
+            "bob set the topic: release day · bob lets only moderators write here · bob set \
+             slow mode: one message every 1m 30s · bert removed the topic · bert lets \
              everybody write here again · bert ended slow mode"
         ]
     );
 }
 
 #[test]
-fn our_own_role_is_known_and_changes_are_told() {
+fn our_own_role_is_known_and_changes_are_shown() {
     let mut desk = Desk::online();
     assert_eq!(desk.model.server.role, Role::Member);
     desk.promoted("carol", Role::Moderator);
@@ -221,19 +221,19 @@ fn our_own_role_is_known_and_changes_are_told() {
     assert_eq!(desk.model.server.role, Role::Member);
     assert_eq!(
         desk.entries(),
-        ["carol is a moderator now · bob is the owner now · carol is no moderator any more"]
+        ["carol is a moderator now · bob is the owner now · carol is no longer a moderator"]
     );
 }
 
 #[test]
-fn who_is_in_and_how_safe_it_is_can_be_asked() {
+fn members_and_encryption_can_be_asked_for() {
     let mut desk = Desk::online();
     desk.promoted("bob", Role::Moderator)
         .promoted("bert", Role::Unverified);
     desk.typed("/who").key(ENTER);
     assert_eq!(
         desk.entries().last().unwrap(),
-        "#lobby has 3 in it\nmoderator: bob\nmember: carol\nwithout a key: bert"
+        "#lobby has 3 here\nmoderator: bob\nmember: carol\nwithout a key: bert"
     );
     desk.typed("/security").key(ENTER);
     let told = desk.entries().join("\n");
@@ -249,7 +249,7 @@ fn who_is_in_and_how_safe_it_is_can_be_asked() {
 }
 
 #[test]
-fn what_a_hostile_server_answers_stays_one_notice_of_so_much() {
+fn an_answer_of_a_hostile_server_stays_one_notice_of_limited_length() {
     let mut desk = Desk::online();
     let lines = vec!["\u{1b}]52;c;x\u{7}\u{202e}evil\n\n"; 200];
     desk.answered(result("\u{1b}[2J", &lines));
@@ -260,7 +260,7 @@ fn what_a_hostile_server_answers_stays_one_notice_of_so_much() {
 }
 
 #[test]
-fn what_is_told_as_news_is_not_confirmed_besides() {
+fn an_announced_change_is_not_confirmed_again() {
     let mut desk = Desk::online();
     let done = |request| Event::Admin {
         request,

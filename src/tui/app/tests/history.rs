@@ -1,4 +1,4 @@
-//! History: whatever is loaded, in whatever order, and what the reader sees of it.
+//! Tests of history: pages loaded in any order, and what the reader sees of them.
 
 use proptest::prelude::*;
 
@@ -39,7 +39,7 @@ fn shown(desk: &Desk) -> Vec<String> {
     rows[from..end].to_vec()
 }
 
-/// Where each text stands that is on the screen.
+/// The row of each text on the screen.
 fn places(desk: &Desk) -> Vec<(usize, String)> {
     let rows = shown(desk).into_iter().enumerate();
     rows.filter(|(_, row)| row != "line").collect()
@@ -82,9 +82,9 @@ proptest! {
         prop_assert_eq!(gaps, 0);
     }
 
-    /// A reader somewhere in the middle, and pages that are loaded elsewhere: not a row moves.
+    /// A reader in the middle of the log, and pages loaded elsewhere: no row moves.
     #[test]
-    fn what_is_looked_at_stays_whatever_is_loaded(
+    fn the_view_stays_when_pages_are_loaded_elsewhere(
         width in prop::sample::select(vec![20_u16, 30, 40, 60, 80, 100]),
         height in 5..30_u16,
         back in 0..400_i64,
@@ -119,7 +119,7 @@ fn scrolling_up_through_all_of_it_shows_every_message_in_its_place() {
             }
             let before = shown(&desk);
             desk.key(PAGE_UP);
-            // What comes late does not move what is shown.
+            // A late page does not move the rows on the screen.
             let shown_first = places(&desk);
             while let Some(part) = desk.asked() {
                 requests += 1;
@@ -139,7 +139,7 @@ fn scrolling_up_through_all_of_it_shows_every_message_in_its_place() {
 
 #[test]
 fn a_gap_is_filled_from_the_side_that_the_reader_comes_from() {
-    // The reader went far back; between there and the end nothing is held.
+    // The reader went far back; nothing between there and the end is loaded.
     let mut desk = joined(&LOG, 60);
     let day = "1970-01-05";
     desk.loads(&LOG).typed(&format!("/date {day}")).key(ENTER);
@@ -154,7 +154,7 @@ fn a_gap_is_filled_from_the_side_that_the_reader_comes_from() {
     let mut parts = Vec::new();
     let mut waiting = None;
     for turn in 0..2000 {
-        // Every third page is late: the reader is held up at the gap.
+        // Every third page is late: the reader is stopped at the gap.
         if turn > 0 {
             desk.key(Key::plain(Code::PageDown));
         }
@@ -183,7 +183,7 @@ fn a_gap_is_filled_from_the_side_that_the_reader_comes_from() {
 }
 
 #[test]
-fn what_is_farthest_from_the_reader_makes_room_and_comes_back() {
+fn entries_farthest_from_the_reader_are_dropped_and_loaded_again() {
     let log = Log {
         first: 1,
         head: 2 * ENTRIES_MAX as u64,
@@ -272,7 +272,7 @@ fn one_page_at_a_time_is_asked_for_and_a_failure_only_again_when_looked_at_anew(
 }
 
 #[test]
-fn what_the_server_does_not_have_is_not_asked_for_for_ever() {
+fn messages_that_the_server_does_not_have_are_not_requested_forever() {
     let mut desk = joined(&LOG, 10);
     let part = desk.asked().unwrap();
     let nothing = Page {
@@ -296,7 +296,7 @@ fn a_backlog_that_is_arriving_is_not_asked_for() {
     }
 }
 
-/// What the client's store holds: messages up to `to`, of which `read` are read.
+/// The client's store: messages up to `to`, read up to `read`.
 fn restored(from: u64, to: u64, read: u64) -> Restored {
     Restored {
         user: Some(user("carol")),
@@ -364,14 +364,14 @@ fn going_to_a_day_says_where_one_is() {
     assert_eq!(said, "History begins on Friday 2 January");
     let (follows, _, said) = go("1975-01-01");
     assert!(follows);
-    assert_eq!(said, "Nothing was said since: this is the end");
+    assert_eq!(said, "No message since then: this is the end");
     let (follows, _, said) = go("20.11.");
     assert!(follows);
     assert_eq!(said, "Write the day like 2026-11-20, yesterday or monday");
 }
 
 #[test]
-fn what_was_kept_is_there_before_the_network_answers() {
+fn stored_messages_are_shown_before_the_network_answers() {
     let mut kept = restored(400, 500, 490);
     kept.rooms[0].draft = "half a thought".to_owned();
     kept.typed = vec!["earlier".to_owned(), "later".to_owned()];
@@ -407,7 +407,7 @@ fn what_was_kept_is_there_before_the_network_answers() {
 }
 
 #[test]
-fn what_is_read_and_written_is_kept_a_moment_later() {
+fn read_position_and_draft_are_saved_a_moment_later() {
     let draft = |text: &str| {
         let room = RoomName::lobby();
         let text = text.to_owned();
@@ -462,7 +462,7 @@ fn what_is_read_and_written_is_kept_a_moment_later() {
 }
 
 #[test]
-fn who_reads_on_from_where_he_was_has_read_as_far_as_he_came() {
+fn reading_on_from_the_old_position_marks_as_read_up_to_there() {
     let mut desk = joined(&LOG, 60);
     desk.loads(&LOG).key(PAGE_UP);
     assert_eq!(desk.model.pane().read, 1_000);
@@ -544,7 +544,7 @@ fn a_page_of_a_log_that_was_replaced_is_left_out() {
 }
 
 #[test]
-fn what_the_server_erased_is_erased_and_history_begins_below_it() {
+fn messages_that_the_server_erased_are_erased_and_history_begins_below() {
     let mut desk = with(restored(400, 500, 490));
     desk.heard(Event::Notice(Line::inert("said while offline")));
     desk.enters().opens(495, 505, 501);
@@ -557,7 +557,7 @@ fn what_the_server_erased_is_erased_and_history_begins_below_it() {
     assert_eq!(pane.timeline.edge(0), begins);
     assert_eq!(pane.unread(), 11, "what is erased is not new either");
 
-    // All that was held.
+    // All loaded messages.
     let mut desk = with(restored(400, 500, 500));
     desk.enters().opens(701, 705, 701);
     for seq in 701..=705 {
@@ -595,7 +595,7 @@ fn of_another_log_everything_is_new() {
         "{above}"
     );
 
-    // What was unread above the break is so still.
+    // The unread messages above the break stay unread.
     let mut desk = with(restored(400, 500, 450));
     desk.enters();
     desk.heard(opened(11, 20, 11, Some(Reset::Id)));
@@ -603,7 +603,7 @@ fn of_another_log_everything_is_new() {
 }
 
 #[test]
-fn what_we_wrote_ourselves_is_not_new() {
+fn our_own_messages_are_not_unread() {
     let own = |seq| Message {
         user: user("carol"),
         ..Log::message(seq)
@@ -616,18 +616,18 @@ fn what_we_wrote_ourselves_is_not_new() {
         page.messages = (400..=500).map(own).collect();
         kept
     };
-    // Kept, of an earlier run.
+    // Stored, of an earlier run.
     let desk = with(kept(Some(user("carol"))));
     assert_eq!(unread(&desk), 0);
     assert!(!desk.model.pane().unread_line_waits());
 
-    // Known to be ours only once we are in.
+    // Known to be ours only after joining.
     let mut desk = with(kept(None));
     assert_eq!(unread(&desk), 50);
     desk.enters();
     assert_eq!(unread(&desk), 0);
 
-    // Delivered before the line broke; then others'.
+    // Delivered before the connection was lost; then messages of others.
     let mut desk = joined(&Log { head: 10, ..LOG }, 10);
     desk.opens(1, 13, 11);
     desk.heard(Event::Message(own(11).into()))
@@ -638,7 +638,7 @@ fn what_we_wrote_ourselves_is_not_new() {
     let pane = desk.model.pane();
     assert_eq!(pane.unread_from(), Some(pane.timeline.key_of(13)));
 
-    // Nothing but ours; also as history.
+    // Only our own messages; also as history.
     let mut desk = joined(&Log { head: 10, ..LOG }, 10);
     desk.opens(1, 20, 18);
     for seq in 18..=20 {

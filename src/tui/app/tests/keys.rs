@@ -1,9 +1,9 @@
-//! What the user does.
+//! Tests of the user's input.
 
 use super::*;
 use crate::client::event::CredentialWanted;
 
-/// As long after an Esc that closed something the next one leaves.
+/// The time after which an Esc leaves when the one before closed something.
 const GUARD: Duration = Duration::from_millis(1_500);
 
 #[test]
@@ -35,8 +35,8 @@ fn escape_closes_what_is_open_before_it_disconnects() {
     assert_eq!(desk.done(), [Effect::Quit], "at once, if asked again");
 }
 
-/// Whatever an Esc has closed, the next one leaves only after a while, and says so; the row that
-/// a key held down types never leaves.
+/// After an Esc that closed something, the next one leaves only after a while, and says so; repeats
+/// of a key that is held down never leave.
 #[test]
 fn an_escape_soon_after_one_that_closed_something_does_not_leave() {
     type Opens = fn(&mut Desk) -> &mut Desk;
@@ -61,7 +61,7 @@ fn an_escape_soon_after_one_that_closed_something_does_not_leave() {
         desk.passes(millis(200)).key(ESC);
         assert_eq!(desk.did(), [], "{what}");
         let told = desk.model.flash.as_ref().map(|(words, _)| words.as_str());
-        assert_eq!(told, Some("Esc again leaves"), "{what}");
+        assert_eq!(told, Some("Esc again disconnects"), "{what}");
         desk.passes(millis(1_499)).key(ESC);
         assert_eq!(desk.did(), [], "{what}");
         desk.passes(millis(1_800)).key(ESC);
@@ -71,7 +71,7 @@ fn an_escape_soon_after_one_that_closed_something_does_not_leave() {
     desk.key(Key::ctrl(Code::Char('f'))).did();
     for step in 0..100 {
         desk.passes(millis(step * 33)).key(ESC);
-        // Whoever presses keys may be about to write: that the server is asked is no leaving.
+        // A user who presses keys may be about to write: probing the server is not leaving.
         let did = desk.did();
         let asks = |effect: &Effect| *effect == Effect::Command(Command::Probe);
         assert!(did.iter().all(asks), "held down for {step} steps: {did:?}");
@@ -181,8 +181,8 @@ fn a_host_is_asked_what_becomes_of_the_server() {
     assert_eq!(alone.did(), [stop, leaves()].concat());
 }
 
-/// Who is in a hurry, or whose terminal is closed, is asked nothing: the server goes on for others, and
-/// for nobody else.
+/// A user in a hurry, or whose terminal is closed, is not asked: the server keeps running if others
+/// use it, and ends otherwise.
 #[test]
 fn a_host_who_is_not_asked_takes_along_a_server_that_nobody_uses() {
     let stop = vec![Effect::Host(HostChoice::Stop)];
@@ -200,7 +200,7 @@ fn a_host_who_is_not_asked_takes_along_a_server_that_nobody_uses() {
 }
 
 #[test]
-fn what_is_typed_is_sent_as_it_was_typed() {
+fn typed_text_is_sent_unchanged() {
     let mut desk = Desk::online();
     desk.typed("hello ").key(ENTER);
     desk.typed("  two")
@@ -271,7 +271,7 @@ fn a_paste_that_comes_in_parts_is_asked_about_once() {
     assert!(desk.model.flash.is_some());
 }
 
-/// Where a terminal does not mark what is pasted, it looks like keys.
+/// Without bracketed paste, a paste looks like keys.
 #[test]
 fn lines_that_come_at_once_are_not_sent_before_they_are_seen() {
     let mut desk = Desk::online();
@@ -279,7 +279,7 @@ fn lines_that_come_at_once_are_not_sent_before_they_are_seen() {
     desk.msg(Msg::CameAtOnce("one\rq!\r/quit\r".to_owned()));
     assert_eq!(desk.text(), "see: one\nq!\n/quit\n");
     let told = desk.model.flash.as_ref().map(|(words, _)| words.as_str());
-    assert_eq!(told, Some("Several lines came at once: Enter sends them"));
+    assert_eq!(told, Some("Several lines were pasted: Enter sends them"));
     assert_eq!(desk.done(), []);
     desk.key(ENTER);
     assert_eq!(desk.sent(), ["see: one\nq!\n/quit"]);

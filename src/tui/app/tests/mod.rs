@@ -1,4 +1,4 @@
-//! A screen that is used: what comes of what the user does and hears.
+//! Tests of the model: the user's input and the session's events, and what they change.
 
 mod admin;
 mod history;
@@ -43,7 +43,7 @@ impl Desk {
         Self::start(start(60, 20, Timestamp::UNIX_EPOCH))
     }
 
-    /// In, with others.
+    /// A screen that has joined a room with others.
     fn online() -> Self {
         let mut desk = Self::new();
         desk.enters()
@@ -79,7 +79,7 @@ impl Desk {
         desk
     }
 
-    /// What was to be done, without what is to be kept.
+    /// The effects, without commands that save something.
     fn did(&mut self) -> Vec<Effect> {
         let mut done = self.done();
         done.retain(|effect| {
@@ -101,7 +101,7 @@ impl Desk {
             .collect()
     }
 
-    /// The dialog that is open, in the words of its type.
+    /// The name of the open dialog's type.
     fn dialog(&self) -> Option<String> {
         let dialog = self.model.layers.dialog();
         dialog.map(|dialog| format!("{dialog:?}"))
@@ -123,7 +123,7 @@ impl Desk {
         self.model.pane().scroll == Scroll::Follow
     }
 
-    /// The scrollback in a few words an entry.
+    /// The scrollback, with a few words for each entry.
     fn entries(&self) -> Vec<String> {
         let pane = self.model.pane();
         let log = pane.timeline.iter().map(|entry| match entry {

@@ -1,4 +1,4 @@
-//! What is asked for before we can come in.
+//! Tests of prompts before joining.
 
 use super::*;
 use crate::{
@@ -119,7 +119,7 @@ fn a_password_that_can_be_none_is_not_sent() {
 }
 
 #[test]
-fn to_be_asked_is_no_duty() {
+fn a_prompt_may_be_cancelled() {
     let mut desk = Desk::new();
     desk.heard(stopped(
         Some(CredentialWanted::Password),
@@ -186,7 +186,7 @@ fn a_nickname_of_ones_own_can_be_had_by_the_code_of_another_device() {
 }
 
 #[test]
-fn a_code_is_not_said_by_who_is_in() {
+fn a_code_is_not_sent_after_joining() {
     let mut desk = Desk::online();
     desk.typed("/device mfrg-gzdf").key(ENTER);
     assert_eq!(desk.did(), []);
@@ -194,7 +194,7 @@ fn a_code_is_not_said_by_who_is_in() {
 }
 
 #[test]
-fn who_was_sent_away_is_asked_nothing() {
+fn a_kicked_user_is_asked_nothing() {
     let mut desk = Desk::online();
     desk.heard(stopped(None, "A moderator sent you away: too loud"));
     assert_eq!(
@@ -258,7 +258,7 @@ fn the_key_of_a_new_server_is_to_be_compared_unless_it_is_this_machine() {
     desk.heard(first);
     let told = desk.entries().join("\n");
     for part in [
-        "First time on chat.lan:10500",
+        "First connection to chat.lan:10500",
         "  u6t2-pj5h-u6t2-pj5h\n",
         "Compare",
     ] {
@@ -267,7 +267,7 @@ fn the_key_of_a_new_server_is_to_be_compared_unless_it_is_this_machine() {
 }
 
 #[test]
-fn what_was_said_before_one_first_came_is_not_new_whatever_was_told_before() {
+fn messages_from_before_we_first_joined_are_not_unread() {
     let mut desk = Desk::new();
     desk.heard(Event::Notice(Line::inert("Something to read once")));
     desk.enters().opens(1, 30, 1);

@@ -1,4 +1,4 @@
-//! Looking for messages, going there and back.
+//! Tests of the search, going to hits and back.
 
 use super::*;
 use crate::{
@@ -14,7 +14,7 @@ const LOG: Log = Log {
 const CTRL_F: Key = Key::ctrl(Code::Char('f'));
 const DOWN: Key = Key::plain(Code::Down);
 
-/// What was to be searched for: which search, and up to which number.
+/// The requested searches: the id, and the highest number to search.
 fn searches(desk: &mut Desk) -> Vec<(u64, Option<u64>)> {
     desk.done()
         .into_iter()
@@ -111,12 +111,12 @@ fn a_search_goes_on_by_itself_for_a_while_and_then_when_asked() {
     assert!(hits(&desk).is_empty(), "an answer to another search");
     finds(&mut desk, 9, 1, 600, &[400, 3]);
     assert_eq!(hits(&desk), [400, 3]);
-    assert_eq!(said(&desk), "That is all there is in 1,000 messages.");
+    assert_eq!(said(&desk), "No more matches in 1,000 messages.");
     assert_eq!(searches(&mut desk), []);
 }
 
 #[test]
-fn what_a_search_can_not_do_is_said() {
+fn limits_of_a_search_are_explained() {
     let mut desk = joined(&LOG, 60);
     desk.loads(&LOG).key(CTRL_F).key(ENTER);
     assert!(said(&desk).contains("what to look for"), "{}", said(&desk));
@@ -142,7 +142,7 @@ fn what_a_search_can_not_do_is_said() {
             offline: true,
         }),
     });
-    assert!(said(&desk).starts_with("Offline: only what this computer"));
+    assert!(said(&desk).starts_with("Offline: only messages on this computer"));
     desk.key(ENTER);
     let [(search, _)] = searches(&mut desk)[..] else {
         panic!("no search");

@@ -1,4 +1,4 @@
-//! What the session tells.
+//! Tests of the session's events.
 
 use super::*;
 use crate::{
@@ -25,7 +25,7 @@ fn the_unread_line_stands_above_what_was_not_seen() {
 }
 
 #[test]
-fn who_comes_back_to_the_end_is_led_to_the_unread_once() {
+fn returning_to_the_end_leads_to_the_unread_once() {
     let above = |desk: &Desk| {
         let layout = desk.model.layout();
         let pane = desk.model.pane();
@@ -81,7 +81,7 @@ fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
 
 #[test]
 fn a_message_written_to_a_slow_server_is_shown_once() {
-    // The server was taken for a basic one; then its welcome came, and all is sent again.
+    // The server was taken for a basic one; then its welcome came, and everything is sent again.
     let mut desk = Desk::online();
     desk.outbox(1, "one", Delivery::Pending)
         .outbox(1, "one", Delivery::Unconfirmed)
@@ -93,7 +93,7 @@ fn a_message_written_to_a_slow_server_is_shown_once() {
 }
 
 #[test]
-fn what_failed_can_be_sent_again_or_taken_back() {
+fn failed_messages_can_be_sent_again_or_taken_back() {
     let mut desk = Desk::online();
     desk.outbox(1, "one", Delivery::Pending)
         .outbox(1, "one", failed());
@@ -165,7 +165,7 @@ fn failed() -> Delivery {
 }
 
 #[test]
-fn what_is_typed_stands_there_before_it_is_kept() {
+fn a_typed_message_is_shown_before_it_is_saved() {
     let mut desk = Desk::online();
     for text in ["one", "two", "one"] {
         desk.typed(text).key(ENTER);
@@ -178,7 +178,7 @@ fn what_is_typed_stands_there_before_it_is_kept() {
             .all(|effect| !matches!(effect, Effect::Command(Command::Withdraw(_))))
     );
 
-    // One from the disk, of which nothing stands here, comes among them.
+    // One from the disk, which is not shown here, comes among them.
     desk.outbox(1, "one", Delivery::Pending)
         .outbox(2, "earlier", Delivery::Pending);
     let expected = ["one Pending", "earlier Pending", "two Saving", "one Saving"];
@@ -237,7 +237,7 @@ fn another_log_is_marked() {
         "one",
         "two",
         "three",
-        "the server has started anew: its history begins here",
+        "the server's history was reset: it begins here",
         "anew",
     ];
     assert_eq!(desk.entries(), expected);
@@ -271,7 +271,7 @@ fn comings_and_goings_are_folded() {
         nickname: nickname("caroline"),
         time: Timestamp::UNIX_EPOCH,
     });
-    let expected = "dave came and left · erin joined · carol is now caroline";
+    let expected = "dave joined and left · erin joined · carol is now caroline";
     assert_eq!(desk.entries(), [expected], "who was in has not come");
     assert_eq!(desk.model.server.nickname, nickname("caroline"));
     let members = desk.model.pane().members.iter();
@@ -280,7 +280,7 @@ fn comings_and_goings_are_folded() {
 }
 
 #[test]
-fn who_came_before_us_has_not_just_come() {
+fn a_member_who_joined_before_us_is_not_announced() {
     let since = |name: &str, seconds| Member {
         since: Timestamp::from_second(seconds).unwrap(),
         ..member(name)
@@ -305,7 +305,7 @@ fn who_came_before_us_has_not_just_come() {
 }
 
 #[test]
-fn who_comes_after_the_server_s_clock_was_set_back_has_just_come() {
+fn a_member_who_joins_after_the_server_s_clock_was_set_back_is_announced() {
     let since = |name: &str, seconds| Member {
         since: Timestamp::from_second(seconds).unwrap(),
         ..member(name)
@@ -323,7 +323,7 @@ fn who_comes_after_the_server_s_clock_was_set_back_has_just_come() {
 }
 
 #[test]
-fn somebody_who_tries_names_is_told_of_once() {
+fn a_member_who_tries_several_nicknames_is_announced_once() {
     let mut desk = Desk::online();
     for (who, was, now) in [
         ("bob", "bob", "rob"),
@@ -343,7 +343,7 @@ fn somebody_who_tries_names_is_told_of_once() {
 }
 
 #[test]
-fn somebody_on_a_bad_line_is_told_of_once() {
+fn a_member_on_a_bad_connection_is_announced_once() {
     let mut desk = Desk::online();
     for (coming, expected) in [
         (false, "bob left (connection lost)"),
@@ -371,7 +371,7 @@ fn somebody_on_a_bad_line_is_told_of_once() {
 }
 
 #[test]
-fn what_was_said_before_we_came_is_not_new() {
+fn messages_from_before_we_came_are_not_unread() {
     let mut desk = Desk::new();
     desk.msg(Msg::Focus(false));
     desk.heard(Event::Room(RoomStart {

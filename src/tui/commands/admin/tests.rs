@@ -1,4 +1,4 @@
-//! What people type, and what becomes of it.
+//! Tests what people type.
 
 use super::*;
 use crate::tui::commands::{ParsedInput, SlashAction};
@@ -38,7 +38,7 @@ fn line(text: &str) -> Option<Line> {
 }
 
 #[test]
-fn the_longest_nickname_in_the_room_is_meant() {
+fn the_longest_nickname_in_the_room_is_taken() {
     for (text, who, why) in [
         ("/kick bob", "bob", None),
         ("/kick BOB", "bob", None),
@@ -67,7 +67,7 @@ fn the_longest_nickname_in_the_room_is_meant() {
 }
 
 #[test]
-fn times_are_read_as_people_write_them() {
+fn times_are_parsed() {
     for (text, seconds, why) in [
         ("/ban bob", None, None),
         ("/ban bob 10m", Some(600), None),
@@ -226,16 +226,16 @@ fn every_command_says_what_it_is_for() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_the_usage() {
+fn errors_show_the_usage() {
     for (text, expected) in [
-        ("/kick", "Whom? /kick NAME [REASON]"),
+        ("/kick", "Which user? /kick NAME [REASON]"),
         ("/kick \"bob", "The quote has no end: /kick NAME [REASON]"),
         (
             "/ban bob 3 strikes",
-            "3 is no time (10m, 2h, 3d and 1w are): /ban NAME [TIME] [REASON]",
+            "3 is not a duration (10m, 2h, 3d and 1w are): /ban NAME [TIME] [REASON]",
         ),
         ("/slow", "How long? /slow TIME|off"),
-        ("/topic", "What is it about? /topic TEXT|off"),
+        ("/topic", "Which topic? /topic TEXT|off"),
         ("/announce", "On or off? /announce on|off"),
         (
             "/role bob king",
@@ -259,7 +259,7 @@ fn what_is_wrong_is_told_with_the_usage() {
         ),
         (
             "/audit x",
-            "That goes by the numbers of its entries: /audit [NUMBER]",
+            "That is not the number of an entry: /audit [NUMBER]",
         ),
         (
             "/owner",
@@ -271,7 +271,7 @@ fn what_is_wrong_is_told_with_the_usage() {
         ),
         (
             "/device revoke 0a1b2c3d now",
-            "A device is revoked, or revoked and blocked: /device, /device add, /device revoke ID [block], /device CODE",
+            "Only \"block\" may follow the key: /device, /device add, /device revoke ID [block], /device CODE",
         ),
     ] {
         assert_eq!(typed(text), Err(expected.to_owned()), "{text}");

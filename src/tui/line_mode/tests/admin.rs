@@ -1,4 +1,4 @@
-//! Administrative commands.
+//! Tests of admin commands.
 
 use super::*;
 use crate::{
@@ -71,7 +71,7 @@ fn a_command_is_sent_and_waited_for() {
 }
 
 #[test]
-fn what_a_script_could_not_do_is_counted() {
+fn commands_that_a_script_could_not_run_are_counted() {
     for refused in ["/kick", "/bans"] {
         let mut model = model(COMMANDS);
         line(&mut model, refused);
@@ -127,7 +127,7 @@ fn an_invite_and_a_code_are_told_whole() {
     let how = format!("chat-tui --device-code mfrg-gzdf --trust {KEY} chat.lan 10500 bot 1");
     assert!(said(&mut model).contains(&how));
 
-    // A server that calls us by an option's name gets none into the command.
+    // A nickname from the server that looks like an option does not become one in the command.
     model.nickname = Nickname::parse("-x").unwrap();
     let added = AdminResult {
         code: Some(code),
@@ -143,7 +143,10 @@ fn a_new_server_is_told_to_scripts_too() {
     let mut model = started(SCRIPT);
     model.event(first_use());
     let told = said(&mut model);
-    assert!(told.starts_with("First time on chat.lan:10500."), "{told}");
+    assert!(
+        told.starts_with("First connection to chat.lan:10500."),
+        "{told}"
+    );
     assert!(told.contains(&KEY.to_string()), "{told}");
 }
 
@@ -174,7 +177,7 @@ fn a_server_that_is_not_trusted_is_explained() {
 }
 
 #[test]
-fn who_is_not_let_in_for_want_of_something_is_told_how_to_give_it() {
+fn a_missing_credential_is_explained_with_its_option() {
     for (wanted, option) in [
         (CredentialWanted::Password, "--password-file FILE"),
         (CredentialWanted::Invite, "--invite-file FILE"),
@@ -208,7 +211,7 @@ fn a_code_lets_a_person_in_who_is_asked_for_a_nickname() {
 }
 
 #[test]
-fn who_wants_to_hear_it_is_told_who_does_what() {
+fn changes_are_reported_only_to_those_who_want_them() {
     let rules = RoomRules {
         topic: Some(Line::inert("release day")),
         announce: true,
@@ -248,14 +251,14 @@ fn who_wants_to_hear_it_is_told_who_does_what() {
         if options.commands {
             assert_eq!(
                 said(&mut model),
-                "#lobby has 1 in it\ntopic: release day\nonly moderators can write\nmoderator: bot\n"
+                "#lobby has 1 here\ntopic: release day\nonly moderators can write\nmoderator: bot\n"
             );
         }
     }
 }
 
 #[test]
-fn commands_are_about_the_room_that_one_is_in() {
+fn commands_are_about_the_current_room() {
     let mut model = in_build(COMMANDS);
     line(&mut model, "/topic release day");
     let asked = model.commands.pop_front();
@@ -287,7 +290,7 @@ fn commands_are_about_the_room_that_one_is_in() {
 }
 
 #[test]
-fn what_is_told_as_news_is_not_confirmed_besides() {
+fn an_announced_change_is_not_confirmed_again() {
     let mut model = model(PERSON);
     let rules = |topic: &str| Event::Rules {
         room: RoomName::lobby(),
@@ -325,7 +328,7 @@ fn a_script_is_told_where_it_could_take_a_plain_link_for_another() {
     assert_eq!(told("localhost:10500", false), "");
     assert_eq!(told("127.0.0.1:10500", false), "");
     assert_eq!(told("ci.lan:10500", true), "", "it asked for it");
-    let words = "Not encrypted: everybody on the way can read along\n";
+    let words = "Not encrypted: others on the network can read the messages\n";
     assert_eq!(told("ci.lan:10500", false), words, "once");
 }
 
@@ -420,11 +423,11 @@ fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
     assert_eq!(commands(&mut model).len(), 1);
     assert!(model.progress().is_some(), "though the input has not ended");
     model.out_of_time();
-    assert!(said(&mut model).contains("Gave up waiting for an answer"));
+    assert!(said(&mut model).contains("Gave up waiting for the result"));
     assert_eq!(commands(&mut model), ["send hello"], "and it stays");
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
-    // Nor does a connection that does not come back.
+    // A connection that does not come back is not waited for, either.
     model.event(Event::Connection(ConnectionStatus::Waiting {
         why: Line::inert("Lost"),
         retry_in: Duration::from_secs(1),
@@ -432,7 +435,7 @@ fn an_answer_that_never_comes_holds_up_nothing_for_ever() {
     line(&mut model, "/who");
     assert!(model.progress().is_some());
     model.out_of_time();
-    assert!(said(&mut model).contains("Line 3 was not done"));
+    assert!(said(&mut model).contains("Line 3 was not carried out"));
     model.input_ended(None);
     model.event(Event::Ended(Summary::default()));
     assert_eq!(model.exit_status(), ExitStatus::NotDelivered);

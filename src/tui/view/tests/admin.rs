@@ -1,4 +1,4 @@
-//! Screens of a house that is kept in order, at the sizes that people have.
+//! Screens of a moderated room, at usual sizes.
 
 use jiff::tz::TimeZone;
 
@@ -38,7 +38,7 @@ fn result(message: &str, lines: &[&str]) -> AdminResult {
 }
 
 impl Screen {
-    /// A command is typed and answered.
+    /// Types a command and answers it.
     fn answered(&mut self, typed: &str, answer: AdminResult) -> &mut Self {
         self.typed(typed).key(ENTER).heard(Event::Admin {
             request: 0,
@@ -55,14 +55,14 @@ impl Screen {
     }
 }
 
-/// An owner, a moderator, a member (ourselves) and a stranger; a topic; an invite that was made.
+/// An owner, a moderator, a member (ourselves) and a user without a key; a topic; an invite.
 fn house(width: u16, height: u16) -> Screen {
     let mut screen = Screen::entered(width, height);
     furnish(&mut screen);
     screen
 }
 
-/// What makes a screen one of such a house.
+/// The events that make a screen show a moderated room.
 pub(super) fn furnish(screen: &mut Screen) {
     screen.desk.members(&[
         with_role("alice", Role::Owner),
@@ -90,14 +90,14 @@ pub(super) fn furnish(screen: &mut Screen) {
     );
 }
 
-/// The whole of a screen, with rows that are broken put together.
+/// The text of the whole screen, with wrapped rows joined.
 fn in_one(screen: &Screen) -> String {
     let text = screen.text();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn all_times_are_the_readers_and_go_with_him() {
+fn all_times_are_in_the_readers_zone_and_change_with_it() {
     let zone = |name| Msg::Zone(TimeZone::get(name).unwrap());
     let mut screen = Screen::entered(140, 40);
     screen.desk.msg(zone("Pacific/Auckland"));
@@ -158,17 +158,17 @@ fn an_invite_stands_alone_on_its_rows() {
                                                                                 │
                                                                                 │
                                                                                 │
+                                                                                │
  ───────────────────────────── Sunday 22 November ───────────────────────────── │
  09:45             │ alice set the topic: release day: no merges until the      │
-                   │ tag is out · alice slowed the room down: one message       │
-                   │ every 30s                                                  │
+                   │ tag is out · alice set slow mode: one message every 30s    │
  09:44       alice │ can you invite dave?                                       │
  09:45     /invite │ One may come in by this invite, until 2027-01-15 08:00     │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6enp6enp6enp6enBQUFBQU │
  FBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoMw                                        │
-                   │ They come in with: chat-tui INVITE                         │
-                   │ For other machines, put this one's name or address in      │
-                   │ the place of localhost.                                    │
+                   │ They join with: chat-tui INVITE                            │
+                   │ For other machines, replace localhost by this machine's    │
+                   │ name or address.                                           │
 ────────────────────────────────────────────────────────────────────────────────┴───────────────────
  › type a message; one every 30s
  Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
@@ -186,21 +186,21 @@ fn an_invite_stands_alone_on_a_usual_screen() {
                                                             │ ● bob           ◇
                                                             │ ● carol you
                                                             │ ● maximilian_t… ?
+                                                            │
+                                                            │
  ─────────────────── Sunday 22 November ─────────────────── │
  09:45           │ alice set the topic: release day: no     │
                  │ merges until the tag is out · alice      │
-                 │ slowed the room down: one message        │
-                 │ every 30s                                │
+                 │ set slow mode: one message every 30s     │
  09:44     alice │ can you invite dave?                     │
  09:45   /invite │ One may come in by this invite, until    │
                  │ 2027-01-15 08:00                         │
  chat-tui://localhost:10500/Aaenp6enp6enp6enp6enp6enp6enp6e │
  np6enp6enp6enBQUFBQUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQUoM │
  w                                                          │
-                 │ They come in with: chat-tui INVITE       │
-                 │ For other machines, put this one's       │
-                 │ name or address in the place of          │
-                 │ localhost.                               │
+                 │ They join with: chat-tui INVITE          │
+                 │ For other machines, replace localhost    │
+                 │ by this machine's name or address.       │
 ────────────────────────────────────────────────────────────┴───────────────────
  › type a message; one every 30s
  Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line
@@ -215,12 +215,12 @@ fn an_invite_stands_alone_on_a_small_screen() {
  #lobby    localhost:10500  ● encrypted
  QUFBQUAAAAAa0nSAAAB4Mc6yHQCRhQPwggIGQU
  oMw
-          │ They come in with: chat-
-          │ tui INVITE
-          │ For other machines, put
-          │ this one's name or
-          │ address in the place of
-          │ localhost.
+          │ They join with: chat-tui
+          │ INVITE
+          │ For other machines,
+          │ replace localhost by this
+          │ machine's name or
+          │ address.
 ────────────────────────────────────────
  › type a message; one every 30s
  Alt-C copy   F1 help   Esc disconnect
@@ -233,9 +233,9 @@ fn an_invite_stands_alone_on_a_tiny_screen() {
     house(20, 5).check(
         r"
 #lobby   ● encrypted
- address in the
- place of
- localhost.
+ localhost by this
+ machine's name or
+ address.
 › one every 30s
 ",
     );
@@ -256,7 +256,7 @@ fn a_device_is_added_by_what_stands_out() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
 
  ─────────────────── Sunday 22 November ───────────────────
@@ -295,8 +295,8 @@ fn where_only_moderators_write_the_input_says_so() {
 
 
  ───────── Sunday 22 November ─────────
-          │ alice took the topic away
-          │ · alice lets only
+          │ alice removed the topic ·
+          │ alice lets only
           │ moderators write here
 ────────────────────────────────────────
  › only moderators can write here
@@ -317,7 +317,7 @@ fn a_connection_in_the_clear_is_told_at_every_size() {
             80,
             " #lobby  welcome to the lab                    localhost:10500  ● not encrypted",
         ),
-        (40, " #lobby           3 in  ● not encrypted"),
+        (40, " #lobby         3 here  ● not encrypted"),
         (20, "#lobby ● unencrypted"),
         (18, "#lo… ● unencrypted"),
     ] {
@@ -326,7 +326,7 @@ fn a_connection_in_the_clear_is_told_at_every_size() {
 }
 
 #[test]
-fn who_can_read_along_is_asked_for() {
+fn the_encryption_can_be_asked_for() {
     let screen = {
         let mut screen = Screen::entered(60, 18);
         screen.typed("/security").key(ENTER);
@@ -334,19 +334,19 @@ fn who_can_read_along_is_asked_for() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
  ─────────────────── Sunday 22 November ───────────────────
  09:45 /security │ Server: localhost:10500
                  │ Encrypted: nobody between you and the
-                 │ server can read along; the server
-                 │ itself can.
+                 │ server can read the messages; the
+                 │ server itself can.
                  │ Its key:
                  │   u6t2-pj5h-u6t2-pj5h
                  │   u6t2-pj5h-u6t2-pj5h
                  │   u6t2-pj5h-u6t2-pj5h
                  │   u6tq
-                 │ It is the key that it had before, or
-                 │ that you were told.
+                 │ It is the key that the server had
+                 │ before, or that you were given.
                  │ You: carol, a member, with the key
                  │ 5a17c388
 ────────────────────────────────────────────────────────────
@@ -357,7 +357,7 @@ fn who_can_read_along_is_asked_for() {
 }
 
 #[test]
-fn what_does_not_fit_the_hints_stands_above_the_input() {
+fn a_remark_that_does_not_fit_the_hints_is_above_the_input() {
     let screen = {
         let mut screen = Screen::entered(40, 12);
         screen.typed("/ban bob 3 strikes").key(ENTER);
@@ -369,11 +369,11 @@ fn what_does_not_fit_the_hints_stands_above_the_input() {
 
 
 
-     Nobody has said anything yet.
+            No messages yet.
 
 
- ! 3 is no time (10m, 2h, 3d and 1w
-   are): /ban NAME [TIME] [REASON]
+ ! 3 is not a duration (10m, 2h, 3d and
+   1w are): /ban NAME [TIME] [REASON]
 ────────────────────────────────────────
  › /ban bob 3 strikes
  F1 help   Esc put aside   Tab complete
@@ -382,7 +382,7 @@ fn what_does_not_fit_the_hints_stands_above_the_input() {
 }
 
 #[test]
-fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
+fn texts_of_a_hostile_server_are_drawn_inert_and_in_their_area() {
     let evil = "\u{1b}[31m\u{1b}]52;c;eA==\u{7}\u{202e}\u{200b}\u{9b}5m evil\r\n\t";
     for (width, height) in [(100, 30), (80, 24), (40, 12), (20, 5)] {
         let mut screen = Screen::entered(width, height);
@@ -413,7 +413,8 @@ fn what_a_hostile_server_tells_is_drawn_inert_and_in_its_place() {
     }
 }
 
-/// Somebody without a key speaks, whose name is as long as there is room for, and somebody with one.
+/// A user without a key, whose name is as long as there is room for, and one with a key send
+/// messages.
 fn stranger_speaks(width: u16, height: u16) -> Screen {
     let mut screen = Screen::entered(width, height);
     let long = "visitor from far away";
@@ -431,10 +432,10 @@ fn stranger_speaks(width: u16, height: u16) -> Screen {
 }
 
 #[test]
-fn who_has_no_key_is_marked_where_he_speaks() {
+fn a_sender_without_a_key_is_marked() {
     stranger_speaks(60, 10).check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
  ─────────────────── Sunday 22 November ───────────────────
  09:41    ?guest │ hello
@@ -448,8 +449,8 @@ fn who_has_no_key_is_marked_where_he_speaks() {
     );
 }
 
-/// Of two who are called alice, one without a key spoke yesterday, the other speaks today; and the
-/// other way round.
+/// Of two users called alice, one without a key wrote yesterday, and the other writes today; and
+/// the other way round.
 fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
     let mut screen = Screen::entered(width, height);
     let unverified = user("alice without a key");
@@ -486,7 +487,7 @@ fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
 }
 
 #[test]
-fn who_had_no_key_is_marked_for_ever_and_not_for_whoever_has_the_name_today() {
+fn a_sender_without_a_key_stays_marked_and_a_later_user_of_the_name_is_not() {
     for (unverified_today, yesterday, today) in
         [(false, "?alice", " alice"), (true, " alice", "?alice")]
     {
@@ -503,7 +504,7 @@ fn who_had_no_key_is_marked_for_ever_and_not_for_whoever_has_the_name_today() {
 }
 
 #[test]
-fn who_had_no_key_is_marked_among_what_was_found() {
+fn a_sender_without_a_key_is_marked_among_search_results() {
     for (width, marked) in [(60, "?alice │ merge it"), (24, "?alice")] {
         let mut screen = two_of_a_name(width, 12, false);
         screen
@@ -534,7 +535,7 @@ fn who_had_no_key_is_marked_among_what_was_found() {
 }
 
 #[test]
-fn who_has_no_key_is_marked_on_a_narrow_screen() {
+fn a_sender_without_a_key_is_marked_on_a_narrow_screen() {
     stranger_speaks(20, 12).check(
         r"
 #lobby   ● encrypted

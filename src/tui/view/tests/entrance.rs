@@ -1,4 +1,4 @@
-//! Screens before one is let in, at the sizes that people have.
+//! Screens before joining, at usual sizes.
 
 use super::Screen;
 use crate::{
@@ -66,7 +66,7 @@ fn changed(width: u16, height: u16) -> Screen {
 fn a_password_is_drawn_as_dots() {
     password(100, 30).check(
         r"
- #lobby                                                                   localhost:10500  ○ not in
+ #lobby                                                               localhost:10500  ○ not joined
 
 
 
@@ -104,7 +104,7 @@ fn a_password_is_drawn_as_dots() {
 fn a_password_is_drawn_as_dots_on_a_usual_screen() {
     password(80, 24).check(
         r"
- #lobby                                               localhost:10500  ○ not in
+ #lobby                                           localhost:10500  ○ not joined
 
 
 
@@ -136,7 +136,7 @@ fn a_password_is_drawn_as_dots_on_a_usual_screen() {
 fn a_password_is_drawn_as_dots_on_a_small_screen() {
     password(40, 12).check(
         r"
- #lobby       localhost:10500  ○ not in
+ #lobby   localhost:10500  ○ not joined
 
 
 
@@ -157,7 +157,7 @@ fn a_password_is_drawn_as_dots_on_a_tiny_screen() {
     let screen = password(20, 5);
     screen.check(
         r"
-#lobby      ○ not in
+#lobby  ○ not joined
 
 
 ? Password?
@@ -173,7 +173,7 @@ fn an_invite_is_asked_for() {
     let why = "Only people who are invited come in here from elsewhere";
     stopped(80, 12, Some(CredentialWanted::Invite), why).check(
         r"
- #lobby                                               localhost:10500  ○ not in
+ #lobby                                           localhost:10500  ○ not joined
 
 
 
@@ -194,7 +194,7 @@ fn an_invite_is_asked_for_on_a_small_screen() {
     let why = "Only people who are invited come in here from elsewhere";
     stopped(40, 12, Some(CredentialWanted::Invite), why).check(
         r"
- #lobby       localhost:10500  ○ not in
+ #lobby   localhost:10500  ○ not joined
 
 
 
@@ -215,7 +215,7 @@ fn an_invite_is_asked_for_on_a_tiny_screen() {
     let why = "Only people who are invited come in here from elsewhere";
     stopped(20, 5, Some(CredentialWanted::Invite), why).check(
         r"
-#lobby      ○ not in
+#lobby  ○ not joined
 
 
 ? Invite or code?
@@ -225,7 +225,7 @@ fn an_invite_is_asked_for_on_a_tiny_screen() {
 }
 
 #[test]
-fn who_is_banned_is_told_so() {
+fn a_banned_user_is_told_so() {
     let why = "You are banned from this server until 2026-11-29 09:30 UTC: too loud";
     stopped(60, 10, None, why).check(
         r"
@@ -237,7 +237,7 @@ fn who_is_banned_is_told_so() {
  ✗ You are banned from this server until 2026-11-29 09:30:
    too loud. Ctrl-R tries again.
 ────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   F1 help   Esc disconnect
 ",
     );
@@ -275,7 +275,7 @@ fn a_changed_key_is_explained_where_it_can_be_read() {
  carol 3
  ✗ localhost:10500 has another key than before, so nothing was sent to it. Ctrl-R tries again.
 ────────────────────────────────────────────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   Alt-C copy   F1 help   Esc disconnect   Tab complete   Alt-Enter new line
 ",
     );
@@ -307,7 +307,7 @@ fn a_changed_key_is_explained_on_a_usual_screen() {
  ✗ localhost:10500 has another key than before, so nothing was sent to it.
    Ctrl-R tries again.
 ────────────────────────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   Alt-C copy   F1 help   Esc disconnect   Tab complete
 ",
     );
@@ -385,8 +385,8 @@ fn a_new_server_is_told_with_its_key() {
  #lobby                         chat.lan:10500  ● encrypted
 
  ─────────────────── Sunday 22 November ───────────────────
- 09:45           │ First time on chat.lan:10500. From now
-                 │ on it has to have this key:
+ 09:45           │ First connection to chat.lan:10500.
+                 │ From now on it must have this key:
                  │   u6t2-pj5h-u6t2-pj5h
                  │   u6t2-pj5h-u6t2-pj5h
                  │   u6t2-pj5h-u6t2-pj5h
@@ -402,7 +402,7 @@ fn a_new_server_is_told_with_its_key() {
     );
 }
 
-/// A password is asked for over a connection on which everybody can read it.
+/// A prompt for a password on an unencrypted connection.
 fn in_clear(width: u16, height: u16) -> Screen {
     let mut screen = Screen::new(width, height);
     screen.desk.is_on("chat.lan:10500");
@@ -417,10 +417,10 @@ fn in_clear(width: u16, height: u16) -> Screen {
 }
 
 #[test]
-fn that_a_password_goes_in_clear_is_said_where_it_is_asked_for() {
+fn a_prompt_for_a_password_says_that_nothing_is_encrypted() {
     in_clear(80, 24).check(
         r"
- #lobby                                 chat.lan:10500  ○ not in  not encrypted
+ #lobby                             chat.lan:10500  ○ not joined  not encrypted
 
 
 
@@ -438,9 +438,9 @@ fn that_a_password_goes_in_clear_is_said_where_it_is_asked_for() {
 
  ───────────────────────────── Sunday 22 November ─────────────────────────────
  09:45             │ Not encrypted: everybody between you and the server can
-                   │ read along and change what is said.
- ? This server wants a password. What is the password? It is not encrypted:
-   everybody on the way can read it.
+                   │ read and change the messages.
+ ? This server wants a password. What is the password? Not encrypted: others on
+   the network can read it.
 ────────────────────────────────────────────────────────────────────────────────
  › •••••••••••••
  Enter try it   Esc cancel   Ctrl-U clear it
@@ -449,12 +449,12 @@ fn that_a_password_goes_in_clear_is_said_where_it_is_asked_for() {
 }
 
 #[test]
-fn that_a_password_goes_in_clear_is_said_on_the_smallest_screen() {
+fn a_prompt_for_a_password_says_that_nothing_is_encrypted_on_the_smallest_screen() {
     in_clear(20, 5).check(
         r"
 #lobby ○ unencrypted
- change what is
- said.
+ change the
+ messages.
 ? Password in clear?
 › •••••••••••••
 ",

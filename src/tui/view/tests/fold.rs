@@ -1,4 +1,4 @@
-//! Long messages are folded: their first rows and a count, until somebody wants to see the rest.
+//! Long messages are folded: their first rows and a count, until the reader unfolds them.
 
 use super::*;
 use crate::{
@@ -22,7 +22,7 @@ impl Screen {
         self.text().lines().map(ToOwned::to_owned).collect()
     }
 
-    /// The row on which this stands, if it does.
+    /// The row with this text, if there is one.
     fn row_of(&self, words: &str) -> Option<usize> {
         self.rows().iter().position(|row| row.contains(words))
     }
@@ -56,7 +56,7 @@ fn whatever_makes_a_message_long_it_is_folded() {
         let mut screen = Screen::entered(80, 24);
         screen.numbered(1, text);
         assert!(screen.text().contains("more lines · /unfold"), "{text:.20}");
-        // Our own as well, on its way, refused, or sent.
+        // Our own as well: pending, refused, or sent.
         let mut ours = Screen::entered(80, 24);
         for delivery in [
             Delivery::Pending,
@@ -75,7 +75,7 @@ fn whatever_makes_a_message_long_it_is_folded() {
 }
 
 #[test]
-fn what_is_looked_at_stays_when_a_message_is_unfolded_and_goes_on_below() {
+fn the_view_stays_when_a_message_is_unfolded_and_goes_on_below() {
     let mut screen = Screen::entered(80, 24);
     for _ in 0..20 {
         screen.message("22T09:41:00", "alice", "before");
@@ -90,7 +90,7 @@ fn what_is_looked_at_stays_when_a_message_is_unfolded_and_goes_on_below() {
     assert_eq!(before[..count], after[..count]);
     assert!(after[count].contains("line 13"), "{}", after[count]);
     assert_eq!(screen.row_of("after"), None);
-    // What comes meanwhile moves nothing either.
+    // New messages do not move anything either.
     screen.message("22T09:41:03", "alice", "and more");
     assert_eq!(screen.rows()[..count], after[..count]);
     // Folded again, it is as it was.
@@ -133,7 +133,7 @@ fn the_lowest_folded_one_is_unfolded_then_the_next_above_and_then_there_is_none(
     let columns = model.layout().columns;
     assert!(model.pane().folded(0, &columns).is_some());
     assert!(model.pane().folded(1, &columns).is_none());
-    // Out of sight by now: it is led to.
+    // It is off the screen by now: the reader is led to it.
     screen.command("/unfold");
     assert!(screen.row_of("line 13").is_some(), "{}", screen.text());
     screen.command("/unfold");
@@ -141,7 +141,7 @@ fn the_lowest_folded_one_is_unfolded_then_the_next_above_and_then_there_is_none(
 }
 
 #[test]
-fn what_was_unfolded_on_its_way_stays_so_when_it_has_arrived() {
+fn a_pending_message_that_was_unfolded_stays_so_in_the_log() {
     let mut screen = Screen::entered(80, 24);
     let text = lines(300);
     screen
@@ -156,7 +156,7 @@ fn what_was_unfolded_on_its_way_stays_so_when_it_has_arrived() {
 }
 
 #[test]
-fn what_was_looked_for_in_a_folded_message_is_shown() {
+fn a_match_in_a_folded_message_is_shown() {
     for (wanted, unfolds) in [("line 3", false), ("line 250", true)] {
         let mut screen = Screen::entered(80, 24);
         let text = lines(300);
@@ -244,7 +244,7 @@ proptest! {
     }
 }
 
-/// What the help does not explain: it parts, leads or belongs to words.
+/// Signs that the help does not explain: separators and parts of words.
 const NO_SIGNS: &str = "─│┴┊›…·–—";
 
 #[test]
@@ -300,7 +300,7 @@ fn every_sign_on_the_screen_is_explained_by_the_help() {
                 && *c < '\u{3000}'
         }));
     }
-    // What people wrote is theirs.
+    // Texts of users are exempt.
     for c in ['\u{301}', '\u{200d}', 'é'] {
         seen.remove(&c);
     }

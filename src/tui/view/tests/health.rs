@@ -1,4 +1,4 @@
-//! What the title says of a server that does not answer, and of what has never answered.
+//! Titles for a server that does not answer, or has never answered.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::client::event::{Entered, Security};
 use crate::protocol::Role;
 
 impl Screen {
-    /// Connected in the clear to what has not said anything.
+    /// An unencrypted connection on which nothing was received.
     pub(super) fn guessing(width: u16, height: u16) -> Self {
         let mut screen = Self::new(width, height);
         screen.heard(Event::Security(Security::Plain));
@@ -68,7 +68,7 @@ fn a_server_that_does_not_answer_is_told_of_in_words_at_every_size() {
         let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(squeezed(&shown), squeezed(title), "{width}x{height}");
         assert!(!screen.looks_well(), "{width}x{height}");
-        // It counts by itself, and goes with the first word.
+        // It counts by itself, and disappears with the first answer.
         assert_eq!(screen.desk.model.wakes_in(), Some(Duration::from_secs(1)));
         screen.desk.passes(Duration::from_secs(2));
         assert!(screen.title().contains("no answer"), "{width}x{height}");
@@ -80,7 +80,7 @@ fn a_server_that_does_not_answer_is_told_of_in_words_at_every_size() {
 }
 
 #[test]
-fn that_nobody_answers_is_said_beside_that_nothing_is_encrypted() {
+fn a_silent_server_is_told_beside_the_missing_encryption() {
     for (width, words) in [
         (80, "◌ no answer for 3 s  not encrypted"),
         (40, "◌ no answer  not encrypted"),
@@ -96,7 +96,7 @@ fn that_nobody_answers_is_said_beside_that_nothing_is_encrypted() {
 }
 
 #[test]
-fn what_became_of_the_link_matters_more_than_how_long_it_was_silent() {
+fn a_lost_connection_is_told_instead_of_the_silence_before() {
     let mut screen = Screen::conversation(80, 24);
     screen.heard(Event::Unanswered(Some(Duration::from_secs(40))));
     screen.heard(Event::Connection(ConnectionStatus::Waiting {
@@ -109,7 +109,7 @@ fn what_became_of_the_link_matters_more_than_how_long_it_was_silent() {
 }
 
 #[test]
-fn what_has_not_said_anything_is_no_server_yet_at_any_size() {
+fn a_peer_that_has_not_answered_is_not_called_a_server_at_any_size() {
     for (width, height, words) in [
         (
             100,
@@ -143,7 +143,7 @@ fn what_has_not_said_anything_is_no_server_yet_at_any_size() {
 }
 
 #[test]
-fn what_speaks_as_an_older_server_is_one() {
+fn an_older_server_is_recognized_by_its_answer() {
     let mut screen = Screen::guessing(80, 24);
     screen.heard(Event::Connection(ConnectionStatus::Basic));
     screen.message("22T09:45:00", "alice", "hello");

@@ -15,7 +15,7 @@ const LOG: Log = Log {
 const ENTER: Key = Key::plain(Code::Enter);
 
 impl Screen {
-    /// In, with the latest messages of a log.
+    /// A screen that has joined, with the latest messages of a log.
     fn joined(width: u16, height: u16, log: &Log, from: u64) -> Self {
         let mut screen = Self::new(width, height);
         screen.desk.enters().opens(log.first, log.head, from);
@@ -25,7 +25,7 @@ impl Screen {
         screen
     }
 
-    /// Answers what is asked for, with short texts.
+    /// Answers requests for pages, with short texts.
     fn loads(&mut self, log: &Log) -> &mut Self {
         while let Some(part) = self.desk.asked() {
             self.desk.paged(part, page(log, part));
@@ -42,7 +42,7 @@ impl Screen {
         })
     }
 
-    /// Looks for a word, which is found in these messages.
+    /// Searches for a word, which is found in these messages.
     fn searched(&mut self, word: &str, from: u64, offline: bool, found: &[u64]) -> &mut Self {
         self.key(Key::ctrl(Code::Char('f'))).typed(word).key(ENTER);
         self.heard(Event::Found {
@@ -77,7 +77,7 @@ fn page(log: &Log, part: Part) -> Page {
 }
 
 #[test]
-fn what_is_being_loaded_or_could_not_be_is_a_quiet_row() {
+fn a_page_that_is_loading_or_failed_is_a_quiet_row() {
     let mut screen = Screen::joined(60, 10, &LOG, 997);
     screen.check(
         r"
@@ -148,7 +148,7 @@ fn where_history_begins_is_said() {
     );
 }
 
-/// What an earlier run kept: read up to number 450.
+/// The store of an earlier run: read up to number 450.
 fn absent(width: u16, height: u16) -> Screen {
     let part = Part::Forward { from: 401, to: 450 };
     let restored = Restored {
@@ -172,7 +172,7 @@ fn absent(width: u16, height: u16) -> Screen {
 }
 
 #[test]
-fn what_was_kept_is_painted_before_the_network_answers() {
+fn stored_messages_are_drawn_before_the_network_answers() {
     absent(60, 10).check(
         r"
  #lobby                       localhost:10500  ◌ connecting
@@ -278,14 +278,14 @@ fn how_to_search_is_shown_first() {
  #lobby                        localhost:10500  ● encrypted
  Search #lobby
  two words          both, in any order
- gre*               a word that begins so
- "no failures"      these words together
- from:alice         what alice said
- after:2026-11-20   that day or later
- before:2026-11-20  earlier than that day
+ gre*               a word that begins like this
+ "no failures"      these words in a row
+ from:alice         messages by alice
+ after:2026-11-20   of that day or later
+ before:2026-11-20  before that day
 
 ────────────────────────────────────────────────────────────
- / what to look for
+ / words to find
  Enter search   Esc back
 "#,
         ),
@@ -297,7 +297,7 @@ fn how_to_search_is_shown_first() {
 two words
 gre*
 "no failures"
-/ what to look for
+/ words to find
 "#,
         ),
     ] {
@@ -308,7 +308,7 @@ gre*
 }
 
 #[test]
-fn what_was_found_is_listed_newest_first() {
+fn hits_are_listed_newest_first() {
     for (width, height, expected) in [
         (
             80,
@@ -322,7 +322,7 @@ fn what_was_found_is_listed_newest_first() {
  22:40         bob │ this is number 500
  ────────────────────────── Thursday 1 January 1970 ───────────────────────────
  06:40       alice │ this is number 20
- That is all there is in 1,000 messages.
+ No more matches in 1,000 messages.
 
 
 ────────────────────────────────────────────────────────────────────── 4 found ─
@@ -342,7 +342,7 @@ fn what_was_found_is_listed_newest_first() {
       bob │ this is number 500
  ────── Thursday 1 January 1970 ───────
     alice │ this is number 20
- That is all there is in 1,000
+ No more matches in 1,000 messages.
 ────────────────────────────── 4 found ─
  / number
  Enter go there   Esc back   Down older
@@ -394,7 +394,7 @@ fn a_search_says_when_it_found_nothing_or_only_looked_here() {
  #lobby                        localhost:10500  ● encrypted
  ─────────────── Wednesday 14 January 1970 ────────────────
  18:00     alice ┃ this is number 990
- Offline: only what this computer holds was searched.
+ Offline: only messages on this computer were searched.
 
 
 
@@ -484,7 +484,7 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
  F1 help   Esc disconnect   Tab complete
 ",
     );
-    // Where it is narrow, nothing of it is cut off.
+    // Nothing of it is cut on a narrow screen.
     let longest = jiff::SignedDuration::from_hours(24 * 729 + 23);
     let mut screen = Screen::new(40, 12);
     screen.desk.enters().opens(1, 1, 1);

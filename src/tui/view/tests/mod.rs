@@ -1,4 +1,4 @@
-//! Draws screens on which things have happened, for the tests to look at.
+//! Draws screens after some events, for the tests to check.
 
 mod admin;
 mod entrance;
@@ -41,7 +41,7 @@ fn member(name: &str) -> Member {
     }
 }
 
-/// A screen on which things happen.
+/// A screen that takes events.
 struct Screen {
     desk: Desk,
 }
@@ -153,7 +153,7 @@ impl Screen {
         (buffer, cursor.map(|at| (at.x, at.y)))
     }
 
-    /// The screen as text; rows without what is blank at their end.
+    /// The screen as text; rows without blanks at their end.
     fn text(&self) -> String {
         let (buffer, _) = self.buffer();
         let mut text = String::new();
@@ -171,7 +171,7 @@ impl Screen {
         text
     }
 
-    /// Fails with both screens where they differ.
+    /// Fails with both screens if they differ.
     #[track_caller]
     fn check(&self, expected: &str) {
         let found = self.text();

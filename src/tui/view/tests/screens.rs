@@ -1,4 +1,4 @@
-//! Screens as text: what a reader sees, at the sizes that people have.
+//! Screens as text, at usual sizes.
 
 #![allow(
     clippy::unicode_not_nfc,
@@ -210,7 +210,7 @@ fn the_first_screen_says_what_is_going_on() {
 
  ◌ Connecting to localhost:10500 …
 ────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   F1 help   Esc disconnect
 ",
     );
@@ -236,7 +236,7 @@ fn a_failed_attempt_is_told_with_the_time_to_the_next() {
  ✗ Nothing is listening on localhost:10500. Trying again in
    4 s; Ctrl-R tries now.
 ────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   F1 help   Esc disconnect
 ",
     );
@@ -276,12 +276,12 @@ fn a_nickname_in_use_is_asked_about_in_place() {
     };
     screen.check(
         r"
- #lobby                           localhost:10500  ○ not in
+ #lobby                       localhost:10500  ○ not joined
 
 
 
 
- ? Nickname already in use: carol. Which other nickname?
+ ? Nickname already in use: carol. Choose another nickname.
  › carol
  Enter try it   Esc disconnect   Ctrl-U clear it
 ",
@@ -314,14 +314,14 @@ fn a_lost_link_keeps_the_conversation_and_dims_the_members() {
                  │ tagged                                 … │
  ✗ The connection was lost. Trying again in 2 s; Ctrl-R tries now.
 ────────────────────────────────────────────────────────────────────────────────
- › type a message; it goes out when connected
+ › type a message; it is sent once connected
  Ctrl-R connect now   Alt-X take back   F1 help   Esc disconnect   Tab complete
 ",
     );
 }
 
 #[test]
-fn what_failed_says_why_and_what_to_do() {
+fn a_failed_message_says_why_and_what_to_do() {
     let screen = {
         let mut screen = Screen::entered(60, 10);
         let why = Line::inert("There is no room #ops");
@@ -333,7 +333,7 @@ fn what_failed_says_why_and_what_to_do() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
 
 
@@ -348,7 +348,7 @@ fn what_failed_says_why_and_what_to_do() {
 }
 
 #[test]
-fn what_is_not_kept_yet_stands_below_what_is() {
+fn a_message_that_is_not_saved_yet_is_below_the_saved_ones() {
     let screen = {
         let mut screen = Screen::entered(60, 10);
         for c in "still being saved".chars() {
@@ -361,7 +361,7 @@ fn what_is_not_kept_yet_stands_below_what_is() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
 
 
@@ -387,7 +387,7 @@ fn a_view_scrolled_back_tells_what_is_new_below() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  4 here  localhost:10500  ● encrypted
  18:30       bob │ see you tomorrow
  ─────────────────── Sunday 22 November ───────────────────
  09:41     alice │ morning! did the release build pass?
@@ -434,7 +434,7 @@ fn the_unread_stand_below_a_line() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  4 here  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -475,11 +475,11 @@ fn missing_messages_and_another_log_are_marked() {
     };
     screen.check(
         r"
- #lobby                  3 in  localhost:10500  ● encrypted
+ #lobby                3 here  localhost:10500  ● encrypted
  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ 3 messages no longer kept ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
  09:45       bob │ five
-                 ┊ the server has started anew: its
-                 ┊ history begins here
+                 ┊ the server's history was reset: it
+                 ┊ begins here
  ───────────────────── 1 new message ──────────────────────
  09:45       bob │ anew
 ────────────────────────────────────────────────────────────
@@ -499,16 +499,16 @@ fn a_large_paste_is_asked_about() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
 
-               Nobody has said anything yet.
+                      No messages yet.
 
 
- ? Insert what was pasted, 30 lines of 1 KiB in all?
+ ? Insert the pasted text: 30 lines, 1 KiB?
 ────────────────────────────────────────────────────────────
  › type a message
- Enter insert it   Esc drop it
+ Enter insert it   Esc discard it
 ",
     );
 }
@@ -523,11 +523,11 @@ fn a_host_is_asked_about_the_server() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
 
 
 
-               Nobody has said anything yet.
+                      No messages yet.
 
 
  ? 2 others are still here, on the server that you host.
@@ -548,7 +548,7 @@ fn a_draft_grows_and_the_conversation_gives_way() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  4 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  4 here  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -577,7 +577,7 @@ fn completions_are_offered_in_the_last_line() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  5 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  5 here  localhost:10500  ● encrypted
  09:42           │ joined
  09:43      春子 │ おはよう 👩‍👩‍👧‍👦 é
  09:44     alice ┃ @carol can you tag it?
@@ -642,7 +642,7 @@ fn help_comes_from_the_tables() {
     };
     screen.check(
         r"
- #lobby  welcome to th…  3 in  localhost:10500  ● encrypted
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
  Talk
  Enter                send
  Alt-Enter  Shift-Enter  Ctrl-J
