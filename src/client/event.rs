@@ -132,7 +132,7 @@ pub enum Event {
     Unanswered(Option<Duration>),
     /// A connection was opened, with this protection. Comes before anything is sent on it.
     Security(Security),
-    /// The client joined (again). Follows `Connection` with `Online`, `Basic` or `Unidentified`.
+    /// The client joined (again). Follows `Connection` with `Online`, `Legacy` or `Unidentified`.
     Entered(Entered),
     /// A room was opened: its messages follow from `next`. If that is more than one above the last one
     /// held, there is a gap. With a `reset`, the messages held are not part of this log: show a break;
@@ -281,9 +281,9 @@ pub enum ConnectionStatus {
     /// Joined.
     Online,
     /// Joined, on a server without history, members or receipts.
-    Basic,
+    Legacy,
     /// Connected, but the other end has said nothing: it is a server as with
-    /// [`ConnectionStatus::Basic`], or no chat server at all.
+    /// [`ConnectionStatus::Legacy`], or no chat server at all.
     Unidentified,
     /// Not connected; the next attempt is scheduled.
     Waiting {
@@ -361,7 +361,7 @@ pub enum VerifiedBy {
 /// This user's session on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entered {
-    /// The user's id; `None` on a basic server.
+    /// The user's id; `None` on a legacy server.
     pub user: Option<UserId>,
     /// The nickname in force.
     pub nickname: Nickname,
@@ -400,13 +400,13 @@ pub enum Said {
     Unlogged(Unlogged),
 }
 
-/// A message without an entry in a log: from a basic server, or one of this user's that was sent and
+/// A message without an entry in a log: from a legacy server, or one of this user's that was sent and
 /// whose echo has not arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlogged {
-    /// The room; the lobby on a basic server.
+    /// The room; the lobby on a legacy server.
     pub room: RoomName,
-    /// The sender; `None` from a basic server.
+    /// The sender; `None` from a legacy server.
     pub user: Option<UserId>,
     /// The sender's nickname.
     pub nickname: Nickname,
@@ -433,7 +433,7 @@ impl Said {
         }
     }
 
-    /// The sender; `None` from a basic server.
+    /// The sender; `None` from a legacy server.
     pub fn user(&self) -> Option<UserId> {
         match self {
             Self::Logged(message) => Some(message.user),
@@ -573,7 +573,7 @@ pub enum Delivery {
         /// Its number, if the server still knew it.
         seq: Option<u64>,
     },
-    /// Written to a basic server, which never confirms.
+    /// Written to a legacy server, which never confirms.
     Unconfirmed,
     /// Refused permanently.
     Failed {

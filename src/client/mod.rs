@@ -1,7 +1,7 @@
 //! The client without a user interface: connects, reconnects, and loses no message.
 //!
 //! - [`event`]: the events and commands of a session.
-//! - [`session`] (pure): join, resume, outbox, backoff, basic servers.
+//! - [`session`] (pure): join, resume, outbox, backoff, legacy servers.
 //! - [`host`] (pure): canonical spelling of a server's name.
 //! - [`store`]: the state stored on this machine, and the only SQL.
 //! - [`identity`]: the user's keys, in files.

@@ -106,7 +106,7 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         | Event::Connection(
             ConnectionStatus::Connecting
             | ConnectionStatus::Online
-            | ConnectionStatus::Basic
+            | ConnectionStatus::Legacy
             | ConnectionStatus::Unidentified
             | ConnectionStatus::Standby,
         )

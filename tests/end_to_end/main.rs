@@ -3,7 +3,6 @@
 #![cfg(all(unix, feature = "tui", feature = "server"))]
 
 mod admin;
-mod basic_peers;
 mod conversation;
 #[path = "../families/mod.rs"]
 mod families;
@@ -13,6 +12,7 @@ mod health;
 mod history;
 mod hosting;
 mod jobs;
+mod legacy_peers;
 mod passphrase;
 mod process;
 mod seed;

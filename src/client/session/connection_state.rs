@@ -56,7 +56,7 @@ pub(super) enum Mode {
     /// The server sent its welcome.
     Online,
     /// The server seems to be a legacy one, or no chat server at all.
-    Basic,
+    Legacy,
 }
 
 /// The step after a `disconnect`.
@@ -64,7 +64,7 @@ pub(super) enum Mode {
 pub(super) enum AfterLeaving {
     /// The session ends.
     End,
-    /// Another join: the only way to another nickname on a basic server.
+    /// Another join: the only way to another nickname on a legacy server.
     Rejoin,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct Live {
     /// Whether the `join` only probes for a modern server: no secret is sent in the clear before
     /// that is known.
     pub(super) asks_what: bool,
-    /// Whether the server sent something that only a basic server sends.
+    /// Whether the server sent something that only a legacy server sends.
     pub(super) spoke: bool,
     pub(super) channel: Channel,
     /// Whether the server has asked for a proof; allowed once per connection.
@@ -116,10 +116,10 @@ pub(super) struct Live {
     pub(super) nick_due: Option<Nickname>,
     /// The unanswered `nick`.
     pub(super) nick_asked: Option<(u64, Nickname)>,
-    /// The objects of one message for a basic server that are still to be written.
+    /// The objects of one message for a legacy server that are still to be written.
     pub(super) parts: VecDeque<Vec<u8>>,
     pub(super) parts_of: Option<MessageId>,
-    /// When the next object may be written to a basic server.
+    /// When the next object may be written to a legacy server.
     pub(super) spacing: Spacing,
     /// Whether an object was handed out and is not known to be written yet.
     pub(super) object_out: bool,
@@ -187,8 +187,8 @@ pub(super) enum ServerKind {
     Unknown,
     /// It sent a welcome once, so silence means trouble, not a legacy server.
     Modern,
-    /// It sent a frame that only a basic server sends.
-    Basic,
+    /// It sent a frame that only a legacy server sends.
+    Legacy,
 }
 
 /// The kind of listener, as revealed by a connection in the clear.
@@ -226,7 +226,7 @@ impl Session {
                     .flatten()
                     .min()
             }
-            Mode::Basic => None,
+            Mode::Legacy => None,
         };
         [leave, own, live.write_at].into_iter().flatten().min()
     }
@@ -350,7 +350,7 @@ impl Session {
         }
     }
 
-    /// Continues as with a basic server: no answer to `join` came in time, or (`spoke`) one that
+    /// Continues as with a legacy server: no answer to `join` came in time, or (`spoke`) one that
     /// only such a server gives.
     pub(super) fn enter_basic(&mut self, now: Now, spoke: bool) {
         if !self.wants_room(&RoomName::lobby()) {
@@ -365,7 +365,7 @@ impl Session {
         let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
-        live.enter(now.mono, Mode::Basic);
+        live.enter(now.mono, Mode::Legacy);
         live.spoke = spoke;
         if spoke {
             self.key_verdict = Some(KeyVerdict::Keep);
@@ -373,7 +373,7 @@ impl Session {
         let wished = live.nick_due.take();
         self.forget_unconfirmed();
         let status = if spoke {
-            ConnectionStatus::Basic
+            ConnectionStatus::Legacy
         } else {
             ConnectionStatus::Unidentified
         };
@@ -535,7 +535,7 @@ impl Session {
         }
     }
 
-    /// Whether a message to a basic server is written in part.
+    /// Whether a message to a legacy server is written in part.
     pub(super) fn is_writing_parts(&self) -> bool {
         matches!(&self.state, ConnectionState::Live(live) if live.parts_of.is_some())
     }

@@ -34,8 +34,8 @@ const FULL_WAIT: Duration = Duration::from_secs(5);
 /// One parsed frame.
 enum Incoming {
     Modern(Box<ServerFrame>),
-    Basic(FromServer),
-    /// An unreadable object that a basic server relayed.
+    Legacy(FromServer),
+    /// An unreadable object that a legacy server relayed.
     Noise,
     ProtocolFault(ProtocolFault),
 }
@@ -75,7 +75,7 @@ impl Session {
         while let Some(frame) = self.next_frame() {
             let taken = match frame {
                 Incoming::Modern(frame) => self.take_frame(now, *frame),
-                Incoming::Basic(frame) => self.take_basic(now, frame),
+                Incoming::Legacy(frame) => self.take_basic(now, frame),
                 Incoming::Noise => Ok(()),
                 Incoming::ProtocolFault(fault) => Err(fault),
             };
@@ -102,11 +102,11 @@ impl Session {
         if mode != Mode::Online
             && let Some(frame) = legacy::parse_from_server(bytes)
         {
-            return Some(Incoming::Basic(frame));
+            return Some(Incoming::Legacy(frame));
         }
         Some(match parse_server(bytes) {
             Ok(frame) => Incoming::Modern(Box::new(frame)),
-            Err(_) if mode == Mode::Basic => Incoming::Noise,
+            Err(_) if mode == Mode::Legacy => Incoming::Noise,
             Err(error) => Incoming::ProtocolFault(ProtocolFault::new(error.to_string())),
         })
     }
@@ -123,14 +123,14 @@ impl Session {
             FromServer::Message { .. } if self.kind == ServerKind::Modern => {
                 return Err(ProtocolFault::new("a message without a number"));
             }
-            // A basic server does not echo a message to its sender, but if this comes, it is an
+            // A legacy server does not echo a message to its sender, but if this comes, it is an
             // echo.
             FromServer::Message { nickname, .. } if nickname == self.nickname => {}
             FromServer::Message { nickname, body } => {
-                if self.kind != ServerKind::Basic {
-                    // Only a basic server sends this. Messages written to it count as sent, and
+                if self.kind != ServerKind::Legacy {
+                    // Only a legacy server sends this. Messages written to it count as sent, and
                     // must not go to another server that may replace it one day.
-                    self.kind = ServerKind::Basic;
+                    self.kind = ServerKind::Legacy;
                     self.forget_unconfirmed();
                 }
                 if matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Joining)
@@ -154,15 +154,15 @@ impl Session {
         Ok(())
     }
 
-    /// Records that the server, so far only assumed to be a basic one, is one.
+    /// Records that the server, so far only assumed to be a legacy one, is one.
     fn spoke(&mut self) {
         if let ConnectionState::Live(live) = &mut self.state
-            && live.mode == Mode::Basic
+            && live.mode == Mode::Legacy
             && !std::mem::replace(&mut live.spoke, true)
         {
             self.key_verdict = Some(KeyVerdict::Keep);
             self.events
-                .push_back(Event::Connection(ConnectionStatus::Basic));
+                .push_back(Event::Connection(ConnectionStatus::Legacy));
         }
     }
 

@@ -380,7 +380,7 @@ impl Session {
             Withdrawal::TooLate => {
                 self.notice("That message was sent already, and this server can't withdraw it");
             }
-            Withdrawal::Asked if self.kind == ServerKind::Basic && !self.is_writing_parts() => {
+            Withdrawal::Asked if self.kind == ServerKind::Legacy && !self.is_writing_parts() => {
                 self.forget_unconfirmed();
             }
             Withdrawal::Asked | Withdrawal::Saving => {}
@@ -396,7 +396,7 @@ impl Session {
 
     fn change_nickname(&mut self, now: Now, nickname: Nickname) {
         match &mut self.state {
-            ConnectionState::Live(live) if live.mode == Mode::Basic => {
+            ConnectionState::Live(live) if live.mode == Mode::Legacy => {
                 self.wish_nickname(nickname);
                 self.leave(now, AfterLeaving::Rejoin);
             }

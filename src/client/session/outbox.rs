@@ -63,7 +63,7 @@ pub(super) enum Withdrawal {
     Saving,
     /// The server decides whether it was in time.
     Asked,
-    /// It was written to a basic server, which can't withdraw.
+    /// It was written to a legacy server, which can't withdraw.
     TooLate,
     /// Another process has it, and sends it.
     Elsewhere(OutboxMessage),
@@ -248,7 +248,7 @@ impl Outbox {
         news
     }
 
-    /// Number of entries without an outcome that were not written to a basic server either.
+    /// Number of entries without an outcome that were not written to a legacy server either.
     pub(super) fn unsettled(&self) -> usize {
         // If the removal is not saved, the next run sends it.
         let taken_back = self.taking_back.len() + self.not_taken_back.len();
@@ -487,8 +487,8 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a basic server, which gets each message once, and only those for the
-    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a basic
+    /// The next entry for a legacy server, which gets each message once, and only those for the
+    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a legacy
     /// one, entries behind a message for a room wait, since later counters may not overtake it.
     pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, QueuedEntry)> {
         let for_lobby = |entry: &&QueuedEntry| entry.kept.room == RoomName::lobby();
@@ -515,7 +515,7 @@ impl Outbox {
         any && self.next_for_basic(certain).is_some()
     }
 
-    /// Marks an entry as written to a basic server in full. It stays, in case a welcome comes late,
+    /// Marks an entry as written to a legacy server in full. It stays, in case a welcome comes late,
     /// until [`Self::forget_unconfirmed`]. Returns the entry as it was before.
     pub(super) fn written_to_basic(&mut self, id: MessageId) -> Option<QueuedEntry> {
         let at = self.find(id)?;
@@ -527,7 +527,7 @@ impl Outbox {
         Some(before)
     }
 
-    /// Removes all but the last `keep` messages that a basic server need not get any more. Returns
+    /// Removes all but the last `keep` messages that a legacy server need not get any more. Returns
     /// those of them that were not written in full, because the user withdrew them.
     pub(super) fn forget_unconfirmed(&mut self, keep: usize) -> Vec<QueuedEntry> {
         let over = |entry: &&QueuedEntry| !entry.is_due();

@@ -1,4 +1,4 @@
-//! Writes to the server: frames for a modern server, spaced objects for a basic one.
+//! Writes to the server: frames for a modern server, spaced objects for a legacy one.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const GOODBYE_TIME: Duration = Duration::from_millis(100);
 const AGENT: &str = concat!("chat-tui ", env!("CARGO_PKG_VERSION"));
 
 impl Session {
-    /// Appends the bytes to write now, if any; about 64 KiB at most. For a basic server that is one
+    /// Appends the bytes to write now, if any; about 64 KiB at most. For a legacy server that is one
     /// object, which must be handed to the socket alone.
     pub fn poll_write(&mut self, now: Now, out: &mut Vec<u8>) {
         let before = out.len();
@@ -112,7 +112,7 @@ impl Session {
     }
 
     /// Probes for a modern server in the clear: every modern server refuses a `join` with a
-    /// protocol that does not exist, and a basic one accepts it. Contains no secret.
+    /// protocol that does not exist, and a legacy one accepts it. Contains no secret.
     fn ask_what_listens(&self, now: Now, out: &mut Vec<u8>) {
         let question = Join {
             protocol: Some(NO_PROTOCOL),
@@ -242,13 +242,13 @@ impl Session {
         }
     }
 
-    /// Whether there is an object for a basic server, or for one that has not answered yet.
+    /// Whether there is an object for a legacy server, or for one that has not answered yet.
     pub(super) fn object_due(&self, live: &Live) -> bool {
         let leaving = live.leaving.as_ref().is_some_and(|leaving| !leaving.said);
-        let more = live.mode == Mode::Basic
+        let more = live.mode == Mode::Legacy
             && live.leaving.as_ref().is_none_or(|leaving| !leaving.said)
             && (!live.parts.is_empty()
-                || self.outbox.due_for_basic(self.kind == ServerKind::Basic));
+                || self.outbox.due_for_basic(self.kind == ServerKind::Legacy));
         live.mode != Mode::Online && !live.join_due && (leaving || more)
     }
 
@@ -267,7 +267,7 @@ impl Session {
         }
         let leaving = live.leaving.as_ref();
         let hurry = leaving.is_some_and(|leaving| now.mono + GOODBYE_TIME >= leaving.until);
-        if live.mode == Mode::Basic && !hurry && self.write_part(now, out) {
+        if live.mode == Mode::Legacy && !hurry && self.write_part(now, out) {
             return;
         }
         if let ConnectionState::Live(live) = &mut self.state
@@ -284,7 +284,7 @@ impl Session {
             return false;
         };
         if live.parts.is_empty() {
-            let Some((id, entry)) = self.outbox.next_for_basic(self.kind == ServerKind::Basic)
+            let Some((id, entry)) = self.outbox.next_for_basic(self.kind == ServerKind::Legacy)
             else {
                 return false;
             };
@@ -321,11 +321,11 @@ impl Session {
         self.forget_unconfirmed();
     }
 
-    /// Removes messages that were written to a basic server: all, if it certainly is one; otherwise
+    /// Removes messages that were written to a legacy server: all, if it certainly is one; otherwise
     /// those so far back that no welcome can come any more. Also removes those that the user
     /// withdrew before they were written in full.
     pub(super) fn forget_unconfirmed(&mut self) {
-        let certain = self.kind == ServerKind::Basic;
+        let certain = self.kind == ServerKind::Legacy;
         let keep = if certain { 0 } else { UNANSWERED_MESSAGES_MAX };
         for entry in self.outbox.forget_unconfirmed(keep) {
             self.tell(entry.news(Delivery::Withdrawn));

@@ -87,7 +87,7 @@ pub struct OutboxEntry {
     pub counter: Option<u64>,
     /// Whether the user withdrew it.
     pub withdrawn: bool,
-    /// Whether it was written in full to a basic server, which never answers.
+    /// Whether it was written in full to a legacy server, which never answers.
     pub unconfirmed: bool,
     /// Why it was refused permanently, if it was; it is kept until the user decides.
     pub failed: Option<Line>,

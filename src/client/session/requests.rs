@@ -226,10 +226,10 @@ impl Session {
     /// Starts the next request, if none is current.
     fn next_ask(&mut self) {
         // A server that has said nothing yet may still turn out to keep history.
-        let basic = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Basic && live.spoke);
+        let legacy = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Legacy && live.spoke);
         let online = self.can_ask();
         let is_new = |ask: &Request| ask.stage == RequestStage::New;
-        while basic && let Some(ask) = self.requests.waiting.pop_front_if(|ask| is_new(ask)) {
+        while legacy && let Some(ask) = self.requests.waiting.pop_front_if(|ask| is_new(ask)) {
             let why = "This older server keeps no history";
             self.events.push_back(ask.refused(Line::inert(why)));
         }

@@ -9,7 +9,7 @@ use crate::{client::event::Summary, text::Body};
 pub(super) struct Stats(Summary);
 
 impl Stats {
-    /// Counts a message of this user: it is in the log, or was written to a basic server.
+    /// Counts a message of this user: it is in the log, or was written to a legacy server.
     pub(super) fn sent(&mut self, body: &Body) {
         self.0.messages_sent += 1;
         self.0.characters_sent += characters(body);

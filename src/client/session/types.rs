@@ -44,7 +44,7 @@ pub struct Config {
     /// that process, and this session connects when it has ended. Otherwise a process that takes
     /// over stops this session until the user acts.
     pub yields: bool,
-    /// The time zone of times sent to basic servers.
+    /// The time zone of times sent to legacy servers.
     pub zone: TimeZone,
     /// Seed of the randomness in waits.
     pub seed: u64,

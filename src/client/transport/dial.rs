@@ -23,7 +23,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Addresses tried for one name.
 const ADDRESSES_MAX: usize = 16;
-/// TCP keep-alive: idle time, interval and count. For basic servers, which answer no `ping`.
+/// TCP keep-alive: idle time, interval and count. For legacy servers, which answer no `ping`.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(20), Duration::from_secs(8), 3);
 
 /// Opens a connection to the first address of a name that accepts one.

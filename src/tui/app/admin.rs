@@ -49,7 +49,7 @@ pub fn command(
     };
     match model.server.connection {
         ConnectionStatus::Online => {}
-        ConnectionStatus::Basic => {
+        ConnectionStatus::Legacy => {
             model.say("This server is an older one and does not have this command");
             return false;
         }

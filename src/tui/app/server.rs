@@ -60,7 +60,7 @@ impl Server {
     pub fn online(&self) -> bool {
         matches!(
             self.connection,
-            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified
+            ConnectionStatus::Online | ConnectionStatus::Legacy | ConnectionStatus::Unidentified
         )
     }
 
@@ -100,7 +100,7 @@ impl Server {
             }
             ConnectionStatus::Connecting
             | ConnectionStatus::Online
-            | ConnectionStatus::Basic
+            | ConnectionStatus::Legacy
             | ConnectionStatus::Unidentified
             | ConnectionStatus::Standby
             | ConnectionStatus::Stopped { .. } => None,

@@ -136,7 +136,7 @@ fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
 fn handle_connection_status(model: &mut Model, status: ConnectionStatus) {
     if matches!(
         model.server.connection,
-        ConnectionStatus::Basic | ConnectionStatus::Unidentified
+        ConnectionStatus::Legacy | ConnectionStatus::Unidentified
     ) && status == ConnectionStatus::Online
     {
         model.flash = None;

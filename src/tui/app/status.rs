@@ -55,9 +55,9 @@ impl Model {
             return question;
         }
         match &self.server.connection {
-            ConnectionStatus::Online | ConnectionStatus::Basic | ConnectionStatus::Unidentified => {
-                Vec::new()
-            }
+            ConnectionStatus::Online
+            | ConnectionStatus::Legacy
+            | ConnectionStatus::Unidentified => Vec::new(),
             ConnectionStatus::Connecting => {
                 let again = if self.server.entered.is_some() {
                     " again"

@@ -125,7 +125,7 @@ pub(super) struct Model {
     /// Whether we have ever joined.
     entered: bool,
     /// Whether the server confirms nothing, and whether it has said anything at all.
-    basic: bool,
+    legacy: bool,
     heard: bool,
     /// Whether another process holds the lease and sends our messages.
     standby: bool,
@@ -195,7 +195,7 @@ impl Model {
             news_awaited: BTreeMap::new(),
             nickname_asked: None,
             entered: false,
-            basic: false,
+            legacy: false,
             heard: false,
             standby: false,
             open: false,
@@ -277,7 +277,7 @@ impl Model {
 
     /// The outcome of the run.
     pub(super) fn exit_status(&self) -> ExitStatus {
-        let confirmed = self.unconfirmed.is_empty() && (self.heard || !self.basic);
+        let confirmed = self.unconfirmed.is_empty() && (self.heard || !self.legacy);
         match self.failure {
             Some(ExitStatus::NicknameRefused) => ExitStatus::NicknameRefused,
             Some(failure) if !self.entered => failure,
@@ -398,7 +398,7 @@ impl Model {
             | SlashAction::Fold
             | SlashAction::Discard => false,
         };
-        let in_place = self.open && (self.members_known || self.basic);
+        let in_place = self.open && (self.members_known || self.legacy);
         !needs_place || in_place && self.waiting_for() == 0
     }
 
@@ -634,12 +634,12 @@ impl Model {
     }
 
     fn connection_changed(&mut self, status: ConnectionStatus) {
-        // On a basic server there are no older messages.
-        self.basic = matches!(
+        // On a legacy server there are no older messages.
+        self.legacy = matches!(
             status,
-            ConnectionStatus::Basic | ConnectionStatus::Unidentified
+            ConnectionStatus::Legacy | ConnectionStatus::Unidentified
         );
-        self.open = self.basic;
+        self.open = self.legacy;
         self.members_known = false;
         self.standby = matches!(status, ConnectionStatus::Standby);
         match status {
@@ -656,7 +656,7 @@ impl Model {
                 );
             }
             ConnectionStatus::Online => self.back("Connected"),
-            ConnectionStatus::Basic => {
+            ConnectionStatus::Legacy => {
                 self.history.give_up();
                 self.back(
                     "Connected to an older server: it keeps no history, has no member list, and \
@@ -932,7 +932,7 @@ impl Model {
         match Nickname::parse(name) {
             Ok(nickname) => {
                 // The same nickname gets no answer, and an older server never answers.
-                let answered = !self.basic && nickname != self.nickname;
+                let answered = !self.legacy && nickname != self.nickname;
                 if answered && !self.options.interactive {
                     self.nickname_asked = Some(nickname.clone());
                 }

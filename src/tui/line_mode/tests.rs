@@ -250,7 +250,7 @@ fn unconfirmed_messages_have_an_outcome_of_their_own() {
     line(&mut model, "a");
     model.input_ended(None);
     commands(&mut model);
-    model.event(Event::Connection(ConnectionStatus::Basic));
+    model.event(Event::Connection(ConnectionStatus::Legacy));
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Unconfirmed));
     assert_eq!(commands(&mut model), ["Leave"]);
@@ -271,7 +271,7 @@ fn unconfirmed_messages_have_an_outcome_of_their_own() {
 fn a_server_that_never_answers_is_reported() {
     let mut model = started(SCRIPT);
     model.input_ended(None);
-    model.event(Event::Connection(ConnectionStatus::Basic));
+    model.event(Event::Connection(ConnectionStatus::Legacy));
     assert_eq!(commands(&mut model), ["Leave"]);
     model.event(ended(0));
     assert_eq!(model.exit_status(), ExitStatus::Unconfirmed);

@@ -191,8 +191,8 @@ fn state(model: &Model, palette: &Palette) -> StatusLabel {
             StatusLabel::new(signs::PRESENT, &[], palette.good)
         }
         ConnectionStatus::Online => StatusLabel::new(signs::PRESENT, &["connected"], palette.good),
-        ConnectionStatus::Basic => {
-            StatusLabel::new(signs::PRESENT, &["basic server"], palette.warn)
+        ConnectionStatus::Legacy => {
+            StatusLabel::new(signs::PRESENT, &["older server"], palette.warn)
         }
         ConnectionStatus::Unidentified => StatusLabel::silent(
             &[

@@ -27,7 +27,7 @@ pub(in crate::client::session) struct QueuedEntry {
 }
 
 impl QueuedEntry {
-    /// Whether it is still to be written to a basic server.
+    /// Whether it is still to be written to a legacy server.
     pub(super) fn is_due(&self) -> bool {
         !self.kept.unconfirmed && !self.kept.withdrawn
     }

@@ -135,8 +135,8 @@ fn a_server_that_asked_for_a_proof_is_no_older_one() {
     run.frames();
     run.say(challenge(None));
     run.pass(Duration::from_mins(1));
-    let basic = |event: &Event| matches!(event, Event::Connection(ConnectionStatus::Basic));
-    assert!(!run.events.iter().any(basic), "{:?}", run.events);
+    let legacy = |event: &Event| matches!(event, Event::Connection(ConnectionStatus::Legacy));
+    assert!(!run.events.iter().any(legacy), "{:?}", run.events);
 }
 
 #[test]

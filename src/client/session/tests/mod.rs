@@ -1,12 +1,12 @@
 //! Tests the session against a scripted server, in virtual time.
 
-mod basic;
 mod credentials;
 mod disk;
 mod entering;
 mod handover;
 mod hostile;
 mod leaving;
+mod legacy;
 mod members;
 mod outbox;
 mod rate_limiter;
@@ -506,7 +506,7 @@ fn status_in_short(status: &ConnectionStatus) -> String {
     match status {
         ConnectionStatus::Connecting => "connecting".to_owned(),
         ConnectionStatus::Online => "online".to_owned(),
-        ConnectionStatus::Basic => "basic".to_owned(),
+        ConnectionStatus::Legacy => "legacy".to_owned(),
         ConnectionStatus::Unidentified => "unidentified".to_owned(),
         ConnectionStatus::Standby => "standby".to_owned(),
         ConnectionStatus::Waiting { why, .. } => format!("waiting: {why}"),

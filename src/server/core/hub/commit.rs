@@ -399,7 +399,7 @@ impl Hub {
         };
         match what {
             PendingKind::Open | PendingKind::Enter => {
-                command::join::failed(self, connection, refusal)
+                command::join::failed(self, connection, refusal);
             }
             PendingKind::PutState { promises } => self.records_not_stored(promises),
             PendingKind::Message { id, .. }

@@ -139,7 +139,7 @@ impl Pane {
             self.name_typed(local, &body);
         }
         let state = match delivery {
-            // It was sent to a server that was taken for a basic one and now turns out to confirm:
+            // It was sent to a server that was taken for a legacy one and now turns out to confirm:
             // it is in the scrollback already.
             Delivery::Pending if self.timeline.is_unconfirmed(local) => return,
             Delivery::Sent { seq: Some(seq) }

@@ -130,7 +130,7 @@ impl Timeline {
         self.dropped
     }
 
-    /// The lowest number that the server has; 0 on a basic server.
+    /// The lowest number that the server has; 0 on a legacy server.
     pub fn first(&self) -> u64 {
         self.first
     }

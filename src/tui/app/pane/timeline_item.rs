@@ -17,7 +17,7 @@ const RUN_SECONDS_MAX: i64 = 5 * 60;
 /// follow from their neighbours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimelineItem {
-    /// A message in the room's log (or one sent to a basic server).
+    /// A message in the room's log (or one sent to a legacy server).
     Message(TimelineMessage),
     /// Members joined, left, or changed their nicknames, one after another.
     Presence {

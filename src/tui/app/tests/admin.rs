@@ -98,7 +98,7 @@ fn a_command_that_can_not_be_sent_stays_to_be_mended() {
     assert!(desk.remark().starts_with("Not connected"));
     assert_eq!((desk.commanded(), desk.text()), (vec![], "/bans"));
 
-    desk.heard(Event::Connection(ConnectionStatus::Basic))
+    desk.heard(Event::Connection(ConnectionStatus::Legacy))
         .key(ENTER);
     assert!(desk.remark().contains("older"), "{}", desk.remark());
     assert_eq!(desk.commanded(), []);

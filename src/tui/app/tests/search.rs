@@ -158,11 +158,11 @@ fn limits_of_a_search_are_explained() {
         said(&desk)
     );
 
-    let mut basic = Desk::new();
-    basic
-        .heard(Event::Connection(ConnectionStatus::Basic))
+    let mut legacy = Desk::new();
+    legacy
+        .heard(Event::Connection(ConnectionStatus::Legacy))
         .key(CTRL_F);
-    assert!(basic.model.layers.search().is_none());
+    assert!(legacy.model.layers.search().is_none());
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_message_of_ours_is_shown_from_typing_to_its_echo() {
 
 #[test]
 fn a_message_written_to_a_slow_server_is_shown_once() {
-    // The server was taken for a basic one; then its welcome came, and everything is sent again.
+    // The server was taken for a legacy one; then its welcome came, and everything is sent again.
     let mut desk = Desk::online();
     desk.outbox(1, "one", Delivery::Pending)
         .outbox(1, "one", Delivery::Unconfirmed)

@@ -145,8 +145,8 @@ fn a_peer_that_has_not_answered_is_not_called_a_server_at_any_size() {
 #[test]
 fn an_older_server_is_recognized_by_its_answer() {
     let mut screen = Screen::guessing(80, 24);
-    screen.heard(Event::Connection(ConnectionStatus::Basic));
+    screen.heard(Event::Connection(ConnectionStatus::Legacy));
     screen.message("22T09:45:00", "alice", "hello");
     let title = screen.title();
-    assert!(title.contains("● basic server  not encrypted"), "{title}");
+    assert!(title.contains("● older server  not encrypted"), "{title}");
 }

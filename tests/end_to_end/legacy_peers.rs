@@ -123,7 +123,7 @@ fn our_client_talks_through_the_older_server() {
         }
     );
     alice.wait_for("good day");
-    alice.wait_for("basic server");
+    alice.wait_for("older server");
 
     // A long text leaves in parts that each fit, spaced so that each is read alone.
     let long = "abcdefghi ".repeat(250);

@@ -3,7 +3,7 @@ use crate::protocol::limits::LEGACY_PAUSE;
 
 impl TestSession {
     /// A session on a server that has not answered in time.
-    fn basic() -> Self {
+    fn legacy() -> Self {
         let mut run = Self::new();
         run.reach();
         run.written.clear();
@@ -34,11 +34,11 @@ const HELLO: &[u8] =
 
 #[test]
 fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     assert_eq!(run.elapsed, Duration::from_secs(3));
-    // It counts as basic once it talks like one, and every connection must show that anew.
+    // It counts as legacy once it talks like one, and every connection must show that anew.
     run.say_bytes(HELLO);
-    run.told(&["basic", "- alice: hello"]);
+    run.told(&["legacy", "- alice: hello"]);
     run.say_bytes(HELLO);
     run.told(&["- alice: hello"]);
     run.lose();
@@ -47,12 +47,12 @@ fn a_server_that_does_not_answer_is_taken_for_a_basic_one() {
     run.time();
     run.told(&["unidentified", "entered as carol"]);
     run.say_bytes(br#"{"type":"error","message":"Hm"}"#);
-    run.told(&["basic", "notice: Hm"]);
+    run.told(&["legacy", "notice: Hm"]);
 }
 
 #[test]
 fn a_listener_without_signs_of_a_basic_server_stays_unidentified() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     for says in [
         // An echo, and an unreadable frame.
         r#"{"type":"join","protocol":0,"nickname":"carol","clientID":"3"}"#,
@@ -141,15 +141,15 @@ fn a_frame_of_a_basic_server_identifies_it_at_once() {
     run.reach();
     run.events.clear();
     run.say_bytes(HELLO);
-    run.told(&["basic", "entered as carol", "- alice: hello"]);
+    run.told(&["legacy", "entered as carol", "- alice: hello"]);
 }
 
-/// A basic server has no rooms: everybody would read a message for one.
+/// A legacy server has no rooms: everybody would read a message for one.
 #[test]
 fn a_message_for_a_room_is_not_sent_to_the_lobby_of_a_basic_server() {
     let build = RoomName::parse("build").unwrap();
     let body = Body::parse("for the builders").unwrap();
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.command(Command::Send { room: build, body });
     run.send("for all");
     run.pass(LEGACY_PAUSE * 10);
@@ -165,7 +165,7 @@ fn a_message_for_a_room_is_not_sent_to_the_lobby_of_a_basic_server() {
 
 #[test]
 fn messages_go_out_one_by_one_and_are_never_confirmed() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.send("one");
     run.send("two");
     let object = &run.objects()[0];
@@ -184,7 +184,7 @@ fn messages_go_out_one_by_one_and_are_never_confirmed() {
 
 #[test]
 fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     let text = "\"é\" ".repeat(1000);
     let text = text.trim_end();
     run.send(text);
@@ -205,7 +205,7 @@ fn a_long_text_goes_in_objects_that_a_basic_peer_can_read() {
 
 #[test]
 fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.send("one");
     run.pass(Duration::from_secs(1));
     run.events.clear();
@@ -227,7 +227,7 @@ fn a_late_answer_ends_the_mode_and_all_goes_again_under_the_same_ids() {
 
 #[test]
 fn another_connection_to_a_basic_server_repeats_nothing() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.send("one");
     run.pass(Duration::from_secs(1));
     run.lose();
@@ -240,7 +240,7 @@ fn another_connection_to_a_basic_server_repeats_nothing() {
 
 #[test]
 fn messages_to_a_certainly_basic_server_are_not_sent_to_a_later_one() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.send("one");
     run.say_bytes(HELLO);
     run.send("two");
@@ -257,7 +257,7 @@ fn messages_to_a_certainly_basic_server_are_not_sent_to_a_later_one() {
 
 #[test]
 fn a_long_talk_with_a_basic_server_does_not_fill_the_outbox() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     for _ in 0..OUTBOX_MESSAGES_MAX + 10 {
         run.send("x");
         run.pass(Duration::from_millis(10));
@@ -315,7 +315,7 @@ fn a_basic_server_refuses_a_nickname_in_its_own_words() {
 
 #[test]
 fn leaving_a_basic_server_says_so_in_its_own_words() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.command(Command::Leave);
     let object = &run.objects()[0];
     assert_eq!(object["type"], "disconnect");
@@ -327,7 +327,7 @@ fn leaving_a_basic_server_says_so_in_its_own_words() {
 
 #[test]
 fn pending_messages_go_before_the_disconnect_as_far_as_time_allows() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     for _ in 0..200 {
         run.send("x");
     }
@@ -346,7 +346,7 @@ fn pending_messages_go_before_the_disconnect_as_far_as_time_allows() {
 
 #[test]
 fn a_new_nickname_on_a_basic_server_is_a_new_join() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.command(Command::Nick(name("dave")));
     assert_eq!(run.objects()[0]["type"], "disconnect");
     run.close(&Closed::Eof);
@@ -356,7 +356,7 @@ fn a_new_nickname_on_a_basic_server_is_a_new_join() {
 
 #[test]
 fn a_ping_would_only_confuse_a_basic_server() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.pass(Duration::from_mins(10));
     assert!(run.connected);
     assert!(run.written.is_empty());
@@ -377,7 +377,7 @@ fn a_nickname_wished_for_before_the_server_turned_out_to_be_basic_is_a_new_join(
 
 #[test]
 fn a_message_withdrawn_when_half_of_it_was_out_does_not_stay_for_ever() {
-    let mut run = TestSession::basic();
+    let mut run = TestSession::legacy();
     run.say_bytes(HELLO);
     run.send(&"long ".repeat(1000));
     run.lose();
