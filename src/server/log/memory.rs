@@ -491,22 +491,7 @@ impl LogReader for MemoryStore {
         } else {
             let _ = (from..=to).all(&mut add);
         }
-        let count = frames.count();
-        Ok(if ends {
-            Page {
-                extent,
-                from: to + 1 - count,
-                to,
-                frames: frames.finish_reversed(),
-            }
-        } else {
-            Page {
-                extent,
-                from,
-                to: from + count - 1,
-                frames: frames.finish(),
-            }
-        })
+        Ok(frames.into_page(extent, (from, to), ends))
     }
 }
 

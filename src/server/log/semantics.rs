@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::log::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult};
+use crate::server::log::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult, Page};
 use crate::{
     protocol::{
         MessageId, Role, RoomName, ServerFrame, UserId,
@@ -210,20 +210,27 @@ impl Frames {
         self.frames.len() == HISTORY_PAGE_MAX
     }
 
-    /// The number of frames.
-    pub(in crate::server) fn count(&self) -> u64 {
-        self.frames.len() as u64
-    }
-
-    /// The frames in the order in which they were added.
-    pub(in crate::server) fn finish(self) -> Vec<Bytes> {
-        self.frames
-    }
-
-    /// The frames in reverse order.
-    pub(in crate::server) fn finish_reversed(mut self) -> Vec<Bytes> {
-        self.frames.reverse();
-        self.frames
+    /// The page of the numbers `from` to `to`, as far as its frames were added: newest first if the
+    /// page `ends` there, oldest first if it begins there.
+    pub(in crate::server) fn into_page(
+        mut self,
+        extent: Extent,
+        (from, to): (u64, u64),
+        ends: bool,
+    ) -> Page {
+        let count = self.frames.len() as u64;
+        let (from, to) = if ends {
+            self.frames.reverse();
+            (to + 1 - count, to)
+        } else {
+            (from, from + count - 1)
+        };
+        Page {
+            extent,
+            from,
+            to,
+            frames: self.frames,
+        }
     }
 }
 
@@ -286,7 +293,7 @@ impl<'a> Scan<'a> {
             from: self.from,
             to: self.to,
             indexed: self.extent.head,
-            frames: self.frames.finish(),
+            frames: self.frames.frames,
         }
     }
 }

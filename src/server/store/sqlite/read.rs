@@ -191,22 +191,7 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     let (from, to, ends) = span(extent, part, since)?;
     let mut frames = Frames::default();
     each_sound(connection, room, from, to, ends, |frame| frames.add(frame))?;
-    let count = frames.count();
-    Ok(if ends {
-        Page {
-            extent,
-            from: to + 1 - count,
-            to,
-            frames: frames.finish_reversed(),
-        }
-    } else {
-        Page {
-            extent,
-            from,
-            to: from + count - 1,
-            frames: frames.finish(),
-        }
-    })
+    Ok(frames.into_page(extent, (from, to), ends))
 }
 
 /// See [`SearchIndex::search`]: reads the newest entries.
