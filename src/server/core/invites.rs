@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     format::{moment, seconds},
-    persist::{Record, RecordMap, from_json, to_json},
+    persist::{RecordMap, json_record},
 };
 use crate::{
     protocol::{
@@ -268,19 +268,4 @@ impl Invite {
     }
 }
 
-impl Record for Invite {
-    const KIND: &'static str = "invite";
-    type Key = InviteId;
-
-    fn key(id: &InviteId) -> String {
-        id.to_string()
-    }
-
-    fn encode(&self) -> String {
-        to_json(self)
-    }
-
-    fn decode(id: &str, value: &str) -> Option<(InviteId, Self)> {
-        Some((InviteId::parse(id).ok()?, from_json(value)?))
-    }
-}
+json_record!(Invite, "invite", InviteId);

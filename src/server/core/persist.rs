@@ -64,10 +64,69 @@ macro_rules! as_text {
 
 as_text!(InviteId, PublicKey, Role, UserId);
 
-/// A number as a key that sorts numerically.
-pub(super) fn number_key(number: u64) -> String {
-    format!("{number:020}")
+/// A key of records whose stored form is its text.
+pub(super) trait RecordKey: Sized {
+    /// The stored form.
+    fn write(&self) -> String;
+    /// Reads the stored form.
+    fn read(text: &str) -> Option<Self>;
 }
+
+/// Numbers are stored so that they sort numerically.
+impl RecordKey for u64 {
+    fn write(&self) -> String {
+        format!("{self:020}")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl RecordKey for UserId {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+}
+
+impl RecordKey for InviteId {
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+}
+
+/// Stores a type as its own JSON, under a key's text.
+macro_rules! json_record {
+    ($record:ty, $kind:literal, $key:ty) => {
+        impl $crate::server::core::persist::Record for $record {
+            const KIND: &'static str = $kind;
+            type Key = $key;
+
+            fn key(key: &$key) -> String {
+                $crate::server::core::persist::RecordKey::write(key)
+            }
+
+            fn encode(&self) -> String {
+                $crate::server::core::persist::to_json(self)
+            }
+
+            fn decode(key: &str, value: &str) -> Option<($key, Self)> {
+                let key = $crate::server::core::persist::RecordKey::read(key)?;
+                Some((key, $crate::server::core::persist::from_json(value)?))
+            }
+        }
+    };
+}
+
+pub(super) use json_record;
 
 /// Reads a record of one kind; `None` if it is damaged.
 pub fn decode<R: Record>(record: &StateRecord) -> Option<(R::Key, R)> {
@@ -193,25 +252,10 @@ impl<R: Record> Persist for RecordMap<R> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, Eq)]
+    #[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
     struct Word(String);
 
-    impl Record for Word {
-        const KIND: &'static str = "word";
-        type Key = u64;
-
-        fn key(number: &u64) -> String {
-            number_key(*number)
-        }
-
-        fn encode(&self) -> String {
-            to_json(&self.0)
-        }
-
-        fn decode(number: &str, value: &str) -> Option<(u64, Self)> {
-            Some((number.parse().ok()?, Self(from_json(value)?)))
-        }
-    }
+    json_record!(Word, "word", u64);
 
     fn word(text: &str) -> Word {
         Word(text.to_owned())

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     protocol::{PublicKey, Role, UserId},
-    server::core::persist::{Record, from_json, to_json},
+    server::core::persist::json_record,
 };
 
 /// Seconds between two notes that a key was used or that a user wrote: once a day.
@@ -88,19 +88,4 @@ impl Account {
     }
 }
 
-impl Record for Account {
-    const KIND: &'static str = "account";
-    type Key = UserId;
-
-    fn key(user: &UserId) -> String {
-        user.to_string()
-    }
-
-    fn encode(&self) -> String {
-        to_json(self)
-    }
-
-    fn decode(user: &str, value: &str) -> Option<(UserId, Self)> {
-        Some((UserId::parse(user).ok()?, from_json(value)?))
-    }
-}
+json_record!(Account, "account", UserId);

@@ -7,7 +7,7 @@ use crate::{
     server::{
         core::{
             format::moment,
-            persist::{Record, RecordMap, from_json, number_key, to_json},
+            persist::{RecordMap, json_record},
         },
         log::StateRecord,
     },
@@ -90,19 +90,4 @@ impl Audit {
     }
 }
 
-impl Record for AuditEntry {
-    const KIND: &'static str = "audit";
-    type Key = u64;
-
-    fn key(number: &u64) -> String {
-        number_key(*number)
-    }
-
-    fn encode(&self) -> String {
-        to_json(self)
-    }
-
-    fn decode(number: &str, value: &str) -> Option<(u64, Self)> {
-        Some((number.parse().ok()?, from_json(value)?))
-    }
-}
+json_record!(AuditEntry, "audit", u64);

@@ -9,7 +9,7 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
-        core::persist::{Record, RecordMap, from_json, number_key, to_json},
+        core::persist::{RecordMap, json_record},
         log::StateRecord,
         network::Site,
     },
@@ -149,19 +149,4 @@ impl Ban {
     }
 }
 
-impl Record for Ban {
-    const KIND: &'static str = "ban";
-    type Key = u64;
-
-    fn key(number: &u64) -> String {
-        number_key(*number)
-    }
-
-    fn encode(&self) -> String {
-        to_json(self)
-    }
-
-    fn decode(number: &str, value: &str) -> Option<(u64, Self)> {
-        Some((number.parse().ok()?, from_json(value)?))
-    }
-}
+json_record!(Ban, "ban", u64);

@@ -12,7 +12,7 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
-        core::persist::{Record, RecordMap, from_json, to_json},
+        core::persist::{RecordMap, json_record},
         log::StateRecord,
         network::Site,
     },
@@ -157,19 +157,4 @@ impl Mutes {
     }
 }
 
-impl Record for Mute {
-    const KIND: &'static str = "mute";
-    type Key = UserId;
-
-    fn key(user: &UserId) -> String {
-        user.to_string()
-    }
-
-    fn encode(&self) -> String {
-        to_json(self)
-    }
-
-    fn decode(user: &str, value: &str) -> Option<(UserId, Self)> {
-        Some((UserId::parse(user).ok()?, from_json(value)?))
-    }
-}
+json_record!(Mute, "mute", UserId);
