@@ -27,7 +27,7 @@ use chat_tui::{
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
-        ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
+        ClientId, DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
         frame::{Message, Part, RoomStart},
     },
     search::{Query, Words},
@@ -111,8 +111,7 @@ fn fill(profile: &Profile) {
     let start = RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first: 1,
-        head: MESSAGES,
+        extent: Extent::new(1, MESSAGES),
         next: MESSAGES + 1,
         reset: None,
     };

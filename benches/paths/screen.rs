@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use chat_tui::{
     client::event::{ConnectionStatus, Entered, Event, Restored},
     protocol::{
-        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
+        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
         frame::{self, Member, Message, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
@@ -102,8 +102,7 @@ fn model() -> Model {
         Event::Room(RoomStart {
             room: RoomName::lobby(),
             topic: Some(Line::inert("welcome to the lab")),
-            first: 1,
-            head: LOADED,
+            extent: Extent::new(1, LOADED),
             next: 1,
             reset: None::<frame::Reset>,
         }),

@@ -16,7 +16,7 @@ use chat_tui::{
         Received, Restored, RestoredRoom, Said, SearchPage, Summary, Unlogged,
     },
     protocol::{
-        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
+        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
         frame::{Departure, Member, Message, Part, RoomStart},
     },
     search::Query,
@@ -225,8 +225,7 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
     tell.send(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: Some(Line::inert("welcome to the lab")),
-        first: 1,
-        head,
+        extent: Extent::new(1, head),
         next: (head + 1).saturating_sub(100).max(1),
         reset: None,
     }))
@@ -307,8 +306,7 @@ fn log_page(part: Part) -> Page {
         }
     };
     Page {
-        first: 1,
-        head: LOG_HEAD,
+        extent: Extent::new(1, LOG_HEAD),
         from,
         to,
         messages: (from..=to).map(log_message).collect(),

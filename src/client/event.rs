@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        DeviceCode, Fingerprint, Invite, Nickname, Role, RoomName, RoomRules, UserId,
+        DeviceCode, Extent, Fingerprint, Invite, Nickname, Role, RoomName, RoomRules, UserId,
         admin::{AdminCommand, AdminResult, Password},
         frame::{Departure, Limits, Member, Message, Part, RoomStart},
     },
@@ -487,11 +487,9 @@ impl Said {
 /// page `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The lowest number available: history begins here. From the client's own store, the last
+    /// The numbers available: history begins at `first`. From the client's own store, the last
     /// value from the server.
-    pub first: u64,
-    /// The highest number given, as far as is known.
-    pub head: u64,
+    pub extent: Extent,
     /// The lowest number of the page.
     pub from: u64,
     /// The highest number of the page.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     admin::{AdminRequest, AdminResult, Password, Role, RoomRules},
+    extent::Extent,
     invite::InviteToken,
     key::{DeviceCode, Fingerprint, Nonce, PublicKey, Signature},
     name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
@@ -254,10 +255,8 @@ pub struct RoomStart {
     pub room: RoomName,
     /// The room's topic, if one is set.
     pub topic: Option<Line>,
-    /// The lowest number still held; 1 + `head` if none is.
-    pub first: u64,
-    /// The highest number given; 0 in an empty room.
-    pub head: u64,
+    /// The range of numbers that the room holds.
+    pub extent: Extent,
     /// The number of the message that will be delivered next.
     pub next: u64,
     /// Why the server did not resume from the client's position, if so.
@@ -436,10 +435,8 @@ pub struct FoundPage {
 pub struct PageHead {
     /// The room.
     pub room: RoomName,
-    /// The lowest number still held; 1 + `head` if none is.
-    pub first: u64,
-    /// The highest number given; 0 in an empty room.
-    pub head: u64,
+    /// The range of numbers that the room holds.
+    pub extent: Extent,
     /// The lowest number that the page covers.
     pub from: u64,
     /// The highest number that the page covers.

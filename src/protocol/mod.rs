@@ -8,6 +8,7 @@
 //! - [`limits`]: sizes, counts and durations.
 //! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
 //! - [`key`]: proof of identity for both ends; [`invite`]: tokens that admit a new user.
+//! - [`extent`]: the range of numbers that a room's log holds.
 //! - [`frame`]: every frame, typed, as both sides see it.
 //! - [`admin`]: roles and admin commands.
 //! - [`codec`]: finds the frames in a stream of bytes.
@@ -18,6 +19,7 @@
 
 pub mod admin;
 pub mod codec;
+pub mod extent;
 pub mod frame;
 mod hex;
 pub mod invite;
@@ -29,6 +31,7 @@ mod nickname;
 pub mod wire;
 
 pub use admin::{Password, Role, RoomRules};
+pub use extent::Extent;
 pub use frame::{ClientFrame, ServerFrame};
 pub use invite::{Invite, InviteId, InviteKey, InviteToken};
 pub use key::{

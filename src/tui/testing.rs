@@ -15,7 +15,7 @@ use crate::{
         Restored, Security, VerifiedBy,
     },
     protocol::{
-        DeviceId, Fingerprint, KeyTag, MessageId, Nickname, Role, RoomName, UserId,
+        DeviceId, Extent, Fingerprint, KeyTag, MessageId, Nickname, Role, RoomName, UserId,
         frame::{Member, Message, Part, Reset, RoomStart},
     },
     text::Body,
@@ -214,8 +214,7 @@ pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> 
     Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first,
-        head,
+        extent: Extent::new(first, head),
         next,
         reset,
     })
@@ -277,8 +276,7 @@ impl Log {
             }
         };
         Page {
-            first: self.first,
-            head: self.head,
+            extent: Extent::new(self.first, self.head),
             from,
             to,
             messages: (from..=to).map(Self::message).collect(),

@@ -50,7 +50,7 @@ fn full_and_free_again(server: Process, fill: impl FnOnce(&Process), free: impl 
         try_once(&mut talker);
     }
     let mut reader = Client::new(2);
-    let head = reader.join(server.address).unwrap().rooms[0].head;
+    let head = reader.join(server.address).unwrap().rooms[0].extent.head;
     assert_eq!(head, talker.promised.len() as u64);
     reader.resume(server.address).unwrap();
     while (reader.log.len() as u64) < head {

@@ -48,7 +48,7 @@ impl Load {
         });
         // The last message has reached everybody who joins now.
         let mut reader = Client::new(u8::MAX);
-        let head = reader.join(address).unwrap().rooms[0].head;
+        let head = reader.join(address).unwrap().rooms[0].extent.head;
         for client in self.clients.iter_mut().chain([&mut reader]) {
             client.resume(address).unwrap();
             while (client.log.len() as u64) < head {

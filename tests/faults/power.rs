@@ -62,9 +62,9 @@ fn with_relaxed_durability_a_power_cut_begins_a_new_epoch() {
     let welcome = client.join(server.address).unwrap();
     assert_ne!(Some(welcome.epoch), client.epoch);
     assert!(
-        welcome.rooms[0].head < promised as u64,
+        welcome.rooms[0].extent.head < promised as u64,
         "{promised} were promised and {} are there: the model loses nothing",
-        welcome.rooms[0].head
+        welcome.rooms[0].extent.head
     );
     client.hang_up();
     server.stop();

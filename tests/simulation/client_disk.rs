@@ -13,7 +13,7 @@ use chat_tui::{
             PersistedState, Save, SaveError, StoreChange,
         },
     },
-    protocol::{Epoch, MessageId, RoomName, UserId, frame::Position},
+    protocol::{Epoch, Extent, MessageId, RoomName, UserId, frame::Position},
     text::Body,
 };
 use fastrand::Rng;
@@ -66,8 +66,7 @@ struct State {
 #[derive(Debug)]
 struct Room {
     epoch: Epoch,
-    first: u64,
-    head: u64,
+    extent: Extent,
     messages: BTreeMap<u64, MessageId>,
 }
 
@@ -224,8 +223,7 @@ impl ClientDisk {
                     id: last.map(|(_, id)| *id),
                 },
                 epoch: room.epoch,
-                first: room.first,
-                head: room.head,
+                extent: room.extent,
             };
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
                 && self.mutant == Some(Mutant::CursorFirst)
@@ -323,17 +321,15 @@ impl State {
             StoreChange::Room { epoch, start } => {
                 let room = self.rooms.entry(start.room.clone()).or_insert(Room {
                     epoch: *epoch,
-                    first: start.first,
-                    head: start.head,
+                    extent: start.extent,
                     messages: BTreeMap::new(),
                 });
                 if room.epoch != *epoch || start.reset.is_some() {
                     room.messages.clear();
                 }
                 room.epoch = *epoch;
-                room.first = start.first;
-                room.head = start.head;
-                room.messages = room.messages.split_off(&start.first);
+                room.extent = start.extent;
+                room.messages = room.messages.split_off(&start.extent.first);
             }
             StoreChange::Messages(run) => {
                 let room = self.rooms.get_mut(&run.room);

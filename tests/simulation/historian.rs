@@ -287,14 +287,14 @@ impl Historian {
     fn welcome(&mut self, truth: &Truth, welcome: &Welcome) -> Result<(), Fault> {
         for start in &welcome.rooms {
             let room = self.rooms.entry(start.room.clone()).or_default();
-            if start.first > truth.first(self.epoch, &start.room) {
+            if start.extent.first > truth.first(self.epoch, &start.room) {
                 return Err(format!("history of #{} begins too late", start.room));
             }
             if let Some((of, seq, _)) = room.held
                 && of == self.epoch
             {
-                let latest = (start.head + 1).saturating_sub(self.most);
-                let due = (seq + 1).max(latest).max(start.first);
+                let latest = (start.extent.head + 1).saturating_sub(self.most);
+                let due = (seq + 1).max(latest).max(start.extent.first);
                 if start.next != due || start.reset.is_some() {
                     let next = start.next;
                     return Err(format!(
@@ -305,7 +305,7 @@ impl Historian {
                 return Err("the log is another one, and nobody said so".into());
             }
             room.due = Some(start.next);
-            room.first = start.first;
+            room.first = start.extent.first;
             if start.next > 1 {
                 let before = start.next - 1;
                 let entry = truth.entry(self.epoch, &start.room, before);
@@ -331,12 +331,13 @@ impl Historian {
     /// Checks the properties of every page.
     fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Message]) -> Result<(), Fault> {
         let room = self.rooms.entry(head.room.clone()).or_default();
-        if head.first < room.first || head.first > truth.first(self.epoch, &head.room) {
-            return Err(format!("history is said to begin at {}", head.first));
+        if head.extent.first < room.first || head.extent.first > truth.first(self.epoch, &head.room)
+        {
+            return Err(format!("history is said to begin at {}", head.extent.first));
         }
-        room.first = head.first;
-        if head.head > truth.head(self.epoch, &head.room) {
-            return Err(format!("{} was told before its commit", head.head));
+        room.first = head.extent.first;
+        if head.extent.head > truth.head(self.epoch, &head.room) {
+            return Err(format!("{} was told before its commit", head.extent.head));
         }
         if head.from > head.to + 1 {
             return Err("its ends are the wrong way round".into());
@@ -412,7 +413,7 @@ fn check_page(
     if numbers != (head.from..=head.to).collect::<Vec<_>>() {
         return Err(format!("it holds {numbers:?}"));
     }
-    let clamp = |from: u64, to: u64| (from.max(head.first), to.min(head.head));
+    let clamp = |from: u64, to: u64| (from.max(head.extent.first), to.min(head.extent.head));
     let (from, to) = match part {
         Part::Forward { from, to } | Part::Backward { from, to } => clamp(from, to),
         Part::Since(time) => {
@@ -420,9 +421,11 @@ fn check_page(
                 let entry = truth.entry(epoch, &head.room, seq)?;
                 (entry.time >= time).then_some((entry.time, seq))
             };
-            let least = (head.first..=head.head).filter_map(late).min();
+            let least = (head.extent.first..=head.extent.head)
+                .filter_map(late)
+                .min();
             let first = least.map(|(_, seq)| seq);
-            (first.unwrap_or(head.head + 1), head.head)
+            (first.unwrap_or(head.extent.head + 1), head.extent.head)
         }
     };
     let complete = match part {
@@ -448,12 +451,12 @@ fn check_found(
     head: &PageHead,
     page: &[Message],
 ) -> Result<(), Fault> {
-    let to = to.min(head.head);
-    let nothing = to < head.first;
-    if head.to != to && !nothing || head.from > head.first && !is_full(page) && !nothing {
+    let to = to.min(head.extent.head);
+    let nothing = to < head.extent.first;
+    if head.to != to && !nothing || head.from > head.extent.first && !is_full(page) && !nothing {
         return Err(format!(
             "the search does not go from {to} to {}",
-            head.first
+            head.extent.first
         ));
     }
     let matches = |seq: &u64| {

@@ -130,7 +130,7 @@ pub(crate) fn ask_again(frame: &mut Vec<u8>, nickname: Option<&Nickname>) {
 /// Moves every start that follows a cursor on by one.
 pub(crate) fn off_by_one(joined: &mut Joined) {
     for (start, (_, next)) in joined.welcome.rooms.iter_mut().zip(&mut joined.rooms) {
-        if start.next <= start.head {
+        if start.next <= start.extent.head {
             start.next += 1;
             *next += 1;
         }

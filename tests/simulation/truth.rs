@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use chat_tui::{
     protocol::{
-        DeviceId, Epoch, MessageId, Nickname, RoomName, ServerFrame, UserId, frame::Message,
-        wire::parse_server,
+        DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
+        frame::Message, wire::parse_server,
     },
-    server::log::{Committed, Extent, StateRecord},
+    server::log::{Committed, StateRecord},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;

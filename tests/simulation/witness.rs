@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
     client::event::{ConnectionStatus, Delivery, Event, LocalId, OutboxMessage, Received, Said},
-    protocol::{Epoch, Nickname, RoomName, UserId, frame::RoomStart},
+    protocol::{Epoch, Extent, Nickname, RoomName, UserId, frame::RoomStart},
 };
 
 use crate::truth::{Fault, Truth, rooms};
@@ -257,9 +257,8 @@ impl Witness {
         let epoch = self.epoch.ok_or("a room without a connection")?;
         let name = &opened.room;
         let room = self.rooms.entry(name.clone()).or_default();
-        let RoomStart {
-            first, head, next, ..
-        } = *opened;
+        let RoomStart { extent, next, .. } = *opened;
+        let Extent { first, head } = extent;
         if first > truth.first(epoch, name) || head > truth.head(epoch, name) {
             return Err(format!("#{name} is said to hold {first} to {head}"));
         }

@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Epoch, RoomName, UserId,
+        Epoch, Extent, RoomName, UserId,
         frame::{Message, Part, Position, RoomStart},
     },
     search::Query,
@@ -100,10 +100,8 @@ pub struct PersistedRoom {
     pub position: Position,
     /// The log that the numbers belong to.
     pub epoch: Epoch,
-    /// The lowest number that the server held, when last known.
-    pub first: u64,
-    /// The highest number given, as far as is known.
-    pub head: u64,
+    /// The numbers that the server held, when last known.
+    pub extent: Extent,
 }
 
 /// Changes to store, all or none.

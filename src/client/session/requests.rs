@@ -366,8 +366,7 @@ impl Session {
         }
         self.rooms.extent(&head);
         self.answer_page(Ok(Page {
-            first: head.first,
-            head: head.head,
+            extent: head.extent,
             from: head.from,
             to: head.to,
             messages,
@@ -390,14 +389,14 @@ impl Session {
         }
         self.rooms.extent(&head);
         let PageHead {
-            first, from, to, ..
+            extent, from, to, ..
         } = head;
         self.answer_search(Ok(SearchPage {
-            first,
+            first: extent.first,
             from,
             to,
             messages,
-            indexed: (indexed < head.head).then_some(indexed),
+            indexed: (indexed < extent.head).then_some(indexed),
             offline: false,
         }));
         Ok(())

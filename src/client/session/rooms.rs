@@ -7,7 +7,7 @@ use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolF
 use crate::{
     client::event::Page,
     protocol::{
-        Epoch, RoomName,
+        Epoch, Extent, RoomName,
         frame::{Message, PageHead, Part, Position, Reset, RoomStart},
         limits::JOIN_ROOMS_MAX,
     },
@@ -26,9 +26,8 @@ struct RoomCursor {
     /// The message up to which all available messages were delivered to the user; with its id, if it
     /// was delivered itself and not skipped over.
     position: Position,
-    /// The lowest number that the server holds, and the highest given, as far as is known.
-    first: u64,
-    head: u64,
+    /// The numbers that the server holds, as far as is known.
+    extent: Extent,
     /// The number that must come next on this connection; `None` while the room is not open.
     due: Option<u64>,
     /// Messages up to here are history from before the first join: not counted as received.
@@ -40,8 +39,7 @@ impl RoomCursor {
     fn new(position: Position) -> Self {
         Self {
             position,
-            first: 0,
-            head: 0,
+            extent: Extent::EMPTY,
             due: None,
             history: 0,
             members: Members::default(),
@@ -67,7 +65,7 @@ impl RoomCursors {
 
     /// The highest number given in a room, as far as is known.
     pub(super) fn head(&self, room: &RoomName) -> Option<u64> {
-        self.rooms.get(room).map(|room| room.head)
+        self.rooms.get(room).map(|room| room.extent.head)
     }
 
     /// Restores the positions of earlier runs. A `join` names one log: that of a `wanted` room. A
@@ -85,8 +83,7 @@ impl RoomCursors {
             if *self.epoch.get_or_insert(room.epoch) == room.epoch {
                 let name = room.position.room.clone();
                 let held = RoomCursor {
-                    first: room.first,
-                    head: room.head.max(room.position.seq),
+                    extent: room.extent.raised_to(room.position.seq),
                     ..RoomCursor::new(room.position)
                 };
                 self.rooms.insert(name, held);
@@ -152,7 +149,7 @@ impl RoomCursors {
             reset => reset.filter(|_| known),
         };
         if !known || reset.is_some() {
-            room.history = start.head;
+            room.history = start.extent.head;
             room.position.seq = 0;
             room.position.id = None;
         }
@@ -161,8 +158,7 @@ impl RoomCursors {
             room.position.id = None;
         }
         room.due = Some(start.next);
-        room.first = start.first;
-        room.head = start.head;
+        room.extent = start.extent;
         RoomStart {
             next: room.position.seq + 1,
             reset,
@@ -185,7 +181,7 @@ impl RoomCursors {
             }));
         };
         room.due = Some(message.seq + 1);
-        room.head = room.head.max(message.seq);
+        room.extent = room.extent.raised_to(message.seq);
         if message.seq <= room.position.seq {
             return Ok(Receipt::Known);
         }
@@ -199,8 +195,8 @@ impl RoomCursors {
     /// Updates a room's extent from a page.
     pub(super) fn extent(&mut self, head: &PageHead) {
         if let Some(room) = self.rooms.get_mut(&head.room) {
-            room.first = room.first.max(head.first);
-            room.head = room.head.max(head.head);
+            room.extent.first = room.extent.first.max(head.extent.first);
+            room.extent = room.extent.raised_to(head.extent.head);
         }
     }
 
@@ -210,11 +206,10 @@ impl RoomCursors {
         let from = match part {
             Part::Forward { from, .. } => from,
             Part::Backward { to, .. } => to.saturating_add(1),
-            Part::Since(_) => room.head + 1,
+            Part::Since(_) => room.extent.next(),
         };
         Some(Page {
-            first: room.first,
-            head: room.head,
+            extent: room.extent,
             from,
             to: from.saturating_sub(1),
             messages: Vec::new(),
@@ -233,10 +228,9 @@ impl RoomCursors {
 }
 
 fn check(start: &RoomStart) -> Result<(), ProtocolFault> {
-    let RoomStart {
-        first, head, next, ..
-    } = *start;
-    if first >= 1 && first <= next && first <= head + 1 && next <= head + 1 {
+    let RoomStart { extent, next, .. } = *start;
+    let Extent { first, head } = extent;
+    if first >= 1 && (first..=extent.next()).contains(&next) {
         Ok(())
     } else {
         Err(ProtocolFault::new(format!(

@@ -17,7 +17,7 @@ use crate::{
         session::persist_types::{MessageRange, PersistedRoom, StoreChange, nanoseconds},
     },
     protocol::{
-        ClientId, Epoch, MessageId, Nickname, RoomName, UserId,
+        ClientId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
         frame::{Message, Part, Position, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
@@ -42,8 +42,7 @@ struct RoomRow {
     log: i64,
     epoch: String,
     topic: Option<String>,
-    first: u64,
-    head: u64,
+    extent: Extent,
     read: u64,
 }
 
@@ -55,8 +54,7 @@ fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, Store
                 log: row.get(0)?,
                 epoch: row.get(1)?,
                 topic: row.get(2)?,
-                first: number(row, 3)?,
-                head: number(row, 4)?,
+                extent: Extent::new(number(row, 3)?, number(row, 4)?),
                 read: number(row, 5)?,
             })
         })
@@ -106,11 +104,11 @@ pub(super) fn open_room(
             log,
             epoch,
             start.topic.as_ref().map(Line::as_str),
-            signed(start.first),
-            signed(start.head),
+            signed(start.extent.first),
+            signed(start.extent.head),
             signed(read),
         ])?;
-    tidy(database, log, start.first, max)
+    tidy(database, log, start.extent.first, max)
 }
 
 /// Bytes of messages in a change.
@@ -153,12 +151,12 @@ pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result
         ])?;
     }
     join_range(database, room.log, from, to)?;
-    if to > room.head {
+    if to > room.extent.head {
         database
             .prepare_cached("UPDATE room SET head = ? WHERE name = ?")?
             .execute(params![signed(to), run.room.as_str()])?;
     }
-    tidy(database, room.log, room.first, max)
+    tidy(database, room.log, room.extent.first, max)
 }
 
 /// Adds a range, merged with those that it overlaps or touches.
@@ -301,14 +299,14 @@ pub(super) fn restore(
                 id: last.map(|message| message.id),
             },
             epoch: Epoch::parse(&row.epoch).map_err(|_| StoreFault::Damaged)?,
-            first: row.first,
-            head: row.head,
+            extent: row.extent,
         };
         // Messages that the server has erased may still be stored; they only tell our position.
-        page.messages.retain(|message| message.seq >= row.first);
-        page.from = page.from.max(row.first);
+        let first = row.extent.first;
+        page.messages.retain(|message| message.seq >= first);
+        page.from = page.from.max(first);
         if page.messages.is_empty() {
-            page = empty_page(row.first, row.head);
+            page = empty_page(row.extent);
         }
         let restored = RestoredRoom {
             draft: draft_of(database, client, name.as_str())?,
@@ -325,7 +323,7 @@ pub(super) fn restore(
 fn latest(database: &Connection, name: &RoomName, room: &RoomRow) -> Result<Page, StoreFault> {
     let to = u64::MAX >> 1;
     let Some((first, last)) = range_up_to(database, room.log, to)? else {
-        return Ok(empty_page(room.first, room.head));
+        return Ok(empty_page(room.extent));
     };
     let from = first.max((last + 1).saturating_sub(RESTORED_MESSAGES_MAX));
     piece(database, name, room, from, last)
@@ -364,8 +362,7 @@ fn piece(
         return Err(StoreFault::Damaged);
     }
     Ok(Page {
-        first: room.first,
-        head: room.head.max(to),
+        extent: room.extent.raised_to(to),
         from,
         to,
         messages,
@@ -408,21 +405,21 @@ pub(super) fn page(
     let Some(room) = room_of(database, name, epoch)? else {
         return Ok(None);
     };
-    let most = HISTORY_PAGE_MAX as u64;
+    let (held, most) = (room.extent, HISTORY_PAGE_MAX as u64);
     let found = match part {
         Part::Backward { from, to } => {
-            let to = if offline { to } else { to.min(room.head) };
+            let to = if offline { to } else { to.min(held.head) };
             let range = range_up_to(database, room.log, to)?;
             range
                 .filter(|(_, last)| offline || *last >= to)
-                .map(|(first, last)| (first.max(from).max(room.first), last.min(to)))
+                .map(|(first, last)| (first.max(from).max(held.first), last.min(to)))
                 .map(|(first, last)| (first.max((last + 1).saturating_sub(most)), last))
         }
         Part::Forward { from, to } => {
-            range_from(database, room.log, from.max(room.first), offline)?
+            range_from(database, room.log, from.max(held.first), offline)?
                 .map(|(first, last)| (first, last.min(to).min(first + most - 1)))
         }
-        Part::Since(time) => since(database, room.log, room.first, time)?
+        Part::Since(time) => since(database, room.log, held.first, time)?
             .map(|(first, last)| (first, last.min(first + most - 1))),
     };
     match found.filter(|(from, to)| from <= to) {
@@ -533,18 +530,18 @@ pub(super) fn search(
             offline: true,
         });
     };
-    let to = to.unwrap_or(u64::MAX >> 1).min(room.head);
+    let to = to.unwrap_or(u64::MAX >> 1).min(room.extent.head);
     let mut select = database.prepare_cached(
         "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
          WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC",
     )?;
-    let mut rows = select.query(params![room.log, signed(room.first), signed(to)])?;
+    let mut rows = select.query(params![room.log, signed(room.extent.first), signed(to)])?;
     let mut messages = Vec::new();
     let mut from = to + 1;
     let mut looked_at = 0;
     while looked_at < SEARCH_MESSAGES_MAX && messages.len() < HISTORY_PAGE_MAX {
         let Some(row) = rows.next()? else {
-            from = room.first;
+            from = room.extent.first;
             break;
         };
         let message = message(name, row)?;
@@ -555,7 +552,7 @@ pub(super) fn search(
         }
     }
     Ok(SearchPage {
-        first: room.first,
+        first: room.extent.first,
         from: from.min(to + 1),
         to,
         messages,

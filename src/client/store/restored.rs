@@ -1,8 +1,11 @@
 //! The rooms' contents that are returned on opening.
 
-use crate::client::{
-    event::{Page, RestoredRoom},
-    session::persist_types::PersistedRoom,
+use crate::{
+    client::{
+        event::{Page, RestoredRoom},
+        session::persist_types::PersistedRoom,
+    },
+    protocol::Extent,
 };
 
 /// Messages of each room that are returned on opening.
@@ -12,12 +15,11 @@ pub const RESTORED_MESSAGES_MAX: u64 = 200;
 pub(super) type Restored = (PersistedRoom, RestoredRoom);
 
 /// A page without messages.
-pub(super) fn empty_page(first: u64, head: u64) -> Page {
+pub(super) fn empty_page(extent: Extent) -> Page {
     Page {
-        first,
-        head,
-        from: head + 1,
-        to: head,
+        extent,
+        from: extent.next(),
+        to: extent.head,
         messages: Vec::new(),
         offline: true,
     }

@@ -18,7 +18,7 @@ use crate::{
         session::persist_types::{MessageRange, OutboxEntry, PersistedOutbox},
     },
     protocol::{
-        DeviceId, Epoch, MessageId, Nickname, RoomName, UserId,
+        DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
         frame::{Message, Part, Reset, RoomStart},
     },
     search::{Query, Words},
@@ -99,8 +99,7 @@ fn opened(number: u8, first: u64, head: u64) -> StoreChange {
         start: RoomStart {
             room: lobby(),
             topic: Some(Line::inert("a topic")),
-            first,
-            head,
+            extent: Extent::new(first, head),
             next: head + 1,
             reset: None,
         },
@@ -228,7 +227,10 @@ fn stored_state_comes_back() {
         panic!("{:?}", second.rooms);
     };
     assert_eq!((room.read, room.draft.as_str()), (2, "half a"));
-    assert_eq!((room.page.from, room.page.to, room.page.head), (1, 3, 3));
+    assert_eq!(
+        (room.page.from, room.page.to, room.page.extent.head),
+        (1, 3, 3)
+    );
     let StoreChange::Messages(run) = messages(1, 1, 3) else {
         unreachable!()
     };
@@ -479,8 +481,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
         start: RoomStart {
             room: lobby(),
             topic: None,
-            first: 1,
-            head: 2,
+            extent: Extent::new(1, 2),
             next: 2 + 1,
             reset: Some(Reset::Id),
         },

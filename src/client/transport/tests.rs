@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     client::event::{ConnectionStatus as State, Delivery, OutboxMessage},
     protocol::{
-        ClientFrame, Epoch, Role, RoomName, ServerFrame,
+        ClientFrame, Epoch, Extent, Role, RoomName, ServerFrame,
         frame::{ErrorCode, ErrorFrame, Join, Limits, Message, RoomStart, Welcome},
         limits::NO_PROTOCOL,
         wire::{encode_server, parse_client},
@@ -96,8 +96,7 @@ impl Far {
             rooms: vec![RoomStart {
                 room: RoomName::lobby(),
                 topic: None,
-                first: 1,
-                head,
+                extent: Extent::new(1, head),
                 next: last + 1,
                 reset: None,
             }],

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     protocol::{
         admin::{Role, RoomRules},
+        extent::Extent,
         frame::ErrorCode,
         frame::{
             Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
@@ -197,8 +198,7 @@ impl Fields<'_> {
         let flat = &self.0;
         Ok(PageHead {
             room: self.room()?,
-            first: need("first", flat.first)?.0,
-            head: need("head", flat.head)?.0,
+            extent: Extent::new(need("first", flat.first)?.0, need("head", flat.head)?.0),
             from: need("from", flat.from)?.0,
             to: need("to", flat.to)?.0,
             reference: flat.reference.map(|Number(number)| number),
@@ -324,8 +324,10 @@ fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
     Ok(RoomStart {
         room: RoomName::parse(flat.room.as_str())?,
         topic: flat.topic.as_ref().map(|topic| Line::inert(topic.as_str())),
-        first: need("rooms.first", flat.first)?.0,
-        head: need("rooms.head", flat.head)?.0,
+        extent: Extent::new(
+            need("rooms.first", flat.first)?.0,
+            need("rooms.head", flat.head)?.0,
+        ),
         next: need("rooms.next", flat.next)?.0,
         reset: flat.reset.as_ref().map(|reset| match reset.as_str() {
             "seq" => Reset::Seq,
@@ -457,8 +459,8 @@ fn splice_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]>, out: &mut V
 fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
     Flat {
         room: Some(head.room.as_str().into()),
-        first: number(head.first),
-        head: number(head.head),
+        first: number(head.extent.first),
+        head: number(head.extent.head),
         from: number(head.from),
         to: number(head.to),
         reference: head.reference.map(Number),
@@ -507,8 +509,8 @@ fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
                     topic: start.topic.as_ref().map(|topic| topic.as_str().into()),
                     seq: None,
                     id: None,
-                    first: number(start.first),
-                    head: number(start.head),
+                    first: number(start.extent.first),
+                    head: number(start.extent.head),
                     next: number(start.next),
                     reset: start.reset.map(|reset| {
                         match reset {

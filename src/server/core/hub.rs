@@ -27,10 +27,10 @@ use super::{
 use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{
     protocol::{
-        Epoch, RoomName, RoomRules, ServerFrame,
+        Epoch, Extent, RoomName, RoomRules, ServerFrame,
         frame::{Bye, Departure, ErrorCode, ErrorFrame},
     },
-    server::log::{CORRECTION_MIN, Extent, KnownTimes, StateRecord},
+    server::log::{CORRECTION_MIN, KnownTimes, StateRecord},
     text::Line,
     time::Now,
 };

@@ -15,12 +15,12 @@
 
 use crate::{
     protocol::{
-        RoomName,
+        Extent, RoomName,
         frame::{ErrorCode, ErrorFrame, PageHead, Part},
         wire::{encode_found, encode_history, encode_server},
     },
     search::Query,
-    server::log::{Extent, Found, Page, Reader, StoreError},
+    server::log::{Found, Page, Reader, StoreError},
     text::Line,
 };
 
@@ -107,7 +107,7 @@ impl LogQuery {
 
     /// The head of the answer. An empty range is moved into the log.
     fn head(&self, extent: Extent, from: u64, to: u64) -> PageHead {
-        let nowhere = from.min(extent.head + 1).max(extent.first);
+        let nowhere = from.min(extent.next()).max(extent.first);
         let (from, to) = if from > to {
             (nowhere, nowhere - 1)
         } else {
@@ -115,8 +115,7 @@ impl LogQuery {
         };
         PageHead {
             room: self.name.clone(),
-            first: extent.first,
-            head: extent.head,
+            extent,
             from,
             to,
             reference: self.reference,

@@ -1,11 +1,8 @@
 //! Decides at which message a client starts to read a room.
 
-use crate::{
-    protocol::{
-        MessageId,
-        frame::{Position, Reset},
-    },
-    server::log::Extent,
+use crate::protocol::{
+    Extent, MessageId,
+    frame::{Position, Reset},
 };
 
 /// Returns the number of the first message to deliver, and why the client's position was not used,
@@ -22,8 +19,7 @@ pub(super) fn start(
     last: u64,
     most: Option<u64>,
 ) -> (u64, Option<Reset>) {
-    let latest = |count| (extent.head + 1).saturating_sub(count).max(extent.first);
-    let afresh = latest(last);
+    let afresh = extent.latest(last);
     let Some(position) = position else {
         return (afresh, None);
     };
@@ -38,7 +34,8 @@ pub(super) fn start(
         // Erased messages, and those beyond `most`, leave a gap that the client sees in the
         // numbers.
         let follows = (position.seq + 1).max(extent.first);
-        return (follows.max(most.map_or(0, latest)), None);
+        let bound = most.map_or(0, |most| extent.latest(most));
+        return (follows.max(bound), None);
     };
     (afresh, Some(reset))
 }
@@ -57,8 +54,8 @@ mod tests {
 
     #[test]
     fn where_reading_begins() {
-        let log = Extent { first: 5, head: 9 };
-        let empty = Extent { first: 1, head: 0 };
+        let log = Extent::new(5, 9);
+        let empty = Extent::new(1, 0);
         let check = |extent, same_log, seq: Option<u64>, held, here, last, expected| {
             let position = seq.map(|seq| Position {
                 room: RoomName::lobby(),
@@ -114,8 +111,8 @@ mod tests {
 
     #[test]
     fn more_than_is_wanted_is_left_to_history() {
-        let log = Extent { first: 5, head: 9 };
-        let empty = Extent { first: 1, head: 0 };
+        let log = Extent::new(5, 9);
+        let empty = Extent::new(1, 0);
         let check = |extent, same_log, seq: Option<u64>, most, expected| {
             let position = seq.map(|seq| Position {
                 room: RoomName::lobby(),

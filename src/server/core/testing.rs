@@ -595,7 +595,7 @@ fn in_short(frame: &ServerFrame) -> String {
                 .map_or(String::new(), |reset| format!(" reset {reset:?}"));
             format!(
                 "welcome {}, counter {}, {}..={}, next {}{reset}",
-                welcome.nickname, welcome.counter, room.first, room.head, room.next
+                welcome.nickname, welcome.counter, room.extent.first, room.extent.head, room.next
             )
         }
         ServerFrame::Members(page) => {
@@ -620,7 +620,7 @@ fn in_short(frame: &ServerFrame) -> String {
         ),
         ServerFrame::History(page) => format!(
             "history {}..={} of {}..={}",
-            page.head.from, page.head.to, page.head.first, page.head.head
+            page.head.from, page.head.to, page.head.extent.first, page.head.extent.head
         ),
         ServerFrame::Found(page) => format!(
             "found {:?} in {}..={}",

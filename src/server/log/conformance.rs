@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName,
+        DeviceId, Epoch, Extent, MessageId, RoomName,
         frame::{ErrorCode, Member, Part},
     },
     search::Query,
@@ -183,8 +183,8 @@ fn numbers_have_no_gaps_and_times_stand_still_where_the_clock_goes_back_a_little
             ]
         );
         assert_eq!(second.runs[0].segment.first(), 3);
-        let empty = Extent { first: 1, head: 0 };
-        assert_eq!(store.extents(), [Extent { first: 1, head: 3 }, empty]);
+        let empty = Extent::new(1, 0);
+        assert_eq!(store.extents(), [Extent::new(1, 3), empty]);
     });
 }
 
@@ -409,13 +409,7 @@ fn a_page_is_a_part_of_the_log() {
             let page = store.page(LOBBY, part).unwrap();
             assert_eq!((page.from, page.to), (from, to), "{part:?}");
             assert_eq!(seqs(&page.frames), (from..=to).collect::<Vec<_>>());
-            assert_eq!(
-                page.extent,
-                Extent {
-                    first: 1,
-                    head: 500
-                }
-            );
+            assert_eq!(page.extent, Extent::new(1, 500));
         }
         let page = store.page(TEA, backward(1, 10)).unwrap();
         assert_eq!((page.from, page.to), (1, 0));
@@ -496,7 +490,7 @@ fn entries_beyond_retention_go_and_their_numbers_stay_used() {
             assert_eq!(committed.verdicts, [OpResult::Retained { more: false }]);
             let moved = (before != first).then_some((LOBBY, first));
             assert_eq!(committed.firsts, moved.into_iter().collect::<Vec<_>>());
-            assert_eq!(store.extents()[0], Extent { first, head: 30 });
+            assert_eq!(store.extents()[0], Extent::new(first, 30));
             let read = store.read(LOBBY, 1, 1_000_000).unwrap();
             assert_eq!((read.first(), read.next()), (first, 31));
         }

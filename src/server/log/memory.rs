@@ -13,7 +13,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::server::log::{
-    Batch, Committed, DeviceOwner, Extent, Found, KnownTimes, LogReader, LogWriter, MessageOutcome,
+    Batch, Committed, DeviceOwner, Found, KnownTimes, LogReader, LogWriter, MessageOutcome,
     OpResult, Operation, Page, Reader, Retention, Run, SearchIndex, StateRecord, StateStore, Store,
     StoreError,
     semantics::{
@@ -23,7 +23,7 @@ use crate::server::log::{
 };
 use crate::{
     protocol::{
-        DeviceId, Epoch, MessageId, RoomName, UserId,
+        DeviceId, Epoch, Extent, MessageId, RoomName, UserId,
         frame::{Member, Message, Part},
         limits::UNANSWERED_MESSAGES_MAX,
     },
@@ -366,18 +366,13 @@ impl Room {
     }
 
     fn extent(&self) -> Extent {
-        Extent {
-            first: self.log.first(),
-            head: self.log.next() - 1,
-        }
+        Extent::new(self.log.first(), self.log.next() - 1)
     }
 
     /// The lowest number to be kept.
     fn kept_from(&self, now: Timestamp, retention: Retention) -> u64 {
-        let Extent { first, head } = self.extent();
-        let by_number = retention
-            .messages_max
-            .map_or(first, |max| (head + 1).saturating_sub(max));
+        let extent = self.extent();
+        let by_number = retention.messages_max.map(|max| extent.latest(max));
         let by_age = retention.keep_since.and_then(|since| {
             let oldest: Vec<u64> = self
                 .marked
@@ -386,12 +381,12 @@ impl Room {
                 .take(CORRECTIONS_MAX - 1)
                 .collect();
             let end = self.marked.get(oldest.len()).copied();
-            let stretches = stretches(first..end.unwrap_or(head + 1), &oldest);
+            let stretches = stretches(extent.first..end.unwrap_or(extent.next()), &oldest);
             let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
             let Ok(young) = first_young(stretches, since, now, time_at);
             young
         });
-        first.max(by_number).max(by_age.unwrap_or(first))
+        extent.first.max(by_number.max(by_age).unwrap_or(0))
     }
 
     fn message(&self, seq: u64) -> Option<Message> {
@@ -405,13 +400,13 @@ impl Room {
 
     /// The first number of a page since this time.
     fn since(&self, time: Timestamp) -> u64 {
-        let Extent { first, head } = self.extent();
+        let extent = self.extent();
         let skipped = self.marked.len().saturating_sub(CORRECTIONS_MAX);
         let latest: Vec<u64> = self.marked.iter().copied().skip(skipped).collect();
-        let stretches = stretches(first..head + 1, &latest);
+        let stretches = stretches(extent.numbers(), &latest);
         let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
         let Ok(found) = times::since(stretches, time, time_at);
-        found.unwrap_or(head + 1)
+        found.unwrap_or(extent.next())
     }
 
     fn id_at(&self, seq: u64) -> Option<MessageId> {
@@ -483,7 +478,7 @@ impl LogReader for MemoryStore {
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         let room = &self.rooms[room.at()];
         let extent = room.extent();
-        let (from, to, ends) = span(extent, part, |time| Ok(room.since(time)))?;
+        let ((from, to), ends) = span(extent, part, |time| Ok(room.since(time)))?;
         let mut frames = Frames::default();
         let mut add = |seq| room.log.frame(seq).is_some_and(|frame| frames.add(frame));
         if ends {
@@ -572,7 +567,7 @@ mod tests {
                 first = moved;
             }
         }
-        assert_eq!(store.extents(), [Extent { first, head: 50 }]);
+        assert_eq!(store.extents(), [Extent::new(first, 50)]);
         assert!(first > 30, "{first}");
         let page = store.read(RoomIndex(0), 1, 10_000).unwrap();
         assert_eq!((page.first(), page.next()), (first, 51));

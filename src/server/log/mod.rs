@@ -39,6 +39,5 @@ pub use room::RoomIndex;
 pub use segment::{Segment, SegmentBuilder};
 pub use state::{STATE_KEY_BYTES_MAX, STATE_KIND_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateRecord};
 pub use traits::{
-    Extent, Found, KnownTimes, LogReader, LogWriter, Page, Reader, Rooms, SearchIndex, StateStore,
-    Store,
+    Found, KnownTimes, LogReader, LogWriter, Page, Reader, Rooms, SearchIndex, StateStore, Store,
 };

@@ -5,10 +5,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::log::{CORRECTION_MIN, DeviceOwner, Extent, Found, OpResult, Page};
+use crate::server::log::{CORRECTION_MIN, DeviceOwner, Found, OpResult, Page};
 use crate::{
     protocol::{
-        MessageId, Role, RoomName, ServerFrame, UserId,
+        Extent, MessageId, Role, RoomName, ServerFrame, UserId,
         frame::{Member, Message, Part},
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_server, parse_server},
@@ -178,11 +178,11 @@ pub(in crate::server) fn span<E>(
     extent: Extent,
     part: Part,
     since: impl FnOnce(Timestamp) -> Result<u64, E>,
-) -> Result<(u64, u64, bool), E> {
+) -> Result<((u64, u64), bool), E> {
     Ok(match part {
-        Part::Forward { from, to } => (from.max(extent.first), to.min(extent.head), false),
-        Part::Backward { from, to } => (from.max(extent.first), to.min(extent.head), true),
-        Part::Since(time) => (since(time)?, extent.head, false),
+        Part::Forward { from, to } => (extent.clamp(from, to), false),
+        Part::Backward { from, to } => (extent.clamp(from, to), true),
+        Part::Since(time) => ((since(time)?, extent.head), false),
     })
 }
 
@@ -305,10 +305,7 @@ mod tests {
     #[test]
     fn a_search_looks_at_so_many_bytes_and_goes_on_from_there() {
         let query = Query::parse("tea", &jiff::tz::TimeZone::UTC).unwrap();
-        let extent = Extent {
-            first: 1,
-            head: 1_000,
-        };
+        let extent = Extent::new(1, 1_000);
         let frame = vec![b'x'; SCANNED_BYTES_MAX / 10];
         let search = |to| {
             let mut scan = Scan::new(&query, extent, to);

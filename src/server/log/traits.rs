@@ -5,21 +5,12 @@ use jiff::Timestamp;
 
 use super::{Batch, Committed, RoomIndex, Segment, StateRecord, StoreError};
 use crate::{
-    protocol::{Epoch, RoomName, frame::Part},
+    protocol::{Epoch, Extent, RoomName, frame::Part},
     search::Query,
 };
 
 /// The rooms that the store keeps, in the order of [`RoomIndex`].
 pub type Rooms<'a> = &'a [RoomName];
-
-/// The range of numbers that a room's log holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// The lowest number still held; `head` + 1 if none is.
-    pub first: u64,
-    /// The highest number ever used; 0 in an empty room.
-    pub head: u64,
-}
 
 /// Times known from the log, against which the clock is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

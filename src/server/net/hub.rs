@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     pipe,
-    protocol::{InviteKey, OwnerCode, RoomName},
+    protocol::{Extent, InviteKey, OwnerCode, RoomName},
     server::{
         config::{Config, Storage},
         core::{
@@ -38,7 +38,7 @@ use crate::{
         },
         event_log::EventLog,
         keys::Keys,
-        log::{Extent, LogWriter, MemoryStore, Store, StoreError},
+        log::{LogWriter, MemoryStore, Store, StoreError},
         store::{
             SqliteStore, fresh_epoch,
             sqlite::{self, Durability, paths::data_directory},
@@ -141,10 +141,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         supervisor: config.supervisor.clone(),
     };
     let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
-    let held = store
-        .extents()
-        .into_iter()
-        .map(|room| room.head + 1 - room.first);
+    let held = store.extents().into_iter().map(Extent::len);
     config.recorder.info(format!(
         "messages are kept in {}: {}",
         settings.directory.display(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     client::event::{Command, SearchPage},
-    protocol::RoomName,
+    protocol::{Extent, RoomName},
     text::Line,
 };
 
@@ -37,9 +37,10 @@ pub fn open(model: &mut Model, words: &str, effects: &mut Vec<Effect>) {
 
 /// Starts the search for the typed query.
 fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
-    let (first, head) = (model.pane().timeline.first(), model.pane().timeline.last());
+    let timeline = &model.pane().timeline;
+    let extent = Extent::new(timeline.first(), timeline.last());
     if let Some(search) = model.layers.search_mut() {
-        let step = search.begin(&model.zone, first, head);
+        let step = search.begin(&model.zone, extent);
         ask(model, step, effects);
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     client::event::Page,
     protocol::{
+        Extent,
         frame::{Message, Part},
         limits::HISTORY_PAGE_MAX,
     },
@@ -53,17 +54,17 @@ impl HistoryReader {
         self.own.clear();
     }
 
-    /// Takes the opening of the room, with the messages `first` to `head`; `anew`: of another log.
+    /// Takes the opening of the room, with the messages of `extent`; `anew`: of another log.
     /// Returns the request to send.
-    pub(super) fn opened(&mut self, first: u64, head: u64, anew: bool) -> Option<Part> {
+    pub(super) fn opened(&mut self, extent: Extent, anew: bool) -> Option<Part> {
         let from = match self.state {
-            HistoryState::Wanted(wanted) => first.max((head + 1).saturating_sub(wanted)),
-            HistoryState::From(_) if anew => first,
-            HistoryState::From(next) => next.max(first),
+            HistoryState::Wanted(wanted) => extent.latest(wanted),
+            HistoryState::From(_) if anew => extent.first,
+            HistoryState::From(next) => next.max(extent.first),
             HistoryState::Done => return None,
         };
         self.own.clear();
-        self.go_on(from, head)
+        self.go_on(from, extent.head)
     }
 
     /// Takes a page; returns the messages to print and the next request. `last` is the number of
@@ -76,9 +77,9 @@ impl HistoryReader {
         let wanted = |message: &Message| message.seq >= from && !own.contains(&message.seq);
         let messages = page.messages.into_iter().filter(wanted).collect();
         // Messages that are gone, and empty pages, must not be requested forever.
-        let next = (page.to + 1).max(page.first).max(from + 1);
+        let next = (page.to + 1).max(page.extent.first).max(from + 1);
         self.own = own.into_iter().filter(|seq| *seq >= next).collect();
-        (messages, self.go_on(next, last.max(page.head)))
+        (messages, self.go_on(next, last.max(page.extent.head)))
     }
 
     fn go_on(&mut self, from: u64, last: u64) -> Option<Part> {
@@ -112,13 +113,13 @@ mod tests {
         text::Body,
     };
 
-    /// A page of a log with the numbers up to `head`, of at most `most` messages.
-    fn page(part: Part, first: u64, head: u64, most: u64) -> Page {
+    /// A page of a log with these numbers, of at most `most` messages.
+    fn page(part: Part, extent: Extent, most: u64) -> Page {
         let Part::Forward { from, to } = part else {
             panic!("{part:?}");
         };
-        let from = from.max(first);
-        let to = to.min(head).min(from + most - 1);
+        let (from, to) = extent.clamp(from, to);
+        let to = to.min(from + most - 1);
         let message = |seq| Message {
             room: RoomName::lobby(),
             seq,
@@ -134,8 +135,7 @@ mod tests {
             body: Body::inert("x"),
         };
         Page {
-            first,
-            head,
+            extent,
             from,
             to,
             messages: (from..=to).map(message).collect(),
@@ -158,9 +158,9 @@ mod tests {
         ] {
             let mut history = HistoryReader::new(wanted);
             let mut read = Vec::new();
-            let mut asked = history.opened(1, head, false);
+            let mut asked = history.opened(Extent::new(1, head), false);
             while let Some(part) = asked {
-                let (messages, next) = history.read(page(part, 1, head, most), head);
+                let (messages, next) = history.read(page(part, Extent::new(1, head), most), head);
                 assert!(messages.len() as u64 <= most);
                 read.extend(numbers(&messages));
                 asked = next;
@@ -175,12 +175,12 @@ mod tests {
     #[test]
     fn new_messages_come_once_and_our_own_not_at_all() {
         let mut history = HistoryReader::new(5);
-        let part = history.opened(1, 3, false).unwrap();
+        let part = history.opened(Extent::new(1, 3), false).unwrap();
         assert!(history.comes_by_page(4, true));
         assert!(history.comes_by_page(5, false));
-        let (messages, next) = history.read(page(part, 1, 3, 200), 5);
+        let (messages, next) = history.read(page(part, Extent::new(1, 3), 200), 5);
         assert_eq!(numbers(&messages), [1, 2, 3]);
-        let (messages, next) = history.read(page(next.unwrap(), 1, 5, 200), 5);
+        let (messages, next) = history.read(page(next.unwrap(), Extent::new(1, 5), 200), 5);
         assert_eq!(numbers(&messages), [5]);
         assert_eq!(next, None);
         assert!(
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn reading_goes_on_after_a_break_and_skips_messages_that_are_gone() {
         let mut history = HistoryReader::new(100);
-        let part = history.opened(1, 100, false).unwrap();
-        let (messages, _) = history.read(page(part, 1, 100, 10), 100);
+        let part = history.opened(Extent::new(1, 100), false).unwrap();
+        let (messages, _) = history.read(page(part, Extent::new(1, 100), 10), 100);
         assert_eq!(numbers(&messages), (1..=10).collect::<Vec<_>>());
         // Another connection; meanwhile the server has removed some messages.
-        let part = history.opened(50, 120, false).unwrap();
-        let (messages, next) = history.read(page(part, 60, 120, 200), 120);
+        let part = history.opened(Extent::new(50, 120), false).unwrap();
+        let (messages, next) = history.read(page(part, Extent::new(60, 120), 200), 120);
         assert_eq!(numbers(&messages), (60..=120).collect::<Vec<_>>());
         assert_eq!(next, None);
     }

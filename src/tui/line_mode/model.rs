@@ -711,12 +711,9 @@ impl Model {
             ));
         }
         self.last = room.next.saturating_sub(1);
-        self.head = room.head;
+        self.head = room.extent.head;
         self.open = true;
-        if let Some(part) = self
-            .history
-            .opened(room.first, room.head, room.reset.is_some())
-        {
+        if let Some(part) = self.history.opened(room.extent, room.reset.is_some()) {
             self.ask_page(part);
         }
     }

@@ -17,7 +17,7 @@ use crate::{
         },
     },
     protocol::{
-        DeviceId, MessageId, Nickname, Role, RoomName, UserId,
+        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
         frame::{Member, Message, Part, Reset, RoomStart},
     },
     text::{Body, Line},
@@ -57,8 +57,7 @@ fn enter(model: &mut Model, head: u64, next: u64) {
     model.event(Event::Room(RoomStart {
         room: model.room.clone(),
         topic: None,
-        first: 1,
-        head,
+        extent: Extent::new(1, head),
         next,
         reset: None,
     }));
@@ -465,8 +464,7 @@ fn history_that_was_asked_for_is_read_before_leaving() {
     assert_eq!(model.commands.pop_front(), Some(asked));
     assert!(commands(&mut model).is_empty());
     let page = Page {
-        first: 1,
-        head: 9,
+        extent: Extent::new(1, 9),
         from: 8,
         to: 9,
         messages: vec![logged(8, 0, "x"), logged(9, 0, "x")],
@@ -652,8 +650,7 @@ fn missing_messages_and_another_log_are_told() {
     model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first: 1,
-        head: 0,
+        extent: Extent::new(1, 0),
         next: 1,
         reset: Some(Reset::Epoch),
     }));
@@ -693,8 +690,7 @@ fn another_room_is_written_to_and_read_alone() {
     model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first: 1,
-        head: 7,
+        extent: Extent::new(1, 7),
         next: 4,
         reset: Some(Reset::Epoch),
     }));
@@ -796,8 +792,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
     model.input_ended(None);
     enter(&mut model, 2, 3);
     let page = Page {
-        first: 1,
-        head: 2,
+        extent: Extent::new(1, 2),
         from: 1,
         to: 2,
         messages: vec![said(1, 1, true), said(2, 2, false)],

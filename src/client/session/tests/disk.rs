@@ -109,8 +109,7 @@ impl Disk {
                             id: None,
                         },
                         epoch: *epoch,
-                        first: start.first,
-                        head: start.head,
+                        extent: start.extent,
                     };
                     let known = rooms
                         .remove(&start.room)

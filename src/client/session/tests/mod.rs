@@ -24,7 +24,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use self::disk::Disk;
 use super::*;
 use crate::protocol::{
-    ClientFrame, DeviceId, Epoch, MessageId, Role, ServerFrame, UserId,
+    ClientFrame, DeviceId, Epoch, Extent, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
     frame::{
         Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Message, Outcome, RoomStart,
@@ -171,8 +171,7 @@ fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
     RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first,
-        head,
+        extent: Extent::new(first, head),
         next,
         reset: None,
     }

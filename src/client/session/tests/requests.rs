@@ -1,7 +1,10 @@
 use super::*;
 use crate::{
     client::event::{Page, SearchPage},
-    protocol::frame::{FoundPage, HistoryPage, PageHead, Part},
+    protocol::{
+        Extent,
+        frame::{FoundPage, HistoryPage, PageHead, Part},
+    },
     search::{Query, Words},
 };
 
@@ -19,8 +22,7 @@ fn words(text: &str) -> Query {
 fn head(from: u64, to: u64, reference: u64) -> PageHead {
     PageHead {
         room: RoomName::lobby(),
-        first: 1,
-        head: 9,
+        extent: Extent::new(1, 9),
         from,
         to,
         reference: Some(reference),
@@ -43,8 +45,7 @@ fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
 
 fn kept_page(from: u64, to: u64) -> Page {
     Page {
-        first: 1,
-        head: 9,
+        extent: Extent::new(1, 9),
         from,
         to,
         messages: Vec::new(),

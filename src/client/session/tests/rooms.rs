@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     client::session::persist_types::{MessageRange, OutboxEntry, Save, StoreChange},
-    protocol::limits::JOIN_ROOMS_MAX,
+    protocol::{Extent, limits::JOIN_ROOMS_MAX},
 };
 
 fn room(number: usize) -> RoomName {
@@ -33,8 +33,7 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
             start: RoomStart {
                 room: room.clone(),
                 topic: None,
-                first: 1,
-                head: 1,
+                extent: Extent::new(1, 1),
                 next: 1 + 1,
                 reset: None,
             },

@@ -239,8 +239,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     let page = HistoryPage {
         head: PageHead {
             room: RoomName::lobby(),
-            first: 1,
-            head: 0,
+            extent: Extent::new(1, 0),
             from: 1,
             to: 0,
             reference: Some(1),

@@ -16,8 +16,7 @@ fn open_room(name: &str, head: u64) -> StoreChange {
         start: RoomStart {
             room: room(name),
             topic: None,
-            first: 1,
-            head,
+            extent: Extent::new(1, head),
             next: head + 1,
             reset: None,
         },

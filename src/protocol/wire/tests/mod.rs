@@ -4,7 +4,7 @@ mod admin;
 
 use super::*;
 use crate::{
-    protocol::{admin::*, frame::*, invite::*, key::*, limits::*, name::*},
+    protocol::{Extent, admin::*, frame::*, invite::*, key::*, limits::*, name::*},
     search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
 };
@@ -370,8 +370,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
         for reference in [None, Some(7)] {
             let head = PageHead {
                 room: RoomName::lobby(),
-                first: 1,
-                head: 99,
+                extent: Extent::new(1, 99),
                 from: 1,
                 to: count,
                 reference,
@@ -399,8 +398,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
 fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
     let head = PageHead {
         room: RoomName::lobby(),
-        first: 1,
-        head: 2,
+        extent: Extent::new(1, 2),
         from: 1,
         to: 2,
         reference: None,

@@ -273,8 +273,7 @@ fn starts(
             RoomStart {
                 room: room.name.clone(),
                 topic: room.rules.topic.clone(),
-                first: room.extent.first,
-                head: room.extent.head,
+                extent: room.extent,
                 next,
                 reset,
             }

@@ -21,8 +21,11 @@ use std::{num::NonZeroU64, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::log::{CORRECTION_MIN, Extent, Retention};
-use crate::time::Now;
+use crate::{
+    protocol::Extent,
+    server::log::{CORRECTION_MIN, Retention},
+    time::Now,
+};
 
 /// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -125,8 +128,7 @@ impl Retainer {
             return Due::default();
         }
         self.due = now.mono + LOOK_EVERY;
-        let held = |extent: Extent| (extent.head + 1).saturating_sub(extent.first);
-        let held: Vec<u64> = rooms.map(held).collect();
+        let held: Vec<u64> = rooms.map(Extent::len).collect();
         let begins = now.mono >= self.age_due;
         let keep_since = self.keep_since(now);
         let keep_since = keep_since.filter(|_| !self.run_rests(begins, held.iter().sum()));

@@ -6,7 +6,7 @@ use super::{clock::Clock, pending};
 use super::{pending::Promise, retention::Keep};
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, MessageId, PublicKey, Role, RoomName, RoomRules, UserId,
+        ClientId, DeviceId, Epoch, Extent, MessageId, PublicKey, Role, RoomName, RoomRules, UserId,
         frame::{Departure, Member},
         limits::NUMBER_MAX,
     },
@@ -17,7 +17,7 @@ use crate::{
             client::Abilities,
             event::{Effect, JoinRequest, MemberChange},
         },
-        log::{Extent, RoomIndex, segment::SegmentBuilder},
+        log::{RoomIndex, segment::SegmentBuilder},
         network::ClientAddress,
     },
     text::Line,

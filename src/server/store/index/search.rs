@@ -19,13 +19,16 @@ use super::{
     schema::{self, Kept, Trouble},
 };
 use crate::{
-    protocol::limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
+    protocol::{
+        Extent,
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
+    },
     search::{
         Query,
         times::{first_not, stretches},
     },
     server::{
-        log::{Extent, Found, RoomIndex, StoreError, segment::Segment},
+        log::{Found, RoomIndex, StoreError, segment::Segment},
         store::deadline::Deadline,
     },
 };
@@ -289,7 +292,7 @@ impl<'a> Search<'a> {
             return Ok((extent.first, to));
         }
         let marked = self.log.marked(self.room, extent)?;
-        let stretches = || stretches(extent.first..extent.head + 1, &marked);
+        let stretches = || stretches(extent.numbers(), &marked);
         // Below the known stretches nothing is known.
         let known = stretches().next().map_or(extent.first, |known| known.start);
         let low = match after {
@@ -302,7 +305,7 @@ impl<'a> Search<'a> {
                 .unwrap_or(known.saturating_sub(1)),
             None => to,
         };
-        Ok((low.unwrap_or(extent.head + 1), high.min(to)))
+        Ok((low.unwrap_or(extent.next()), high.min(to)))
     }
 
     fn lowest_since(

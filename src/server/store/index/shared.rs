@@ -1,8 +1,8 @@
 //! What the index needs from a log, and the state that its thread and readers share.
 
 use crate::{
-    protocol::{ServerFrame, frame::Message, wire::parse_server},
-    server::log::{Extent, RoomIndex, StoreError, segment::Segment},
+    protocol::{Extent, ServerFrame, frame::Message, wire::parse_server},
+    server::log::{RoomIndex, StoreError, segment::Segment},
 };
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},

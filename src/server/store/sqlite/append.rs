@@ -286,10 +286,10 @@ impl<'a> Work<'a> {
                 let at = &mut self.states[room.at()];
                 // The room has no numbers left: the batch is refused.
                 let full = || rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX);
-                let seq = (at.head < SEQ_MAX)
-                    .then_some(at.head + 1)
+                let seq = (at.extent.head < SEQ_MAX)
+                    .then_some(at.extent.next())
                     .ok_or_else(full)?;
-                let last = (at.head > 0).then_some(at.last_time);
+                let last = (at.extent.head > 0).then_some(at.last_time);
                 let time = entry_time(now, at.correction, last);
                 self.frame.clear();
                 let name = &self.rooms[room.at()].name;
@@ -330,7 +330,7 @@ impl<'a> Work<'a> {
                 &self.frame[..],
             ))?;
         let state = &mut self.states[room.at()];
-        state.head = seq;
+        state.extent.head = seq;
         state.last_time = time;
         state.correction = SignedDuration::ZERO;
         let run = self.runs[room.at()].get_or_insert_with(|| SegmentBuilder::new(seq));
@@ -432,8 +432,8 @@ impl<'a> Work<'a> {
                     )?
                     .execute((
                         room.no,
-                        number(state.first),
-                        number(state.head),
+                        number(state.extent.first),
+                        number(state.extent.head),
                         state.last_time.as_millisecond(),
                         milliseconds(state.correction),
                     ))?;
@@ -454,8 +454,8 @@ impl<'a> Work<'a> {
         let firsts = (0..)
             .map(RoomIndex)
             .zip(self.rooms.iter().zip(&self.states))
-            .filter(|(_, (room, state))| room.state.first != state.first)
-            .map(|(index, (_, state))| (index, state.first))
+            .filter(|(_, (room, state))| room.state.extent.first != state.extent.first)
+            .map(|(index, (_, state))| (index, state.extent.first))
             .collect();
         let entry_bytes: usize = runs.iter().map(|run| run.segment.bytes().len()).sum();
         Done {

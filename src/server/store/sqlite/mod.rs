@@ -82,11 +82,11 @@ use self::{
 };
 use super::index::Index;
 use crate::server::log::{
-    Batch, Committed, Extent, Found, KnownTimes, LogReader, LogWriter, Operation, Page, Reader,
+    Batch, Committed, Found, KnownTimes, LogReader, LogWriter, Operation, Page, Reader,
     SearchIndex, StateRecord, StateStore, Store, StoreError,
 };
 use crate::{
-    protocol::{Epoch, frame::Part},
+    protocol::{Epoch, Extent, frame::Part},
     search::Query,
     server::{
         event_log::EventLog,
@@ -250,7 +250,7 @@ impl LogWriter for SqliteStore {
     }
 
     fn extents(&self) -> Vec<Extent> {
-        self.rooms.iter().map(|room| room.state.extent()).collect()
+        self.rooms.iter().map(|room| room.state.extent).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
@@ -259,7 +259,7 @@ impl LogWriter for SqliteStore {
             .ok()
             .flatten();
         let states = self.rooms.iter().map(|room| room.state);
-        let written = states.filter(|state| state.head > 0);
+        let written = states.filter(|state| state.extent.head > 0);
         KnownTimes {
             believed: believed.and_then(|time| time.parse().ok()),
             last: written.map(|state| state.last_time).max(),

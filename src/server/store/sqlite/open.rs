@@ -24,14 +24,14 @@ use super::{
         DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
         sync_directory,
     },
-    read::{self, SqliteLog, is_extent},
+    read::{self, SqliteLog, extent_at, is_possible},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
-        number_at, set_meta, time_at, use_wal, version,
+        set_meta, time_at, use_wal, version,
     },
 };
 use crate::{
-    protocol::{Epoch, RoomName},
+    protocol::{Epoch, Extent, RoomName},
     server::{
         event_log::EventLog,
         log::semantics::decode_entry,
@@ -301,11 +301,8 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
     let mut rooms = rooms.query([])?;
     while let Some(room) = rooms.next()? {
         let no: i64 = room.get(0)?;
-        let (first, head) = (
-            number_at(room, 1).in_row("room", no)?,
-            number_at(room, 2).in_row("room", no)?,
-        );
-        if !is_extent(first, head) {
+        let extent = extent_at(room, 1).in_row("room", no)?;
+        if !is_possible(extent) {
             return Ok(Some("a room does not hold the messages that it should"));
         }
         // A single query for both would scan every row in between.
@@ -315,14 +312,13 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
         let (lowest, highest): (Option<i64>, Option<i64>) =
             connection.query_row(ends, all, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let seq = |row: Option<i64>| row.map(|row| entry_of(row).1);
-        let some = first <= head;
-        let wanted = (some.then_some(first), some.then_some(head));
-        if (seq(lowest), seq(highest)) != wanted {
+        let wanted = (!extent.is_empty()).then_some((extent.first, extent.head));
+        if (seq(lowest), seq(highest)) != wanted.unzip() {
             return Ok(Some("a room does not hold the messages that it should"));
         }
-        let from = first.max((head + 1).saturating_sub(LAST_CHECKED));
+        let from = extent.latest(LAST_CHECKED);
         let mut sound = true;
-        read::each(connection, no, from, head, false, |seq, frame| {
+        read::each(connection, no, from, extent.head, false, |seq, frame| {
             sound &= decode_entry(frame).is_some_and(|message| message.seq == seq);
             sound
         })?;
@@ -443,8 +439,7 @@ pub(super) fn find_room(
                     no,
                     name: name.clone(),
                     state: RoomState {
-                        first: number_at(row, 1).in_row("room", no)?,
-                        head: number_at(row, 2).in_row("room", no)?,
+                        extent: extent_at(row, 1).in_row("room", no)?,
                         last_time: time_at(row, 3).in_row("room", no)?,
                         correction: SignedDuration::ZERO,
                     },
@@ -464,8 +459,7 @@ pub(super) fn make_room(connection: &Connection, name: &RoomName) -> rusqlite::R
         no: connection.last_insert_rowid(),
         name: name.clone(),
         state: RoomState {
-            first: 1,
-            head: 0,
+            extent: Extent::EMPTY,
             last_time: Timestamp::UNIX_EPOCH,
             correction: SignedDuration::ZERO,
         },

@@ -3,21 +3,21 @@
 use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Error, Result, Rows, config::DbConfig};
+use rusqlite::{Connection, Error, Result, Row, Rows, config::DbConfig};
 
 use super::{
     damage::{Damages, InRow, damage, damaged},
     schema::{SEQ_MAX, connect_to_read, entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
-    protocol::frame::Part,
+    protocol::{Extent, frame::Part},
     search::{
         Query,
         times::{self, CORRECTIONS_MAX, stretches},
     },
     server::{
         log::{
-            Extent, Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
+            Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
             segment::{Segment, SegmentBuilder},
             semantics::{Frames, Scan, decode_entry, span},
         },
@@ -149,19 +149,25 @@ pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
     connection
         .prepare_cached("SELECT first, head FROM room WHERE no = ?1")?
         .query_row([room], |row| {
-            let (first, head) = (number_at(row, 0)?, number_at(row, 1)?);
-            if !is_extent(first, head) {
-                let what = format!("no room goes from {first} to {head}");
+            let extent = extent_at(row, 0)?;
+            if !is_possible(extent) {
+                let what = format!("no room goes from {} to {}", extent.first, extent.head);
                 return Err(damaged("room", room, what));
             }
-            Ok(Extent { first, head })
+            Ok(extent)
         })
         .in_row("room", room)
 }
 
-/// Whether these can be a room's first and last number.
-pub(super) fn is_extent(first: u64, head: u64) -> bool {
-    first > 0 && head <= SEQ_MAX && first <= head + 1
+/// The extent in this column and the next.
+pub(super) fn extent_at(row: &Row<'_>, column: usize) -> Result<Extent> {
+    let first = number_at(row, column)?;
+    Ok(Extent::new(first, number_at(row, column + 1)?))
+}
+
+/// Whether a room can hold these numbers.
+pub(super) fn is_possible(extent: Extent) -> bool {
+    extent.first > 0 && extent.head <= SEQ_MAX && extent.first <= extent.next()
 }
 
 /// See [`LogReader::read`].
@@ -171,10 +177,10 @@ pub(super) fn segment(
     from: u64,
     bytes_max: usize,
 ) -> Result<Segment> {
-    let Extent { first, head } = extent(connection, room)?;
-    let from = from.clamp(first, head + 1);
+    let extent = extent(connection, room)?;
+    let from = from.clamp(extent.first, extent.next());
     let mut run = SegmentBuilder::new(from);
-    each_sound(connection, room, from, head, false, |frame| {
+    each_sound(connection, room, from, extent.head, false, |frame| {
         let fits = run.is_empty() || run.len() + frame.len() <= bytes_max;
         if fits {
             run.push(|out| out.extend_from_slice(frame));
@@ -188,7 +194,7 @@ pub(super) fn segment(
 pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Page> {
     let extent = extent(connection, room)?;
     let since = |time| since(connection, room, extent, time);
-    let (from, to, ends) = span(extent, part, since)?;
+    let ((from, to), ends) = span(extent, part, since)?;
     let mut frames = Frames::default();
     each_sound(connection, room, from, to, ends, |frame| frames.add(frame))?;
     Ok(frames.into_page(extent, (from, to), ends))
@@ -206,10 +212,10 @@ pub(super) fn search(connection: &Connection, room: i64, query: &Query, to: u64)
 
 /// The first number of a page since this time.
 fn since(connection: &Connection, room: i64, extent: Extent, time: Timestamp) -> Result<u64> {
-    let Extent { first, head } = extent;
-    let stretches = stretches(first..head + 1, &marked(connection, room, extent, true)?);
+    let marked = marked(connection, room, extent, true)?;
+    let stretches = stretches(extent.numbers(), &marked);
     let found = times::since(stretches, time, |seq| entry_time(connection, room, seq))?;
-    Ok(found.unwrap_or(head + 1))
+    Ok(found.unwrap_or(extent.next()))
 }
 
 /// An entry's time.

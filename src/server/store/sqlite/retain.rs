@@ -13,15 +13,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result};
 
 use super::{
-    RoomState,
     append::Work,
     damage::InRow,
     read,
     schema::{entry_key, entry_of, number_at, time_at},
 };
 use crate::{
+    protocol::Extent,
     search::times::{CORRECTIONS_MAX, stretches},
-    server::log::{Extent, KEPT_BY_BYTES, OpResult, Retention, RoomIndex, semantics::first_young},
+    server::log::{KEPT_BY_BYTES, OpResult, Retention, RoomIndex, semantics::first_young},
 };
 
 /// The key in `meta` of the last time of retention by age, when the clock was trusted.
@@ -50,22 +50,15 @@ pub(super) fn step(
     let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
     let mut more = false;
     for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
-        let state = &mut work.states[index.at()];
-        let due = due(work.connection, room.no, *state, retention)?;
-        if due == state.first {
+        let held = &mut work.states[index.at()].extent;
+        let due = due(work.connection, room.no, *held, retention)?;
+        if due == held.first {
             continue;
         }
-        let due = due.min(forget(index, due)).max(state.first);
-        let to = due.min(state.first + left);
-        let to = reach(work.connection, room.no, state.first..to, &mut bytes_left)?;
-        if to > state.first {
-            work.connection
-                .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
-                .execute((entry_key(room.no, state.first), entry_key(room.no, to)))?;
-            left -= to - state.first;
-            state.first = to;
-        }
-        more |= to < due;
+        let due = due.min(forget(index, due)).max(held.first);
+        let to = due.min(held.first + left);
+        left -= remove(work.connection, room.no, held, to, &mut bytes_left)?;
+        more |= held.first < due;
     }
     if let Some(max) = retention.1.bytes_max {
         more |= shorten(work, max, left, &mut forget)?;
@@ -91,25 +84,38 @@ fn shorten(
             return Ok(over > 0);
         }
         let room = &work.rooms[index.at()];
-        let state = &mut work.states[index.at()];
-        let last = (state.head + 1).saturating_sub(KEPT_BY_BYTES);
-        let most = last.min(state.first + FORGET_MAX);
+        let held = &mut work.states[index.at()].extent;
+        let most = held.latest(KEPT_BY_BYTES).min(held.first + FORGET_MAX);
         let mut over = over.min(FORGET_BYTES_MAX);
-        let due = reach(work.connection, room.no, state.first..most, &mut over)?;
+        let due = reach(work.connection, room.no, held.first..most, &mut over)?;
         let due = due.min(forget(index, due));
-        if due <= state.first {
+        if due <= held.first {
             // The rest is removed once the index has forgotten it.
             return Ok(false);
         }
         // Only a few at a time, so that the rooms take turns by age.
-        let due = due.min(state.first + left.min(TURN_MAX));
-        let to = reach(work.connection, room.no, state.first..due, &mut bytes_left)?;
-        work.connection
-            .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
-            .execute((entry_key(room.no, state.first), entry_key(room.no, to)))?;
-        left = left.saturating_sub(to - state.first);
-        state.first = to;
+        let to = due.min(held.first + left.min(TURN_MAX));
+        left -= remove(work.connection, room.no, held, to, &mut bytes_left)?;
     }
+}
+
+/// Removes a room's entries below `to` until `bytes_left` is used up; returns how many.
+fn remove(
+    connection: &Connection,
+    room: i64,
+    held: &mut Extent,
+    to: u64,
+    bytes_left: &mut u64,
+) -> Result<u64> {
+    let to = reach(connection, room, held.first..to, bytes_left)?;
+    let removed = to - held.first;
+    if removed > 0 {
+        connection
+            .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
+            .execute((entry_key(room, held.first), entry_key(room, to)))?;
+    }
+    held.first = to;
+    Ok(removed)
 }
 
 /// Bytes that the log takes on disk, without free pages, which are reused before it grows.
@@ -129,11 +135,11 @@ fn oldest(work: &Work<'_>) -> Result<Option<RoomIndex>> {
         .prepare_cached("SELECT time FROM entry WHERE id = ?1")?;
     let mut oldest: Option<(Timestamp, RoomIndex)> = None;
     for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
-        let state = work.states[index.at()];
-        if state.first + KEPT_BY_BYTES > state.head {
+        let held = work.states[index.at()].extent;
+        if held.len() <= KEPT_BY_BYTES {
             continue;
         }
-        let key = entry_key(room.no, state.first);
+        let key = entry_key(room.no, held.first);
         let at = time.query_row([key], |row| time_at(row, 0));
         let at = at.in_row("entry", key)?;
         if oldest.is_none_or(|(before, _)| at < before) {
@@ -168,28 +174,24 @@ fn reach(
 fn due(
     connection: &Connection,
     room: i64,
-    state: RoomState,
+    extent: Extent,
     (now, retention): (Timestamp, Retention),
 ) -> Result<u64> {
-    let extent = state.extent();
-    let Extent { first, head } = extent;
-    let by_number = retention
-        .messages_max
-        .map_or(first, |max| (head + 1).saturating_sub(max));
+    let by_number = retention.messages_max.map(|max| extent.latest(max));
     let by_age = match retention.keep_since {
         Some(since) => {
             let mut marked = read::marked(connection, room, extent, false)?;
             // Later corrections wait for the next step.
             let full = marked.len() == CORRECTIONS_MAX;
-            let end = marked.pop_if(|_| full).unwrap_or(head + 1);
-            let stretches = stretches(first..end, &marked);
+            let end = marked.pop_if(|_| full).unwrap_or(extent.next());
+            let stretches = stretches(extent.first..end, &marked);
             first_young(stretches, since, now, |seq| {
                 read::entry_time(connection, room, seq)
             })?
         }
         None => None,
     };
-    Ok(first.max(by_number).max(by_age.unwrap_or(first)))
+    Ok(extent.first.max(by_number.max(by_age).unwrap_or(0)))
 }
 
 #[cfg(test)]

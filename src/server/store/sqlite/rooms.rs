@@ -1,27 +1,17 @@
 //! The state of each room that the store keeps in memory.
 
-use crate::{protocol::RoomName, server::log::Extent};
+use crate::protocol::{Extent, RoomName};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Instant;
 
 /// The part of a room's state that transactions change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RoomState {
-    pub(super) first: u64,
-    pub(super) head: u64,
+    pub(super) extent: Extent,
     /// The latest entry's time.
     pub(super) last_time: Timestamp,
     /// How far the clock was corrected since then.
     pub(super) correction: SignedDuration,
-}
-
-impl RoomState {
-    pub(super) fn extent(self) -> Extent {
-        Extent {
-            first: self.first,
-            head: self.head,
-        }
-    }
 }
 
 #[derive(Clone, Debug)]

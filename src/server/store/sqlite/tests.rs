@@ -2,7 +2,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::*;
 use crate::{
-    protocol::RoomName,
+    protocol::{Extent, RoomName},
     server::log::{
         MessageOutcome, OpResult, Operation, Retention,
         conformance::{
@@ -388,7 +388,7 @@ fn rooms_that_are_not_served_are_kept() {
     );
     drop(lobby);
     let mut both = open(directory.path());
-    assert_eq!(both.extents()[1], Extent { first: 1, head: 1 });
+    assert_eq!(both.extents()[1], Extent::new(1, 1));
     let page = both.read(tea, 1, 10_000).unwrap();
     assert!(std::str::from_utf8(page.bytes()).unwrap().contains("hot"));
 }
@@ -606,10 +606,7 @@ fn removed_messages_leave_the_index_first() {
     retain(&mut store, 10);
     wait(&store, 30, 21);
     assert_eq!(retain(&mut store, 10), OpResult::Retained { more: false });
-    let extent = Extent {
-        first: 21,
-        head: 30,
-    };
+    let extent = Extent::new(21, 30);
     assert_eq!(store.extents()[0], extent);
     let found = reader.search(LOBBY, &query, 30).unwrap();
     assert_eq!((found.extent, found.frames.len()), (extent, 10));

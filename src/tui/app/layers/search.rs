@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     client::event::SearchPage,
+    protocol::Extent,
     search::Query,
     text::{Line, wrap::wrap},
     tui::{
@@ -66,9 +67,8 @@ pub struct RunningSearch {
     id: u64,
     /// Its state.
     state: SearchState,
-    /// The first and last number of the log when it was started.
-    first: u64,
-    head: u64,
+    /// The numbers of the log, as far as is known; `first` is 0 before the room is open.
+    extent: Extent,
     /// The lowest number that was searched.
     from: u64,
     /// The number up to which the server's index reached, if not to the end.
@@ -173,7 +173,7 @@ impl Search {
     }
 
     /// Starts a search for the typed query in a log with these numbers.
-    pub fn begin(&mut self, zone: &TimeZone, first: u64, head: u64) -> Option<SearchStep> {
+    pub fn begin(&mut self, zone: &TimeZone, extent: Extent) -> Option<SearchStep> {
         self.hits.clear();
         (self.selected, self.top) = (0, 0);
         self.asked = None;
@@ -191,9 +191,8 @@ impl Search {
                     query,
                     id: 0,
                     state: SearchState::Paused,
-                    first,
-                    head,
-                    from: head + 1,
+                    extent,
+                    from: extent.next(),
                     indexed: None,
                     offline: false,
                     steps: 0,
@@ -246,8 +245,8 @@ impl Search {
             }
         };
         self.trouble = None;
-        asked.first = found.first;
-        asked.head = asked.head.max(found.to);
+        asked.extent.first = found.first;
+        asked.extent = asked.extent.raised_to(found.to);
         asked.from = found.from.min(asked.from);
         asked.indexed = asked.indexed.or(found.indexed);
         asked.offline |= found.offline;
@@ -332,8 +331,9 @@ impl Search {
         let Some(asked) = &self.asked else {
             return notes;
         };
-        let looked = in_groups((asked.head + 1).saturating_sub(asked.from));
-        let all = in_groups((asked.head + 1).saturating_sub(asked.first.max(1)));
+        let Extent { first, head } = asked.extent;
+        let looked = in_groups((head + 1).saturating_sub(asked.from));
+        let all = in_groups(Extent::new(first.max(1), head).len());
         notes.push(match asked.state {
             SearchState::Searching => "searching …".to_owned(),
             SearchState::Complete if asked.offline => {

@@ -149,7 +149,7 @@ impl Pane {
             ..Self::new(key)
         };
         let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
-        pane.timeline.begins_at(latest.first);
+        pane.timeline.begins_at(latest.extent.first);
         pane.timeline.passes(latest.to);
         pane.insert(latest.messages, context);
         if pane.read < latest.to && !pane.timeline.is_empty() {
@@ -175,7 +175,7 @@ impl Pane {
         let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();
         let nothing_held = self.timeline.is_empty() || never_opened;
         if nothing_held {
-            self.history_to = opened.head;
+            self.history_to = opened.extent.head;
         }
         if let Some(reset) = opened.reset {
             self.timeline.begin_log();
@@ -197,11 +197,11 @@ impl Pane {
         }
         let held_to = self.timeline.last();
         let passed = opened.next.saturating_sub(1);
-        self.timeline.opens(opened.first, passed, opened.head);
-        self.head = opened.head;
+        self.timeline.opens(opened.extent, passed);
+        self.head = opened.extent.head;
         // In another log everything is new: the old read position means nothing there.
-        if !nothing_held && opened.head > held_to {
-            self.missed(held_to, opened.head);
+        if !nothing_held && opened.extent.head > held_to {
+            self.missed(held_to, opened.extent.head);
         }
         self.echoed_to(passed);
     }

@@ -14,7 +14,10 @@ use super::{
     rows::Rows,
     timeline_item::{Own, TextSpanKind, TimelineItem, TimelineMessage},
 };
-use crate::{client::event::LocalId, protocol::UserId};
+use crate::{
+    client::event::LocalId,
+    protocol::{Extent, UserId},
+};
 
 /// The most entries that a room keeps in memory; those farthest from the reader go first.
 pub const ENTRIES_MAX: usize = 10_000;
@@ -305,19 +308,18 @@ impl Timeline {
     }
 
     /// Takes the opening of the log by the server: messages up to `passed` have come or are
-    /// skipped, and there are messages up to `head`. Notices from before that are below all
-    /// messages said before we joined.
-    pub fn opens(&mut self, first: u64, passed: u64, head: u64) {
+    /// skipped. Notices from before that are below all messages said before we joined.
+    pub fn opens(&mut self, extent: Extent, passed: u64) {
         if self.first == 0 {
             let log = self.log;
             for slot in &mut self.slots {
                 let ours = slot.key.log == log && slot.key.seq == 0;
                 if ours && !matches!(slot.entry, TimelineItem::Break { .. }) {
-                    slot.key.seq = head;
+                    slot.key.seq = extent.head;
                 }
             }
         }
-        self.begins_at(first);
+        self.begins_at(extent.first);
         self.passes(passed);
     }
 

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::event::{OutboxMessage, Page, Restored, RestoredRoom},
-    protocol::frame::{Message, Part},
+    protocol::{
+        Extent,
+        frame::{Message, Part},
+    },
     tui::{
         app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
@@ -304,7 +307,7 @@ fn restored(from: u64, to: u64, read: u64) -> Restored {
             room: RoomName::lobby(),
             topic: Some(Line::inert("the lab")),
             page: Page {
-                head: to,
+                extent: Extent::new(1, to),
                 ..Log { page: 1_000, ..LOG }.page(Part::Forward { from, to })
             },
             read,

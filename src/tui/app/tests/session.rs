@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom},
-    protocol::frame::{Message, RoomStart},
+    protocol::{
+        Extent,
+        frame::{Message, RoomStart},
+    },
     tui::app::Start,
 };
 
@@ -377,8 +380,7 @@ fn messages_from_before_we_came_are_not_unread() {
     desk.heard(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first: 1,
-        head: 2,
+        extent: Extent::new(1, 2),
         next: 1,
         reset: None,
     }));
@@ -422,8 +424,7 @@ fn a_room_that_was_named_is_shown_from_the_start() {
         room: room(name),
         topic: None,
         page: Page {
-            first: 1,
-            head: 1,
+            extent: Extent::new(1, 1),
             from: 1,
             to: 1,
             messages: vec![Message {

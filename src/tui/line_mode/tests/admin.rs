@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     client::event::{Credential, CredentialWanted, ExplanationPart, Security, VerifiedBy},
     protocol::{
-        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
+        DeviceCode, Extent, Fingerprint, InviteId, InviteKey, InviteToken, RoomRules,
         admin::{AdminCommand, AdminResult},
         frame::{Member, RoomStart},
     },
@@ -352,8 +352,7 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
     model.event(Event::Room(RoomStart {
         room: RoomName::lobby(),
         topic: None,
-        first: 1,
-        head: 0,
+        extent: Extent::new(1, 0),
         next: 1,
         reset: None,
     }));

@@ -20,7 +20,7 @@ use crate::{
         ConnectionStatus, CredentialWanted, Delivery, Event, Received, Said, Unlogged,
     },
     protocol::{
-        RoomName,
+        Extent, RoomName,
         frame::{Departure, Member, RoomStart},
     },
     text::{Body, Line},
@@ -75,8 +75,7 @@ impl Screen {
             .heard(Event::Room(RoomStart {
                 room: RoomName::lobby(),
                 topic: Some(Line::inert("welcome to the lab")),
-                first: 1,
-                head: 0,
+                extent: Extent::new(1, 0),
                 next: 1,
                 reset: None,
             }))

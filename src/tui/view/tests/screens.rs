@@ -11,7 +11,7 @@ use super::{Screen, member, nickname};
 use crate::{
     client::event::{ConnectionStatus, Delivery, Event},
     protocol::{
-        RoomName,
+        Extent, RoomName,
         frame::{Reset, RoomStart},
     },
     text::Line,
@@ -465,8 +465,7 @@ fn missing_messages_and_another_log_are_marked() {
             .heard(Event::Room(RoomStart {
                 room: RoomName::lobby(),
                 topic: None,
-                first: 1,
-                head: 1,
+                extent: Extent::new(1, 1),
                 next: 1,
                 reset: Some(Reset::Epoch),
             }))

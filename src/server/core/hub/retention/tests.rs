@@ -34,10 +34,7 @@ impl Run {
             clock: Clock::new(now),
             jumps: Vec::new(),
             now,
-            extent: Extent {
-                first: 1,
-                head: 100,
-            },
+            extent: Extent::new(1, 100),
         }
     }
 

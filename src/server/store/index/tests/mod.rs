@@ -16,10 +16,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::*;
 use crate::{
     protocol::{
-        DeviceId, MessageId, Nickname, ServerFrame, UserId, frame::Message, wire::encode_server,
+        DeviceId, Extent, MessageId, Nickname, ServerFrame, UserId, frame::Message,
+        wire::encode_server,
     },
     search::Query,
-    server::log::{Extent, Found, Segment, StoreError, segment::SegmentBuilder},
+    server::log::{Found, Segment, StoreError, segment::SegmentBuilder},
     text::Body,
 };
 
@@ -114,16 +115,13 @@ impl IndexedLog for TestLog {
         let marked = pairs.filter(|(_, pair)| goes_back(pair));
         Ok(marked
             .map(|(seq, _)| seq)
-            .filter(|seq| (extent.first..=extent.head).contains(seq))
+            .filter(|seq| extent.numbers().contains(seq))
             .collect())
     }
 
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
         let room = &self.0.lock().unwrap()[room.at()];
-        Ok(Extent {
-            first: room.first,
-            head: room.entries.len() as u64,
-        })
+        Ok(Extent::new(room.first, room.entries.len() as u64))
     }
 
     fn read(

@@ -27,12 +27,12 @@ pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result
     let refuse = of_sqlite(path);
     let found = find_room(connection, name).map_err(&refuse)?;
     let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
-    if first < room.state.first || last > room.state.head {
+    let extent = room.state.extent;
+    if extent.clamp(first, last) != (first, last) {
         return Err(MaintenanceError::NotHeld {
             room: name.clone(),
             asked: (first, last),
-            first: room.state.first,
-            head: room.state.head,
+            extent,
         });
     }
     // First, so that an interruption leaves no words in the index that the log has lost.

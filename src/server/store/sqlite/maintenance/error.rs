@@ -1,7 +1,7 @@
 //! Errors of the operator's commands.
 
 use crate::{
-    protocol::RoomName,
+    protocol::{Extent, RoomName},
     server::store::sqlite::{
         OpenError,
         open_error::{is_lasting, refusal},
@@ -45,10 +45,8 @@ pub enum MaintenanceError {
         room: RoomName,
         /// The first and last requested numbers.
         asked: (u64, u64),
-        /// The lowest number held.
-        first: u64,
-        /// The highest; one less than `first` if there are none.
-        head: u64,
+        /// The numbers held.
+        extent: Extent,
     },
 }
 
@@ -123,14 +121,13 @@ impl fmt::Display for MaintenanceError {
                 out,
                 "{first} is higher than {last}. Give the lower number first"
             ),
-            Self::NotHeld {
-                room, first, head, ..
-            } if first > head => write!(out, "The room {room} holds no messages"),
+            Self::NotHeld { room, extent, .. } if extent.is_empty() => {
+                write!(out, "The room {room} holds no messages")
+            }
             Self::NotHeld {
                 room,
                 asked: (from, to),
-                first,
-                head,
+                extent: Extent { first, head },
             } => {
                 write!(
                     out,

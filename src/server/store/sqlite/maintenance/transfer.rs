@@ -45,10 +45,10 @@ pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<
     let (connection, path) = look_into(directory)?;
     let found = find_room(&connection, name).map_err(of_sqlite(&path))?;
     let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
-    let mut next = room.state.first;
+    let mut next = room.state.extent.first;
     let (mut messages, mut missed) = (0, 0);
     // Later messages are not exported.
-    while next <= room.state.head {
+    while next <= room.state.extent.head {
         let page = read::segment(&connection, room.no, next, PAGE_BYTES);
         let page = page.map_err(of_sqlite(&path))?;
         if page.is_empty() {
@@ -94,7 +94,7 @@ fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Res
         Some(room) => room,
         None => make_room(connection, name).map_err(&refuse)?,
     };
-    if room.state.head > 0 {
+    if room.state.extent.head > 0 {
         return Err(MaintenanceError::NotEmpty(name.clone()));
     }
     let mut importing = Import {
