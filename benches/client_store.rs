@@ -23,12 +23,12 @@ use std::{
 
 use chat_tui::{
     client::{
-        session::persist_types::{CacheQuery, MessageRange, OutboxEntry, Save, StoreChange},
+        session::persist_types::{CacheQuery, EntryRange, OutboxEntry, Save, StoreChange},
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
-        ClientId, DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part, RoomStart},
+        ClientId, DeviceId, Entry, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
+        frame::{Part, RoomStart},
     },
     search::{Query, Words},
     text::Body,
@@ -72,33 +72,38 @@ fn epoch() -> Epoch {
     Epoch::from_bytes([1; 8])
 }
 
-fn message(seq: u64) -> Message {
+fn message(seq: u64) -> Entry {
     let words = ["build", "green", "lunch", "red", "release", "tests"];
     let word = words[usize::try_from(seq * 7919 % 6).unwrap()];
-    Message {
+    Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([2; 12]),
             counter: seq,
         },
-        user: UserId::from_bytes([2; 12]),
-        nickname: Nickname::parse("alice").unwrap(),
+        author: Author {
+            user: UserId::from_bytes([2; 12]),
+            nickname: Nickname::parse("alice").unwrap(),
+            proven: true,
+        },
         time: Timestamp::from_second(1_700_000_000 + i64::try_from(seq).unwrap()).unwrap(),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
+            edited: None,
+        }),
     }
 }
 
 fn messages(from: u64, to: u64) -> Save {
-    let run = MessageRange {
-        room: RoomName::lobby(),
-        epoch: epoch(),
-        messages: (from..=to).map(message).collect(),
-    };
+    let run = EntryRange::of(
+        RoomName::lobby(),
+        epoch(),
+        (from..=to).map(message).collect(),
+    );
     Save {
-        changes: vec![StoreChange::Messages(run)],
+        changes: vec![StoreChange::Entries(run)],
     }
 }
 

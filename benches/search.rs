@@ -65,7 +65,7 @@ const BATCH: u64 = 512;
 fn message(seq: u64) -> Operation {
     let mut random = Rng::with_seed(seq.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let nickname = Nickname::parse(&sender(&mut random)).unwrap();
-    Operation::Message {
+    Operation::Append {
         id: MessageId {
             device: DeviceId::from_bytes([7; 12]),
             counter: seq,
@@ -78,7 +78,8 @@ fn message(seq: u64) -> Operation {
             since: Timestamp::UNIX_EPOCH,
             role: Role::Member,
         }),
-        body: Body::inert(&text(&mut random)),
+        content: Content::Text(Body::inert(&text(&mut random))),
+        moderates: false,
     }
 }
 
@@ -346,10 +347,7 @@ fn main() {
         let operations = vec![Operation::Retain(retention)];
         let now = time(head);
         let committed = store.append(Batch::new(now, operations)).unwrap();
-        assert!(matches!(
-            committed.verdicts[..],
-            [OpResult::Retained { .. }]
-        ));
+        assert!(matches!(committed.results[..], [OpResult::Retained { .. }]));
         thread::sleep(Duration::from_millis(20));
     }
     println!(

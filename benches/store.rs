@@ -104,7 +104,7 @@ fn open(directory: &Path, durability: Durability, index: bool) -> SqliteStore {
 }
 
 fn message(sender: &Arc<Member>, counter: u64) -> Operation {
-    Operation::Message {
+    Operation::Append {
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
             counter,
@@ -112,7 +112,8 @@ fn message(sender: &Arc<Member>, counter: u64) -> Operation {
         settled: 0,
         room: LOBBY,
         sender: Arc::clone(sender),
-        body: Body::inert(&text()),
+        content: Content::Text(Body::inert(&text())),
+        moderates: false,
     }
 }
 

@@ -255,7 +255,7 @@ fn a_client_that_is_killed_while_it_sends_has_sent_each_line_once_and_in_order()
                 .last()
                 .map_or(0, |l| number(l))
         };
-        let taken = pending.map_or_else(there, |entry| number(entry.body.as_str()));
+        let taken = pending.map_or_else(there, |entry| number(entry.content.words()));
         assert!(taken >= meet, "round {round}: {taken} taken, {meet} seen");
         next = taken + 1;
     }

@@ -4,9 +4,11 @@ use std::hint::black_box;
 
 use chat_tui::{
     protocol::{
-        DeviceId, MessageId, Nickname, RoomName, ServerFrame, UserId,
+        Author, Content, DeviceId, Entry, EntryKind, MessageId, Nickname, RoomName, ServerFrame,
+        UserId,
         codec::Decoder,
-        frame::{ClientFrame, Message, Submission},
+        entry::Text,
+        frame::{ClientFrame, Submission},
         wire::{encode_client, encode_server, parse_client, parse_server},
     },
     text::Body,
@@ -26,16 +28,21 @@ fn id(counter: u64) -> MessageId {
 }
 
 fn delivered(seq: u64) -> ServerFrame {
-    ServerFrame::Message(Message {
+    ServerFrame::Entry(Entry {
         room: RoomName::lobby(),
         seq,
         id: id(seq),
-        user: UserId::from_bytes([2; 12]),
-        nickname: Nickname::parse("alice").unwrap(),
+        author: Author {
+            user: UserId::from_bytes([2; 12]),
+            nickname: Nickname::parse("alice").unwrap(),
+            proven: true,
+        },
         time: Timestamp::from_millisecond(1_795_000_000_123).unwrap(),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(TEXT),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(TEXT),
+            edited: None,
+        }),
     })
 }
 
@@ -56,9 +63,9 @@ impl Path for ParseClient {
             let submission = Submission {
                 room: RoomName::lobby(),
                 id: Some(id(counter)),
-                body: Ok(Body::inert(TEXT)),
+                content: Ok(Content::Text(Body::inert(TEXT))),
             };
-            encode_client(&ClientFrame::Message(submission), &mut bytes);
+            encode_client(&ClientFrame::Submit(submission), &mut bytes);
         }
         Self {
             decoder: Decoder::new(),

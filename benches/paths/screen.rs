@@ -5,8 +5,9 @@ use std::{hint::black_box, time::Duration};
 use chat_tui::{
     client::event::{ConnectionStatus, Entered, Event, Restored},
     protocol::{
-        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{self, Member, Message, RoomStart},
+        Author, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName, UserId,
+        entry::Text,
+        frame::{self, Member, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
     text::{Body, Line, wrap::wrap},
@@ -50,19 +51,24 @@ fn user(number: usize) -> UserId {
 fn message(seq: u64) -> Event {
     let who = usize::try_from(seq / 3).unwrap() % NAMES.len();
     let minutes = i64::try_from(seq).unwrap();
-    let message = Message {
+    let message = Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([9; 12]),
             counter: seq,
         },
-        user: user(who),
-        nickname: Nickname::parse(NAMES[who]).unwrap(),
+        author: Author {
+            user: user(who),
+            nickname: Nickname::parse(NAMES[who]).unwrap(),
+            proven: true,
+        },
         time: Timestamp::UNIX_EPOCH + minutes.minutes(),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(pick(&WORDS, seq)),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(pick(&WORDS, seq)),
+            edited: None,
+        }),
     };
     Event::Message(message.into())
 }
@@ -100,6 +106,8 @@ fn model() -> Model {
             limits: None,
         }),
         Event::Room(RoomStart {
+            changed: 0,
+            redacted: 0,
             room: RoomName::lobby(),
             topic: Some(Line::inert("welcome to the lab")),
             extent: Extent::new(1, LOADED),

@@ -5,9 +5,9 @@ use std::{hint::black_box, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, DeviceId, Epoch, Fingerprint, InviteKey, MessageId, Nickname,
-        OwnerCode, Role, RoomName, Token, UserId,
-        frame::{self, Departure, Member, Submission},
+        ClientFrame, ClientId, Content, DeviceId, Epoch, Fingerprint, InviteKey, MessageId,
+        Nickname, OwnerCode, Role, RoomName, Token, UserId,
+        frame::{self, Capabilities, Departure, Member, Submission},
     },
     server::{
         core::{
@@ -78,12 +78,13 @@ fn said(counter: u64, sender: &Arc<Member>) -> Batch {
     Batch {
         now: Timestamp::UNIX_EPOCH,
         correction: SignedDuration::ZERO,
-        operations: vec![Operation::Message {
+        operations: vec![Operation::Append {
             id,
             settled: counter - 1,
             room: RoomIndex::LOBBY,
             sender: Arc::clone(sender),
-            body: Body::inert(TEXT),
+            content: Content::Text(Body::inert(TEXT)),
+            moderates: false,
         }],
     }
 }
@@ -169,7 +170,7 @@ impl World {
         let hub = Hub::new(
             settings,
             store.epoch(),
-            &store.extents(),
+            &store.standings(),
             KnownTimes::default(),
             &[],
             at(now),
@@ -235,6 +236,7 @@ fn enters(number: u64) -> Event {
     let own = SocketAddr::from(([192, 0, 2, 2], 10500));
     let entry = JoinRequest {
         join: Box::new(frame::Join {
+            can: Capabilities::ALL,
             protocol: Some(1),
             nickname: Nickname::parse(&format!("member{number}")).unwrap(),
             keep_nickname: false,
@@ -327,13 +329,13 @@ impl Path for Decide {
         self.next += 1;
         let event = |number| Event::Requests {
             connection: ConnectionId::new(0, number),
-            requests: vec![Request::Frame(ClientFrame::Message(Submission {
+            requests: vec![Request::Frame(ClientFrame::Submit(Submission {
                 room: RoomName::lobby(),
                 id: Some(MessageId {
                     device: token(number).device(&client_id()),
                     counter,
                 }),
-                body: Ok(Body::inert(TEXT)),
+                content: Ok(Content::Text(Body::inert(TEXT))),
             }))],
         };
         self.events = (1..=SENDERS).map(event).collect();

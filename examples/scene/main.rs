@@ -16,8 +16,10 @@ use chat_tui::{
         Received, Restored, RestoredRoom, Said, SearchPage, Summary, Unlogged,
     },
     protocol::{
-        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{Departure, Member, Message, Part, RoomStart},
+        Author, Content, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName,
+        UserId,
+        entry::Text,
+        frame::{Departure, Member, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -82,18 +84,18 @@ async fn main() -> anyhow::Result<()> {
         let mut local = 100;
         while let Some(command) = said.recv().await {
             match command {
-                Command::Send { body, .. } => {
+                Command::Send { content, .. } => {
                     local += 1;
-                    let _ = tell.send(outbox(local, &body, Delivery::Pending)).await;
+                    let _ = tell.send(outbox(local, &content, Delivery::Pending)).await;
                     tokio::time::sleep(Duration::from_millis(200)).await;
-                    if body.as_str().contains("fail") {
+                    if content.words().contains("fail") {
                         let why = Line::inert("A message has at most 16 KiB");
                         let _ = tell
-                            .send(outbox(local, &body, Delivery::Failed { why }))
+                            .send(outbox(local, &content, Delivery::Failed { why }))
                             .await;
                     } else {
                         let _ = tell
-                            .send(message(0, "carol", body.as_str(), Some(local)))
+                            .send(message(0, "carol", content.words(), Some(local)))
                             .await;
                     }
                 }
@@ -223,6 +225,8 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
     }))
     .await?;
     tell.send(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: Some(Line::inert("welcome to the lab")),
         extent: Extent::new(1, head),
@@ -275,23 +279,28 @@ async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Eve
 const LOG_HEAD: u64 = 1_200;
 
 /// Returns a message of the long log: the conversation repeated, over some weeks.
-fn log_message(seq: u64) -> Message {
+fn log_message(seq: u64) -> Entry {
     let said = &SAID[usize::try_from(seq * 7 % 15).unwrap_or(0)];
     let minutes =
         i64::try_from(LOG_HEAD - seq).unwrap_or(0) * 37 + i64::try_from(seq % 3 * 20).unwrap_or(0);
-    Message {
+    Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
             counter: seq,
         },
-        user: user(said.1),
-        nickname: nickname(said.1),
+        author: Author {
+            user: user(said.1),
+            nickname: nickname(said.1),
+            proven: true,
+        },
         time: ago(-minutes - 60),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(&format!("{} ({seq})", said.2)),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(&format!("{} ({seq})", said.2)),
+            edited: None,
+        }),
     }
 }
 
@@ -309,7 +318,7 @@ fn log_page(part: Part) -> Page {
         extent: Extent::new(1, LOG_HEAD),
         from,
         to,
-        messages: (from..=to).map(log_message).collect(),
+        entries: (from..=to).map(log_message).collect(),
         offline: false,
     }
 }
@@ -324,7 +333,7 @@ fn log_search(query: &Query, to: Option<u64>, offline: bool) -> SearchPage {
         first: 1,
         from,
         to,
-        messages: found.collect(),
+        entries: found.collect(),
         indexed: None,
         offline,
     }
@@ -339,7 +348,7 @@ fn restored(from: u64, to: u64) -> Restored {
             page: Page {
                 from,
                 to,
-                messages: (from..=to).map(log_message).collect(),
+                entries: (from..=to).map(log_message).collect(),
                 ..log_page(Part::Forward { from, to })
             },
             read: to,
@@ -349,11 +358,11 @@ fn restored(from: u64, to: u64) -> Restored {
     }
 }
 
-fn outbox(local: u64, body: &Body, delivery: Delivery) -> Event {
+fn outbox(local: u64, content: &Content, delivery: Delivery) -> Event {
     Event::Outbox(OutboxMessage {
         local: LocalId(local),
         room: RoomName::lobby(),
-        body: body.clone(),
+        content: content.clone(),
         delivery,
     })
 }

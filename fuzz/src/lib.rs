@@ -132,7 +132,7 @@ pub fn client_frame(data: &[u8]) {
         Ok(frame) => frame,
         Err(refusal) => return assert_line(&refusal.message),
     };
-    if matches!(&frame, ClientFrame::Message(submission) if submission.body.is_err()) {
+    if matches!(&frame, ClientFrame::Submit(submission) if submission.content.is_err()) {
         return;
     }
     let mut written = Vec::new();
@@ -282,8 +282,8 @@ fn shown(event: &Event) {
     match event {
         Event::Message(message) => {
             assert_line(message.said.nickname().as_str());
-            let body = message.said.body();
-            assert_eq!(Body::inert(body.as_str()), *body);
+            let body = message.said.words();
+            assert_eq!(Body::inert(body).as_str(), body);
         }
         Event::Notice(line) => assert_line(line.as_str()),
         _ => {}

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        DeviceCode, Extent, Fingerprint, Invite, Nickname, Role, RoomName, RoomRules, UserId,
+        Content, DeviceCode, Entry, Extent, Fingerprint, Invite, Nickname, Role, RoomName,
+        RoomRules, UserId,
         admin::{AdminCommand, AdminResult, Password},
-        frame::{Departure, Limits, Member, Message, Part, RoomStart},
+        frame::{Departure, Limits, Member, Part, RoomStart},
     },
     search::Query,
     text::{Body, Line},
@@ -35,12 +36,12 @@ impl LocalId {
 /// A command from the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Send a text. Accepted in any state of the connection: it waits in the outbox.
+    /// Send a new entry. Accepted in any state of the connection: it waits in the outbox.
     Send {
         /// The room to send it to.
         room: RoomName,
-        /// The text.
-        body: Body,
+        /// The content.
+        content: Content,
     },
     /// Withdraw a message whose outcome is not known yet; or discard one that was refused, so that
     /// the next start does not restore it.
@@ -138,8 +139,16 @@ pub enum Event {
     /// held, there is a gap. With a `reset`, the messages held are not part of this log: show a break;
     /// numbers start anew.
     Room(RoomStart),
-    /// A message arrived. In each room messages arrive in the log's order, and each number once.
+    /// An entry arrived, or a message of a legacy server. In each room entries arrive in the log's
+    /// order, and each number once.
     Message(Received),
+    /// Entries of a room as they stand now: later entries have changed them.
+    Changed {
+        /// The room.
+        room: RoomName,
+        /// The entries.
+        entries: Vec<Entry>,
+    },
     /// One of the user's messages changed its state.
     Outbox(OutboxMessage),
     /// A page of a room's log, asked for with [`Command::Page`].
@@ -251,7 +260,8 @@ impl Event {
         match self {
             Self::Room(opened) => Some(&opened.room),
             Self::Message(received) => Some(received.said.room()),
-            Self::Page { room, .. }
+            Self::Changed { room, .. }
+            | Self::Page { room, .. }
             | Self::Found { room, .. }
             | Self::Members { room, .. }
             | Self::Joined { room, .. }
@@ -382,8 +392,8 @@ pub struct Received {
     pub local: Option<LocalId>,
 }
 
-impl From<Message> for Received {
-    fn from(message: Message) -> Self {
+impl From<Entry> for Received {
+    fn from(message: Entry) -> Self {
         Self {
             said: Said::Logged(message),
             local: None,
@@ -395,7 +405,7 @@ impl From<Message> for Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// An entry of a room's log.
-    Logged(Message),
+    Logged(Entry),
     /// A message that has no entry, as far as is known.
     Unlogged(Unlogged),
 }
@@ -436,7 +446,7 @@ impl Said {
     /// The sender; `None` from a legacy server.
     pub fn user(&self) -> Option<UserId> {
         match self {
-            Self::Logged(message) => Some(message.user),
+            Self::Logged(entry) => Some(entry.author.user),
             Self::Unlogged(message) => message.user,
         }
     }
@@ -444,7 +454,7 @@ impl Said {
     /// The sender's nickname then.
     pub fn nickname(&self) -> &Nickname {
         match self {
-            Self::Logged(message) => &message.nickname,
+            Self::Logged(entry) => &entry.author.nickname,
             Self::Unlogged(message) => &message.nickname,
         }
     }
@@ -469,22 +479,22 @@ impl Said {
     /// Whether the sender is known to have been unverified then.
     pub fn unproven(&self) -> bool {
         match self {
-            Self::Logged(message) => message.unproven,
+            Self::Logged(entry) => !entry.author.proven,
             Self::Unlogged(_) => false,
         }
     }
 
-    /// The text, inert.
-    pub fn body(&self) -> &Body {
+    /// The words to show for it, inert; empty if there are none.
+    pub fn words(&self) -> &str {
         match self {
-            Self::Logged(message) => &message.body,
-            Self::Unlogged(message) => &message.body,
+            Self::Logged(entry) => entry.words(),
+            Self::Unlogged(message) => message.body.as_str(),
         }
     }
 }
 
-/// A gap-free part of a room's log: all messages from `from` to `to`, both included. In an empty
-/// page `to` is one less than `from`.
+/// A gap-free part of a room's log: all [shown](Entry::is_shown) entries from `from` to `to`, both
+/// included. In an empty page `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The numbers available: history begins at `first`. From the client's own store, the last
@@ -494,8 +504,8 @@ pub struct Page {
     pub from: u64,
     /// The highest number of the page.
     pub to: u64,
-    /// The messages, oldest first.
-    pub messages: Vec<Message>,
+    /// The entries, oldest first.
+    pub entries: Vec<Entry>,
     /// Whether it comes from the client's own store, which may have gaps, because the server can't
     /// be asked now.
     pub offline: bool,
@@ -512,7 +522,7 @@ pub struct SearchPage {
     /// The highest number searched.
     pub to: u64,
     /// The messages, newest first.
-    pub messages: Vec<Message>,
+    pub entries: Vec<Entry>,
     /// Set when the server's index is behind: the number that it reaches.
     pub indexed: Option<u64>,
     /// Whether only the client's own store was searched, because the server can't be asked now.
@@ -548,15 +558,15 @@ pub struct RestoredRoom {
     pub draft: String,
 }
 
-/// A message of this user, and its state.
+/// An entry of this user on its way to the log, and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxMessage {
     /// Its number in this run.
     pub local: LocalId,
     /// Its room.
     pub room: RoomName,
-    /// The text.
-    pub body: Body,
+    /// The content.
+    pub content: Content,
     /// Its state; for a message from an earlier run: pending, or failed.
     pub delivery: Delivery,
 }
@@ -580,6 +590,8 @@ pub enum Delivery {
     },
     /// Withdrawn by the user before it was stored.
     Withdrawn,
+    /// It would have changed nothing.
+    Unchanged,
     /// Another process of this user settled it while it had this device's outbox: either it was
     /// sent, and the log delivers it like any message, or it was withdrawn.
     SettledElsewhere,

@@ -5,15 +5,13 @@ use jiff::Timestamp;
 
 use super::{
     admin::{AdminRequest, AdminResult, Password, Role, RoomRules},
+    entry::{Content, ContentError, Entry},
     extent::Extent,
     invite::InviteToken,
     key::{DeviceCode, Fingerprint, Nonce, PublicKey, Signature},
     name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
 };
-use crate::{
-    search::Query,
-    text::{Body, BodyError, Line},
-};
+use crate::{search::Query, text::Line};
 
 /// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +24,21 @@ pub enum ClientFrame {
         /// Signs the nonce and the connection.
         signature: Signature,
     },
-    /// A text for a room.
-    Message(Submission),
+    /// An entry for a room's log.
+    Submit(Submission),
     /// An admin command; answered by [`ServerFrame::Result`].
     Command(AdminRequest),
-    /// Settles the counter of a message that the user withdrew before its outcome was known.
+    /// Settles the counter of an entry that the user withdrew before its outcome was known.
     Withdraw {
-        /// The withdrawn message.
+        /// The withdrawn entry.
         id: MessageId,
     },
     /// Asks for a page of a room's log; answered by [`ServerFrame::History`].
     History(HistoryRequest),
     /// Searches a room's log; answered by [`ServerFrame::Found`].
     Search(SearchRequest),
+    /// Asks which entries were changed; answered by [`ServerFrame::Changes`].
+    Changes(ChangesRequest),
     /// Asks for another nickname.
     Nick {
         /// The nickname wanted.
@@ -96,8 +96,27 @@ pub struct Join {
     /// At most how many of the messages missed since a position to deliver. Of more, only the
     /// latest are delivered; the rest is available as history. `None`: all of them.
     pub most: Option<u64>,
+    /// The client's capabilities.
+    pub can: Capabilities,
     /// Program and version, for the log.
     pub agent: Option<Line>,
+}
+
+/// Optional parts of the protocol that a side speaks. Only what both name is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Messages can be edited.
+    pub edit: bool,
+    /// Content can be erased.
+    pub redact: bool,
+}
+
+impl Capabilities {
+    /// Those of this build.
+    pub const ALL: Self = Self {
+        edit: true,
+        redact: true,
+    };
 }
 
 /// A request for a page of a room's log.
@@ -156,15 +175,30 @@ pub struct Position {
     pub id: Option<MessageId>,
 }
 
-/// A message from a client.
+/// A client's request for the entries of a room that later entries have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangesRequest {
+    /// The room; `lobby` if the frame named none.
+    pub room: RoomName,
+    /// Changes by entries with higher numbers than this are wanted.
+    pub since: u64,
+    /// The highest number of a changed entry that is wanted.
+    pub to: u64,
+    /// Whether only erased entries are wanted.
+    pub erased: bool,
+    /// Echoed in the answer.
+    pub reference: Option<u64>,
+}
+
+/// A new entry from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// The room; `lobby` if the frame named none.
     pub room: RoomName,
     /// Its id; `None` only from a legacy client.
     pub id: Option<MessageId>,
-    /// The text, or why it is refused.
-    pub body: Result<Body, BodyError>,
+    /// The content, or why it is refused.
+    pub content: Result<Content, ContentError>,
 }
 
 /// A frame from a server.
@@ -184,14 +218,16 @@ pub enum ServerFrame {
     /// One change of a room's member list.
     Presence(Presence),
     /// One entry of a room's log.
-    Message(Message),
+    Entry(Entry),
     /// A page of a room's log, by request.
     History(HistoryPage),
     /// The result of a search.
     Found(FoundPage),
+    /// Entries that later entries have changed.
+    Changes(ChangesPage),
     /// The result of a command.
     Result(AdminResult),
-    /// Answers a message whose echo the sender will not see soon, or a `withdraw`.
+    /// Answers an entry whose echo the sender will not see soon, or a `withdraw`.
     Ack(Ack),
     /// Confirms a `nick`.
     Nick {
@@ -244,6 +280,8 @@ pub struct Welcome {
     pub time: Timestamp,
     /// The rooms that the client is in.
     pub rooms: Vec<RoomStart>,
+    /// The server's capabilities.
+    pub can: Capabilities,
     /// The limits that the server enforces for the client.
     pub limits: Limits,
 }
@@ -259,6 +297,10 @@ pub struct RoomStart {
     pub extent: Extent,
     /// The number of the message that will be delivered next.
     pub next: u64,
+    /// The highest number of an entry that changed another one; 0 if none did.
+    pub changed: u64,
+    /// The highest number of an entry that erased another one's content; 0 if none did.
+    pub redacted: u64,
     /// Why the server did not resume from the client's position, if so.
     pub reset: Option<Reset>,
 }
@@ -381,40 +423,15 @@ pub enum Departure {
     Shutdown,
 }
 
-/// One entry of a room's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// The room.
-    pub room: RoomName,
-    /// Its number: 1, 2, 3, … in each room, without gaps.
-    pub seq: u64,
-    /// Its id.
-    pub id: MessageId,
-    /// The sender.
-    pub user: UserId,
-    /// The sender's nickname at that time.
-    pub nickname: Nickname,
-    /// When the server accepted it. Earlier than the previous entry's time only where the clock was
-    /// set back.
-    pub time: Timestamp,
-    /// Set where the server's clock was corrected since the previous entry: the time that the
-    /// uncorrected clock would show.
-    pub clock_was: Option<Timestamp>,
-    /// Whether the sender was unverified when they sent it; this never changes. Older servers did
-    /// not record it, so false may mean unknown.
-    pub unproven: bool,
-    /// The text. A receiver never refuses text from a log, but makes it inert.
-    pub body: Body,
-}
-
-/// A page of a room's log: all requested messages from `from` to `to`, both included, that are
-/// still held. In an empty page `to` is one less than `from`.
+/// A page of a room's log: all entries from `from` to `to`, both included, that are still held and
+/// [shown](Entry::is_shown), as they stood when the log ended at the page's `head`. In an empty page
+/// `to` is one less than `from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPage {
     /// The range of the page.
     pub head: PageHead,
-    /// The messages, oldest first.
-    pub messages: Vec<Message>,
+    /// The entries, oldest first.
+    pub entries: Vec<Entry>,
 }
 
 /// The matches of a search among the messages from `from` to `to`, both included. Messages older
@@ -427,7 +444,20 @@ pub struct FoundPage {
     /// searched.
     pub indexed: u64,
     /// The messages, newest first.
-    pub messages: Vec<Message>,
+    pub entries: Vec<Entry>,
+}
+
+/// Entries that later entries have changed, as they stood when the log ended at the page's `head`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangesPage {
+    /// The range of the changed entries that were wanted.
+    pub head: PageHead,
+    /// All wanted changes by entries up to this number are in this page or an earlier one.
+    pub through: u64,
+    /// Whether there are more.
+    pub more: bool,
+    /// The entries, in the order of their revisions.
+    pub entries: Vec<Entry>,
 }
 
 /// The fields that all pages of a log share.
@@ -445,16 +475,16 @@ pub struct PageHead {
     pub reference: Option<u64>,
 }
 
-/// Reports the outcome of a message.
+/// Reports the outcome of a submitted entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The message.
+    /// The entry.
     pub id: MessageId,
     /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// The outcome of a message that the server settled without refusing it.
+/// The outcome of an entry that the server settled without refusing it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is in the log.
@@ -468,6 +498,8 @@ pub enum Outcome {
     },
     /// It was withdrawn in time.
     Withdrawn,
+    /// It would have changed nothing, and is not in the log.
+    Unchanged,
     /// It was settled so long ago that its number is no longer known.
     Settled,
 }
@@ -539,6 +571,8 @@ pub enum ErrorCode {
     BadField,
     /// A refused text: see the message.
     BadText,
+    /// The entry that it refers to is not in the log, or was erased.
+    Gone,
     /// The room does not exist, or the client is not in it.
     NoSuchRoom,
     /// The id is not this device's, or its counter leaves a gap: the one before is missing.

@@ -8,14 +8,14 @@ pub use crate::text::limits::*;
 use std::time::Duration;
 
 /// The only protocol version that this build speaks.
-pub const PROTOCOL_VERSION: u64 = 1;
+pub const PROTOCOL_VERSION: u64 = 2;
 /// The version in a `join` that only probes for a modern server: no such version exists.
 pub const NO_PROTOCOL: u64 = 0;
 
 /// Bytes of one frame, from its opening to its closing brace.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Levels of `{` and `[` inside each other, the frame's own brace included.
-pub const FRAME_DEPTH_MAX: usize = 8;
+pub const FRAME_DEPTH_MAX: usize = 12;
 /// Numbers are unsigned and below 2⁵³, so that every JSON reader keeps them exactly.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
@@ -32,13 +32,15 @@ pub const INVITE_BYTES_MAX: usize = 512;
 /// Bytes of a password, as UTF-8.
 pub const PASSWORD_BYTES_MAX: usize = 256;
 
+/// Capabilities that one `join` or `welcome` may name.
+pub const CAPABILITIES_MAX: usize = 64;
 /// Rooms that one `join` may name.
 pub const JOIN_ROOMS_MAX: usize = 64;
 /// The most messages that a `join` gets by `last`; a larger number is lowered to this.
 pub const LAST_MESSAGES_MAX: u64 = 1_000;
-/// Messages in one `history` or `found` page.
+/// Entries in one `history`, `found` or `changes` page.
 pub const HISTORY_PAGE_MAX: usize = 200;
-/// Bytes of the messages in one such page: a frame without its other fields.
+/// Bytes of the entries in one such page: a frame without its other fields.
 pub const HISTORY_BYTES_MAX: usize = FRAME_BYTES_MAX - 1024;
 /// Lines of one command's result.
 pub const RESULT_LINES_MAX: usize = 200;

@@ -9,6 +9,7 @@
 //! - [`name`]: the small types that an untrusted string becomes ([`Nickname`], [`RoomName`], …).
 //! - [`key`]: proof of identity for both ends; [`invite`]: tokens that admit a new user.
 //! - [`extent`]: the range of numbers that a room's log holds.
+//! - [`entry`]: what a room's log holds; [`fold`]: what entries do to each other.
 //! - [`frame`]: every frame, typed, as both sides see it.
 //! - [`admin`]: roles and admin commands.
 //! - [`codec`]: finds the frames in a stream of bytes.
@@ -19,7 +20,9 @@
 
 pub mod admin;
 pub mod codec;
+pub mod entry;
 pub mod extent;
+pub mod fold;
 pub mod frame;
 mod hex;
 pub mod invite;
@@ -31,6 +34,7 @@ mod nickname;
 pub mod wire;
 
 pub use admin::{Password, Role, RoomRules};
+pub use entry::{Author, Content, Entry, EntryKind};
 pub use extent::Extent;
 pub use frame::{ClientFrame, ServerFrame};
 pub use invite::{Invite, InviteId, InviteKey, InviteToken};

@@ -101,7 +101,8 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         )
         | Event::Notice(why) => localize(why, zone),
         Event::Outbox(message) => in_delivery(&mut message.delivery, zone),
-        Event::Page { page: Ok(_), .. }
+        Event::Changed { .. }
+        | Event::Page { page: Ok(_), .. }
         | Event::Found { found: Ok(_), .. }
         | Event::Connection(
             ConnectionStatus::Connecting

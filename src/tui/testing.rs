@@ -15,8 +15,10 @@ use crate::{
         Restored, Security, VerifiedBy,
     },
     protocol::{
-        DeviceId, Extent, Fingerprint, KeyTag, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{Member, Message, Part, Reset, RoomStart},
+        Author, Content, DeviceId, Entry, EntryKind, Extent, Fingerprint, KeyTag, MessageId,
+        Nickname, Role, RoomName, UserId,
+        entry::Text,
+        frame::{Member, Part, Reset, RoomStart},
     },
     text::Body,
     time::Now,
@@ -48,20 +50,25 @@ pub(super) fn member(name: &str) -> Member {
 }
 
 /// A message of the lobby's log.
-pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Message {
-    Message {
+pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Entry {
+    Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([9; 12]),
             counter: seq,
         },
-        user: user(who),
-        nickname: nickname(who),
+        author: Author {
+            user: user(who),
+            nickname: nickname(who),
+            proven: true,
+        },
         time,
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     }
 }
 
@@ -172,7 +179,7 @@ impl Desk {
         self.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
             room: RoomName::lobby(),
-            body: Body::inert(text),
+            content: Content::Text(Body::inert(text)),
             delivery,
         }))
     }
@@ -212,6 +219,8 @@ impl Desk {
 /// The event that opens the lobby.
 pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> Event {
     Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(first, head),
@@ -244,7 +253,7 @@ pub(super) struct Log {
 
 impl Log {
     /// One of its messages: runs of one sender, some long texts, several days.
-    pub(super) fn message(seq: u64) -> Message {
+    pub(super) fn message(seq: u64) -> Entry {
         let who = ["alice", "bob", "dave"][usize::try_from(seq / 3 % 3).unwrap()];
         let minutes = i64::try_from(seq).unwrap() * 20;
         let time = Timestamp::from_second(minutes * 60).unwrap();
@@ -279,7 +288,7 @@ impl Log {
             extent: Extent::new(self.first, self.head),
             from,
             to,
-            messages: (from..=to).map(Self::message).collect(),
+            entries: (from..=to).map(Self::message).collect(),
             offline: false,
         }
     }

@@ -9,8 +9,9 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
-        frame::{Join, Message, Outcome, Position, Submission, Welcome},
+        ClientFrame, ClientId, Content, Entry, Epoch, MessageId, Nickname, RoomName, ServerFrame,
+        Token,
+        frame::{Join, Outcome, Position, Submission, Welcome},
         wire::{encode_client, parse_server},
     },
     text::Body,
@@ -95,6 +96,7 @@ impl Client {
         });
         let next = self.pending.first().copied().unwrap_or(self.next);
         let join = ClientFrame::Join(Box::new(Join {
+            can: chat_tui::protocol::frame::Capabilities::ALL,
             protocol: Some(1),
             nickname: self.name.clone(),
             keep_nickname: false,
@@ -177,10 +179,10 @@ impl Client {
         let frames: Vec<_> = due
             .into_iter()
             .map(|counter| {
-                ClientFrame::Message(Submission {
+                ClientFrame::Submit(Submission {
                     room: RoomName::lobby(),
                     id: Some(self.id(counter)),
-                    body: Ok(self.text(counter)),
+                    content: Ok(Content::Text(self.text(counter))),
                 })
             })
             .collect();
@@ -215,7 +217,7 @@ impl Client {
     /// Reads and handles one frame.
     pub(crate) fn read(&mut self) -> Result<(), Gone> {
         match self.frame()? {
-            ServerFrame::Message(message) => self.message(&message),
+            ServerFrame::Entry(message) => self.message(&message),
             ServerFrame::Ack(ack) => {
                 let seq = match ack.outcome {
                     Outcome::Stored { seq, .. } => Some(seq),
@@ -239,7 +241,7 @@ impl Client {
         Ok(())
     }
 
-    fn message(&mut self, message: &Message) {
+    fn message(&mut self, message: &Entry) {
         assert_eq!(
             message.seq,
             self.log.len() as u64 + 1,

@@ -8,7 +8,7 @@ use chat_tui::{
         transport::{Backlog, ClientConfig, ClientHandle, Reach, StoreChoice, spawn},
     },
     pipe::{self, Connector},
-    protocol::{ClientId, Identity, Nickname, Role, RoomName, frame::Part},
+    protocol::{ClientId, Content, Identity, Nickname, Role, RoomName, frame::Part},
     server::{Config, config::Plaintext},
     text::Body,
 };
@@ -51,7 +51,7 @@ async fn until<T>(session: &mut ClientHandle, meant: impl Fn(&Event) -> Option<T
 async fn say(session: &ClientHandle, text: String) {
     let command = Command::Send {
         room: RoomName::lobby(),
-        body: Body::parse(&text).unwrap(),
+        content: Content::Text(Body::parse(&text).unwrap()),
     };
     session.commands.send(command).await.unwrap();
 }
@@ -82,12 +82,14 @@ fn the_client_and_the_server_meet_in_memory() {
         }
         for number in 1..=COUNT {
             let heard = until(&mut bob, |event| match event {
-                Event::Message(message) => Some((message.said.seq(), message.said.body().clone())),
+                Event::Message(message) => {
+                    Some((message.said.seq(), message.said.words().to_owned()))
+                }
                 _ => None,
             });
             let (seq, body) = heard.await;
             assert_eq!(seq, Some(number));
-            assert_eq!(body.as_str().trim_start(), number.to_string());
+            assert_eq!(body.trim_start(), number.to_string());
         }
         let part = Part::Backward { from: 1, to: 10 };
         let room = RoomName::lobby();
@@ -97,7 +99,7 @@ fn the_client_and_the_server_meet_in_memory() {
             Event::Page { page, .. } => Some(page.clone()),
             _ => None,
         });
-        assert_eq!(page.await.unwrap().messages.len(), 10);
+        assert_eq!(page.await.unwrap().entries.len(), 10);
         drop(alice);
         until(&mut bob, |event| {
             matches!(event, Event::Left { .. }).then_some(())

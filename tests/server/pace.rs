@@ -20,7 +20,7 @@ use chat_tui::{
         transport::{Backlog, ClientConfig, Reach, StoreChoice, spawn},
         trust::Policy,
     },
-    protocol::{ClientId, Nickname, RoomName, codec::Decoder},
+    protocol::{ClientId, Content, Nickname, RoomName, codec::Decoder},
     server::{Config, core::rate_limit::Limits},
     text::Body,
 };
@@ -117,7 +117,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
         for number in 0..count {
             let command = Command::Send {
                 room: RoomName::lobby(),
-                body: Body::parse(&format!("number {number}")).unwrap(),
+                content: Content::Text(Body::parse(&format!("number {number}")).unwrap()),
             };
             // Events are read meanwhile: the client takes no commands while its events are not
             // read.
@@ -139,7 +139,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
                 sent = count.min(sent + u64::from(matches!(delivery, Delivery::Sent { .. })));
             }
             if let Event::Message(message) = &event
-                && message.said.body().as_str() == format!("number {}", count - 1)
+                && message.said.words() == format!("number {}", count - 1)
             {
                 break;
             }

@@ -13,8 +13,7 @@ use chat_tui::{
             PersistedState, Save, SaveError, StoreChange,
         },
     },
-    protocol::{Epoch, Extent, MessageId, RoomName, UserId, frame::Position},
-    text::Body,
+    protocol::{Content, Epoch, Extent, MessageId, RoomName, UserId, frame::Position},
 };
 use fastrand::Rng;
 
@@ -57,7 +56,7 @@ struct State {
     next_counter: u64,
     next_key: u64,
     entries: BTreeMap<u64, (OutboxEntry, Option<Origin>)>,
-    submitted: Vec<(Origin, RoomName, Body)>,
+    submitted: Vec<(Origin, RoomName, Content)>,
     settled: BTreeMap<Origin, Delivery>,
     rooms: BTreeMap<RoomName, Room>,
     user: Option<UserId>,
@@ -150,9 +149,9 @@ impl ClientDisk {
         let state = self.state();
         let entries = state.entries.into_values().map(|(entry, _)| entry);
         let entries = entries.filter(|entry| with_refused || entry.failed.is_none());
-        let submitted = state.submitted.into_iter().map(|(.., body)| body);
-        let texts = entries.map(|entry| entry.body).chain(submitted);
-        texts.map(|body| body.as_str().to_owned()).collect()
+        let submitted = state.submitted.into_iter().map(|(.., content)| content);
+        let texts = entries.map(|entry| entry.content).chain(submitted);
+        texts.map(|content| content.words().to_owned()).collect()
     }
 
     fn state(&self) -> State {
@@ -193,8 +192,8 @@ impl ClientDisk {
 
     fn note_cursors(&mut self, save: &Save) {
         for change in &save.changes {
-            if let StoreChange::Messages(run) = change
-                && let Some(last) = run.messages.last()
+            if let StoreChange::Entries(run) = change
+                && let Some(last) = run.entries.last()
             {
                 let cursor = (run.epoch, last.seq, last.id);
                 self.cursors.insert(run.room.clone(), cursor);
@@ -271,12 +270,12 @@ impl State {
                     Some(Mutant::HandoverDoubles) => self.submitted.clone_from(&taken),
                     _ => {}
                 }
-                for (key, (origin, room, body)) in (*key..).zip(taken) {
+                for (key, (origin, room, content)) in (*key..).zip(taken) {
                     let entry = OutboxEntry {
                         key,
                         number: None,
                         room,
-                        body,
+                        content,
                         counter: None,
                         withdrawn: false,
                         unconfirmed: false,
@@ -299,10 +298,15 @@ impl State {
                     self.settled.insert(*origin, delivery.clone());
                 }
             }
-            StoreChange::Submit { number, room, body } => {
+            StoreChange::Submit {
+                number,
+                room,
+                content,
+            } => {
                 let origin = (run, *number);
-                self.submitted.push((origin, room.clone(), body.clone()));
+                self.submitted.push((origin, room.clone(), content.clone()));
             }
+            StoreChange::Changed { .. } => {}
             StoreChange::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
                 let next = entry.counter.map_or(0, |counter| counter + 1);
@@ -331,10 +335,10 @@ impl State {
                 room.extent = start.extent;
                 room.messages = room.messages.split_off(&start.extent.first);
             }
-            StoreChange::Messages(run) => {
+            StoreChange::Entries(run) => {
                 let room = self.rooms.get_mut(&run.room);
                 if let Some(room) = room.filter(|room| room.epoch == run.epoch) {
-                    let messages = run.messages.iter().map(|m| (m.seq, m.id));
+                    let messages = run.entries.iter().map(|m| (m.seq, m.id));
                     room.messages.extend(messages);
                 }
             }

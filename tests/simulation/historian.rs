@@ -5,11 +5,12 @@ use std::collections::{HashMap, VecDeque};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token, UserId,
+        ClientFrame, ClientId, Entry, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
+        UserId,
         codec::Decoder,
         frame::{
-            ErrorCode, ErrorFrame, HistoryRequest, Join, Message, PageHead, Part, Position,
-            SearchRequest, Welcome,
+            ErrorCode, ErrorFrame, HistoryRequest, Join, PageHead, Part, Position, SearchRequest,
+            Welcome,
         },
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
         wire::{encode_client, parse_server},
@@ -103,6 +104,7 @@ impl Historian {
             room.first = 0;
         }
         written(&ClientFrame::Join(Box::new(Join {
+            can: chat_tui::protocol::frame::Capabilities::ALL,
             protocol: Some(1),
             nickname: Nickname::parse("historian").expect("a nickname"),
             keep_nickname: false,
@@ -230,13 +232,13 @@ impl Historian {
     fn hear(&mut self, truth: &Truth, frame: ServerFrame, out: &mut Vec<u8>) -> Result<(), Fault> {
         match frame {
             ServerFrame::Welcome(welcome) => self.welcome(truth, &welcome),
-            ServerFrame::Message(message) => self.live(truth, &message),
+            ServerFrame::Entry(message) => self.live(truth, &message),
             ServerFrame::History(page) => {
                 let (_, asked) = self.answered(page.head.reference)?;
-                self.head(truth, &page.head, &page.messages)?;
+                self.head(truth, &page.head, &page.entries)?;
                 match asked {
                     Asked::Page(room, part) if room == page.head.room => {
-                        check_page(truth, self.epoch, part, &page.head, &page.messages)
+                        check_page(truth, self.epoch, part, &page.head, &page.entries)
                     }
                     other => Err(format!("{other:?} is answered by a page")),
                 }
@@ -244,10 +246,10 @@ impl Historian {
             }
             ServerFrame::Found(page) => {
                 let (_, asked) = self.answered(page.head.reference)?;
-                self.head(truth, &page.head, &page.messages)?;
+                self.head(truth, &page.head, &page.entries)?;
                 match asked {
                     Asked::Search(room, query, to) if room == page.head.room => {
-                        check_found(truth, self.epoch, &query, to, &page.head, &page.messages)
+                        check_found(truth, self.epoch, &query, to, &page.head, &page.entries)
                     }
                     other => Err(format!("{other:?} is answered by what was found")),
                 }
@@ -317,7 +319,7 @@ impl Historian {
         Ok(())
     }
 
-    fn live(&mut self, truth: &Truth, message: &Message) -> Result<(), Fault> {
+    fn live(&mut self, truth: &Truth, message: &Entry) -> Result<(), Fault> {
         is_true(truth, self.epoch, message)?;
         let room = self.rooms.entry(message.room.clone()).or_default();
         if room.due != Some(message.seq) {
@@ -329,7 +331,7 @@ impl Historian {
     }
 
     /// Checks the properties of every page.
-    fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Message]) -> Result<(), Fault> {
+    fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Entry]) -> Result<(), Fault> {
         let room = self.rooms.entry(head.room.clone()).or_default();
         if head.extent.first < room.first || head.extent.first > truth.first(self.epoch, &head.room)
         {
@@ -378,7 +380,7 @@ fn written(frame: &ClientFrame) -> Vec<u8> {
     bytes
 }
 
-fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> {
+fn is_true(truth: &Truth, epoch: Epoch, message: &Entry) -> Result<(), Fault> {
     let seq = message.seq;
     let entry = truth
         .entry(epoch, &message.room, seq)
@@ -386,9 +388,9 @@ fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> 
     let same = entry.id == message.id
         && entry.time == message.time
         && entry.clock_was == message.clock_was
-        && entry.unproven == message.unproven
-        && entry.nickname == message.nickname
-        && entry.text == message.body.as_str();
+        && entry.unproven != message.author.proven
+        && entry.nickname == message.author.nickname
+        && entry.text == message.words();
     if same {
         Ok(())
     } else {
@@ -396,8 +398,8 @@ fn is_true(truth: &Truth, epoch: Epoch, message: &Message) -> Result<(), Fault> 
     }
 }
 
-fn is_full(page: &[Message]) -> bool {
-    let bytes: usize = page.iter().map(|m| m.body.as_str().len() + 300).sum();
+fn is_full(page: &[Entry]) -> bool {
+    let bytes: usize = page.iter().map(|m| m.words().len() + 300).sum();
     // The longest message has about 2,000 bytes.
     page.len() == HISTORY_PAGE_MAX || bytes + 4_000 > HISTORY_BYTES_MAX
 }
@@ -407,7 +409,7 @@ fn check_page(
     epoch: Epoch,
     part: Part,
     head: &PageHead,
-    page: &[Message],
+    page: &[Entry],
 ) -> Result<(), Fault> {
     let numbers: Vec<u64> = page.iter().map(|message| message.seq).collect();
     if numbers != (head.from..=head.to).collect::<Vec<_>>() {
@@ -449,7 +451,7 @@ fn check_found(
     query: &Query,
     to: u64,
     head: &PageHead,
-    page: &[Message],
+    page: &[Entry],
 ) -> Result<(), Fault> {
     let to = to.min(head.extent.head);
     let nothing = to < head.extent.first;

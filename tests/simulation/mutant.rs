@@ -64,7 +64,7 @@ impl Forgetting {
     /// Adds the fault to the batch.
     pub(crate) fn spoil(&mut self, batch: &mut Batch) {
         for operation in &mut batch.operations {
-            if let Operation::Message { id, settled, .. } = operation {
+            if let Operation::Append { id, settled, .. } = operation {
                 let highest = self.highest.entry(id.device).or_default();
                 if id.counter > *highest {
                     *highest = id.counter;
@@ -108,7 +108,7 @@ pub(crate) fn forget_owners(batch: &mut Batch) {
 /// Claims for every message that the one before it was settled.
 pub(crate) fn fill_holes(batch: &mut Batch) {
     for operation in &mut batch.operations {
-        if let Operation::Message { id, settled, .. } = operation {
+        if let Operation::Append { id, settled, .. } = operation {
             *settled = id.counter - 1;
         }
     }

@@ -175,9 +175,9 @@ impl Server {
             .map_err(|_| "the store's facts can't be read".to_owned())?;
         self.unstored.clear();
         truth.check_nicknames(self.disk.epoch(), &facts)?;
-        let extents = self.disk.log.extents();
+        let standings = self.disk.log.standings();
         let known = self.disk.log.known_times();
-        let heads = extents.iter().map(|extent| extent.head);
+        let heads = standings.iter().map(|standing| standing.extent.head);
         // Small enough that slow readers fall out of both replicas' segments.
         let limits = ReplicaLimits {
             messages_bytes_max: 4000,
@@ -186,7 +186,7 @@ impl Server {
         };
         self.running = Some(Running {
             replica: Replica::new(rooms().into_iter().zip(heads), limits),
-            hub: Hub::new(settings, self.disk.epoch(), &extents, known, &facts, now),
+            hub: Hub::new(settings, self.disk.epoch(), &standings, known, &facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
             began: now.wall,

@@ -29,6 +29,7 @@ impl Thief {
         self.connection = Some(id);
         self.decoder = Decoder::new();
         let join = Join {
+            can: chat_tui::protocol::frame::Capabilities::ALL,
             protocol: Some(1),
             keep_nickname: false,
             nickname: Nickname::parse("thief").expect("a nickname"),

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use chat_tui::{
     protocol::{
-        DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
-        frame::Message, wire::parse_server,
+        DeviceId, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
+        wire::parse_server,
     },
     server::log::{Committed, StateRecord},
 };
@@ -101,7 +101,7 @@ impl Truth {
         for run in &committed.runs {
             for seq in run.segment.first()..run.segment.next() {
                 let frame = run.segment.frame(seq).ok_or("a run has a hole")?;
-                if let Ok(ServerFrame::Message(message)) = parse_server(frame)
+                if let Ok(ServerFrame::Entry(message)) = parse_server(frame)
                     && !within_two_minutes(message.time, now)
                 {
                     let time = message.time;
@@ -235,7 +235,7 @@ fn within_a_minute(one: Timestamp, other: Timestamp) -> bool {
 
 impl Log {
     fn take(&mut self, name: &RoomName, seq: u64, frame: &[u8]) -> Result<(), Fault> {
-        let Ok(ServerFrame::Message(message)) = parse_server(frame) else {
+        let Ok(ServerFrame::Entry(message)) = parse_server(frame) else {
             return Err(format!("number {seq} of the log is no message"));
         };
         let room = self.rooms.entry(name.clone()).or_default();
@@ -243,14 +243,12 @@ impl Log {
         if message.seq != seq || seq != head + 1 || message.room != *name {
             return Err(format!("number {seq} of #{name} follows {head} in the log"));
         }
-        let Message {
+        let chat_tui::protocol::Entry {
             id,
-            user,
-            nickname,
             time,
             clock_was,
-            unproven,
-            body,
+            author,
+            kind,
             ..
         } = message;
         let set_back = clock_was.is_some_and(|was| was > time);
@@ -260,7 +258,12 @@ impl Log {
         if clock_was.is_some_and(|was| within_a_minute(was, time)) {
             return Err(format!("{seq} is marked for next to nothing"));
         }
-        let text = body.as_str().to_owned();
+        let EntryKind::Text(text) = kind else {
+            return Err(format!("number {seq} of the log is no message"));
+        };
+        let text = text.body.as_str().to_owned();
+        let unproven = !author.proven;
+        let chat_tui::protocol::Author { user, nickname, .. } = author;
         let entry = Entry {
             id,
             user,

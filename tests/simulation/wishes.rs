@@ -124,11 +124,11 @@ impl Wishes {
                 }
             }
             Event::Outbox(OutboxMessage {
-                body,
+                content,
                 delivery: Delivery::Failed { .. } | Delivery::Withdrawn,
                 ..
             }) => {
-                if let Some(said) = self.said.get_mut(body.as_str()) {
+                if let Some(said) = self.said.get_mut(content.words()) {
                     said.excused = true;
                 }
             }

@@ -91,7 +91,7 @@ impl Witness {
         let before = std::mem::take(&mut self.typed);
         self.texts.clear();
         for message in restored {
-            let text = message.body.as_str().to_owned();
+            let text = message.content.words().to_owned();
             self.texts.insert(text.clone(), message.local);
             let mut typed = Typed::new(text, message.delivery);
             typed.restored = true;
@@ -196,10 +196,10 @@ impl Witness {
             Event::Message(received) => self.message(truth, received),
             Event::Outbox(OutboxMessage {
                 local,
-                body,
+                content,
                 delivery,
                 ..
-            }) => self.outbox(truth, *local, body.as_str(), delivery),
+            }) => self.outbox(truth, *local, content.words(), delivery),
             Event::Members { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
@@ -288,7 +288,7 @@ impl Witness {
         let Said::Logged(message) = &received.said else {
             return Err("a message without a number".into());
         };
-        let (seq, text) = (message.seq, message.body.as_str());
+        let (seq, text) = (message.seq, message.words());
         let room = self.rooms.entry(message.room.clone()).or_default();
         if room.due != Some(seq) || room.held != Some((epoch, seq - 1)) {
             let (due, held) = (room.due, room.held);

@@ -13,10 +13,10 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Entered, Received, Said, Unlogged},
     protocol::{
-        ClientFrame, Nickname, RoomName, ServerFrame,
+        ClientFrame, Content, Entry, Nickname, RoomName, ServerFrame,
         frame::{
-            Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Message, Outcome,
-            Presence, Welcome,
+            Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Outcome, Presence,
+            Welcome,
         },
         legacy::{self, FromServer},
         limits::PROTOCOL_VERSION,
@@ -50,12 +50,13 @@ fn answers_what_listens(frame: &ServerFrame) -> bool {
             error.code,
             ErrorCode::UnsupportedProtocol | ErrorCode::BadField
         ),
-        ServerFrame::Message(_)
+        ServerFrame::Entry(_)
         | ServerFrame::Members(_)
         | ServerFrame::Presence(_)
         | ServerFrame::Ack(_)
         | ServerFrame::History(_)
         | ServerFrame::Found(_)
+        | ServerFrame::Changes(_)
         | ServerFrame::Result(_)
         | ServerFrame::Nick { .. }
         | ServerFrame::Ping { .. }
@@ -185,12 +186,14 @@ impl Session {
     #[deny(clippy::wildcard_enum_match_arm)]
     fn take_online(&mut self, now: Now, frame: ServerFrame) -> Result<(), ProtocolFault> {
         match frame {
-            ServerFrame::Message(message) => self.message(message)?,
+            ServerFrame::Entry(message) => self.message(message)?,
             ServerFrame::Members(page) => self.members_page(page)?,
             ServerFrame::Presence(presence) => self.presence(presence)?,
             ServerFrame::Ack(ack) => self.ack(&ack),
             ServerFrame::History(page) => self.history(page)?,
             ServerFrame::Found(page) => self.found(page)?,
+            // It is asked for by no request yet.
+            ServerFrame::Changes(_) => {}
             ServerFrame::Result(result) => self.admin_result(result),
             ServerFrame::Error(error) => {
                 let error = self.admin_refused(error);
@@ -222,12 +225,13 @@ impl Session {
             ServerFrame::Ping { reference } => self.ping(reference),
             ServerFrame::Bye(bye) => self.bye(now, bye),
             ServerFrame::Pong { .. } | ServerFrame::Unknown => {}
-            ServerFrame::Message(_)
+            ServerFrame::Entry(_)
             | ServerFrame::Members(_)
             | ServerFrame::Presence(_)
             | ServerFrame::Ack(_)
             | ServerFrame::History(_)
             | ServerFrame::Found(_)
+            | ServerFrame::Changes(_)
             | ServerFrame::Result(_)
             | ServerFrame::Nick { .. } => return Err(misplaced()),
         }
@@ -441,7 +445,7 @@ impl Session {
         }
     }
 
-    fn message(&mut self, message: Message) -> Result<(), ProtocolFault> {
+    fn message(&mut self, message: Entry) -> Result<(), ProtocolFault> {
         let taken = self.rooms.take(&message)?;
         // The echo is the acknowledgement, even for a message that was shown before.
         let entry = self.outbox.settle(message.id);
@@ -454,8 +458,11 @@ impl Session {
             if let Some(epoch) = self.rooms.epoch() {
                 self.write_buffer.message(epoch, &message);
             }
-            if counts && !self.is_us(message.user) {
-                self.stats.received(&message.body);
+            if counts
+                && !self.is_us(message.author.user)
+                && let Some(text) = message.text()
+            {
+                self.stats.received(text);
             }
             self.events.push_back(Event::Message(Received {
                 said: Said::Logged(message),
@@ -471,9 +478,16 @@ impl Session {
     fn sent(&mut self, entry: &super::outbox::QueuedEntry, seq: Option<u64>) {
         self.settled();
         if !entry.counted {
-            self.stats.sent(&entry.kept.body);
+            self.count_sent(&entry.kept.content);
         }
         self.tell(entry.news(Delivery::Sent { seq }));
+    }
+
+    /// Counts a message of ours for the summary.
+    pub(super) fn count_sent(&mut self, content: &Content) {
+        if let Content::Text(body) = content {
+            self.stats.sent(body);
+        }
     }
 
     /// Records that a message of ours went through. Once all have, the next hold is worth a notice
@@ -489,7 +503,9 @@ impl Session {
     fn ack(&mut self, ack: &Ack) {
         let entry = match ack.outcome {
             Outcome::Stored { .. } => self.outbox.settle_before_echo(ack.id),
-            Outcome::Withdrawn | Outcome::Settled => self.outbox.settle(ack.id),
+            Outcome::Withdrawn | Outcome::Unchanged | Outcome::Settled => {
+                self.outbox.settle(ack.id)
+            }
         };
         let Some(entry) = entry else { return };
         match ack.outcome {
@@ -498,6 +514,10 @@ impl Session {
             Outcome::Withdrawn => {
                 self.settled();
                 self.tell(entry.news(Delivery::Withdrawn));
+            }
+            Outcome::Unchanged => {
+                self.settled();
+                self.tell(entry.news(Delivery::Unchanged));
             }
         }
     }

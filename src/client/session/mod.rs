@@ -64,8 +64,8 @@ use self::{
 };
 use super::event::{Command, Delivery, Event, LocalId, OutboxMessage};
 use crate::{
-    protocol::{Nickname, RoomName, UserId},
-    text::{Body, Line},
+    protocol::{Content, Nickname, RoomName, UserId},
+    text::Line,
     time::Now,
 };
 
@@ -186,7 +186,7 @@ impl Session {
             return;
         }
         match command {
-            Command::Send { room, body } => self.send(room, body),
+            Command::Send { room, content } => self.send(room, content),
             Command::SendAgain(local) => {
                 let full = self.outbox.push_again(local);
                 self.tell_of(full);
@@ -367,8 +367,8 @@ impl Session {
         }
     }
 
-    fn send(&mut self, room: RoomName, body: Body) {
-        let full = self.outbox.push(room, body);
+    fn send(&mut self, room: RoomName, content: Content) {
+        let full = self.outbox.push(room, content);
         self.tell_of(full);
     }
 

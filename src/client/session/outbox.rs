@@ -19,11 +19,11 @@ use std::{
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage},
     protocol::{
-        DeviceId, MessageId, RoomName,
-        frame::{Limits, Message, Submission},
+        Content, DeviceId, Entry, MessageId, RoomName,
+        frame::{Limits, Submission},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
-    text::{Body, Line},
+    text::Line,
 };
 
 pub(super) use self::entry::QueuedEntry;
@@ -50,7 +50,7 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 /// The frame to write for an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ToSend {
-    Message(Submission),
+    Submit(Submission),
     Withdraw(MessageId),
 }
 
@@ -181,16 +181,16 @@ impl Outbox {
 
     /// Adds a message. It is pending once saved. Returns the news if the outbox is full: the
     /// message counts as refused.
-    pub(super) fn push(&mut self, room: RoomName, body: Body) -> Option<OutboxMessage> {
+    pub(super) fn push(&mut self, room: RoomName, content: Content) -> Option<OutboxMessage> {
         let local = self.new_local();
-        self.enter(local, false, room, body)
+        self.enter(local, false, room, content)
     }
 
     /// Adds a refused message again, under a new id and at the end; as [`Self::push`].
     pub(super) fn push_again(&mut self, local: LocalId) -> Option<OutboxMessage> {
         let entry = self.take_refused(local)?;
         self.others.remove(&local);
-        self.enter(local, entry.counted, entry.kept.room, entry.kept.body)
+        self.enter(local, entry.counted, entry.kept.room, entry.kept.content)
     }
 
     /// Removes a refused message.
@@ -206,14 +206,14 @@ impl Outbox {
         local: LocalId,
         counted: bool,
         room: RoomName,
-        body: Body,
+        content: Content,
     ) -> Option<OutboxMessage> {
         let entry = QueuedEntry {
             kept: OutboxEntry {
                 key: self.new_key(),
                 number: Some(local.0),
                 room,
-                body,
+                content,
                 counter: None,
                 withdrawn: false,
                 unconfirmed: false,
@@ -226,7 +226,7 @@ impl Outbox {
             counted,
         };
         self.dirty.insert(entry.kept.key);
-        let bytes = self.bytes + entry.kept.body.as_str().len();
+        let bytes = self.bytes + entry.kept.content.bytes();
         if self.entries.len() >= OUTBOX_MESSAGES_MAX || bytes > OUTBOX_BYTES_MAX {
             return Some(self.keep_refused(entry, Line::inert(user_text::OUTBOX_FULL)));
         }
@@ -373,10 +373,10 @@ impl Outbox {
                 }
                 self.rate_limiter.left(now, counter);
             }
-            ToSend::Message(Submission {
+            ToSend::Submit(Submission {
                 room: entry.kept.room.clone(),
                 id: Some(id),
-                body: Ok(entry.kept.body.clone()),
+                content: Ok(entry.kept.content.clone()),
             })
         };
         self.sent += 1;
@@ -418,7 +418,7 @@ impl Outbox {
     }
 
     /// The entry of an echo, if it was acknowledged before the echo came.
-    pub(super) fn take_echo(&mut self, message: &Message) -> Option<LocalId> {
+    pub(super) fn take_echo(&mut self, message: &Entry) -> Option<LocalId> {
         if message.id.device != self.device {
             return None;
         }
@@ -427,8 +427,8 @@ impl Outbox {
             return self.echoes.remove(at).map(|(_, local)| local);
         }
         let here = |(entry, seq): &(QueuedEntry, u64)| {
-            let sent = (&entry.kept.room, *seq, &entry.kept.body);
-            sent == (&message.room, message.seq, &message.body)
+            let sent = (&entry.kept.room, *seq, entry.kept.content.words());
+            sent == (&message.room, message.seq, message.words())
         };
         let at = self.sent_elsewhere.iter().position(here)?;
         self.sent_elsewhere.remove(at).map(|(entry, _)| entry.local)
@@ -567,7 +567,7 @@ impl Outbox {
 
     fn remove(&mut self, at: usize) -> Option<QueuedEntry> {
         let entry = self.entries.remove(at)?;
-        self.bytes -= entry.kept.body.as_str().len();
+        self.bytes -= entry.kept.content.bytes();
         if at < self.sent {
             self.sent -= 1;
             self.rate_limiter.settled();

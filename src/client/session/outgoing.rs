@@ -10,6 +10,7 @@ use super::{
 use crate::{
     protocol::{
         ClientFrame, RoomName,
+        frame::Capabilities,
         frame::Join,
         legacy,
         limits::{
@@ -130,6 +131,7 @@ impl Session {
             rooms: Vec::new(),
             last: None,
             most: None,
+            can: Capabilities::default(),
             agent: None,
         };
         let time = legacy::timestamp(now.wall, &self.config.zone);
@@ -173,6 +175,7 @@ impl Session {
             rooms,
             last,
             most: self.config.most,
+            can: Capabilities::ALL,
             agent: Some(Line::inert(AGENT)),
         };
         self.credential_state.fill(channel, &mut join);
@@ -226,8 +229,8 @@ impl Session {
                 self.outbox.next_to_send(now.mono, leaving)
             };
             match next {
-                Some(ToSend::Message(submission)) => {
-                    encode_client(&ClientFrame::Message(submission), out);
+                Some(ToSend::Submit(submission)) => {
+                    encode_client(&ClientFrame::Submit(submission), out);
                 }
                 Some(ToSend::Withdraw(id)) => encode_client(&ClientFrame::Withdraw { id }, out),
                 None => {
@@ -289,7 +292,7 @@ impl Session {
                 return false;
             };
             let time = legacy::timestamp(now.wall, &self.config.zone);
-            let texts: Vec<_> = legacy::split_for_server(entry.kept.body.as_str()).collect();
+            let texts: Vec<_> = legacy::split_for_server(entry.kept.content.words()).collect();
             // A part goes without the id: a server that knows ids would store the first part as the
             // whole message.
             let id_shown = (texts.len() == 1).then_some(id);
@@ -314,7 +317,7 @@ impl Session {
     fn written_to_basic(&mut self, id: crate::protocol::MessageId) {
         if let Some(entry) = self.outbox.written_to_basic(id) {
             if !entry.counted {
-                self.stats.sent(&entry.kept.body);
+                self.count_sent(&entry.kept.content);
             }
             self.tell(entry.news(Delivery::Unconfirmed));
         }

@@ -30,11 +30,11 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Epoch, Extent, RoomName, UserId,
-        frame::{Message, Part, Position, RoomStart},
+        Content, Entry, Epoch, Extent, RoomName, UserId,
+        frame::{Part, Position, RoomStart},
     },
     search::Query,
-    text::{Body, Line},
+    text::Line,
 };
 
 /// The state stored by earlier runs, from which a session starts.
@@ -81,8 +81,8 @@ pub struct OutboxEntry {
     pub number: Option<u64>,
     /// Its room.
     pub room: RoomName,
-    /// The text.
-    pub body: Body,
+    /// The content.
+    pub content: Content,
     /// Its counter, once it may have been sent with it.
     pub counter: Option<u64>,
     /// Whether the user withdrew it.
@@ -157,8 +157,8 @@ pub enum StoreChange {
         number: u64,
         /// Its room.
         room: RoomName,
-        /// The text.
-        body: Body,
+        /// The content.
+        content: Content,
     },
     /// A room was opened. Stored messages below its first one are discarded: they were erased. All are
     /// discarded if they are of another log or if the room starts with a reset.
@@ -168,9 +168,19 @@ pub enum StoreChange {
         /// What the server said about the room.
         start: RoomStart,
     },
-    /// Messages of a room's log with consecutive numbers: a range, which is merged with those that
-    /// it touches.
-    Messages(MessageRange),
+    /// A range of a room's log, which is merged with those that it touches.
+    Entries(EntryRange),
+    /// Entries of a room's log as they stand now. Those that are stored are brought up to date.
+    Changed {
+        /// The room.
+        room: RoomName,
+        /// The log. If another one is stored, nothing is changed.
+        epoch: Epoch,
+        /// The entries.
+        entries: Vec<Entry>,
+        /// The stored entries are known to stand as when the log ended here.
+        folded: u64,
+    },
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
         /// The room.
@@ -207,15 +217,33 @@ impl StoreChange {
     }
 }
 
-/// Messages of one log with consecutive numbers; never empty.
+/// A range of one log; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageRange {
+pub struct EntryRange {
     /// The room.
     pub room: RoomName,
     /// The log. If another one is stored by now (by another process), nothing is changed.
     pub epoch: Epoch,
-    /// The messages.
-    pub messages: Vec<Message>,
+    /// The lowest number.
+    pub from: u64,
+    /// The highest number.
+    pub to: u64,
+    /// The entries, oldest first. A page leaves out those that are not
+    /// [shown](Entry::is_shown).
+    pub entries: Vec<Entry>,
+}
+
+impl EntryRange {
+    /// The range from the first of these entries to the last.
+    pub fn of(room: RoomName, epoch: Epoch, entries: Vec<Entry>) -> Self {
+        Self {
+            room,
+            epoch,
+            from: entries.first().map_or(1, |entry| entry.seq),
+            to: entries.last().map_or(0, |entry| entry.seq),
+            entries,
+        }
+    }
 }
 
 /// Why a save failed.

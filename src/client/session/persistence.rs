@@ -272,7 +272,7 @@ impl Session {
         };
         let out = matches!(news.delivery, Delivery::Sent { .. } | Delivery::Unconfirmed);
         if out && !counted {
-            self.stats.sent(&news.body);
+            self.count_sent(&news.content);
         }
         self.tell(news);
     }

@@ -4,18 +4,18 @@
 //! Requests are handled one at a time, in order, so that neither disk nor server ever has more than
 //! one; every request is answered.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, ops::RangeInclusive, time::Duration};
 
 use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
-    persist_types::{CacheQuery, MessageRange},
+    persist_types::{CacheQuery, EntryRange},
     user_text::ProtocolFault,
 };
 use crate::{
     client::event::{Page, SearchPage},
     protocol::{
-        ClientFrame, Epoch, RoomName,
+        ClientFrame, Entry, Epoch, RoomName,
         frame::{
             ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, PageHead, Part,
             SearchRequest,
@@ -346,22 +346,26 @@ impl Session {
     }
 
     pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), ProtocolFault> {
-        let HistoryPage { head, messages } = page;
+        let HistoryPage { head, entries } = page;
         let Some(ask) = self.requests.sent(head.reference) else {
             // The answer to an abandoned request.
             return Ok(());
         };
-        let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
-        if !due || ask.room != head.room || !matches!(ask.kind, RequestKind::Page { .. }) {
+        if !in_order(head.from..=head.to, &entries)
+            || ask.room != head.room
+            || !matches!(ask.kind, RequestKind::Page { .. })
+        {
             return Err(ProtocolFault::new(
                 "a page of history with gaps, or of another room",
             ));
         }
         if let Some(epoch) = self.rooms.epoch() {
-            self.write_buffer.page(MessageRange {
+            self.write_buffer.page(EntryRange {
                 room: head.room.clone(),
                 epoch,
-                messages: messages.clone(),
+                from: head.from,
+                to: head.to,
+                entries: entries.clone(),
             });
         }
         self.rooms.extent(&head);
@@ -369,7 +373,7 @@ impl Session {
             extent: head.extent,
             from: head.from,
             to: head.to,
-            messages,
+            entries,
             offline: false,
         }));
         Ok(())
@@ -379,7 +383,7 @@ impl Session {
         let FoundPage {
             head,
             indexed,
-            messages,
+            entries,
         } = page;
         let Some(ask) = self.requests.sent(head.reference) else {
             return Ok(());
@@ -395,7 +399,7 @@ impl Session {
             first: extent.first,
             from,
             to,
-            messages,
+            entries,
             indexed: (indexed < extent.head).then_some(indexed),
             offline: false,
         }));
@@ -449,4 +453,10 @@ impl Session {
             };
         }
     }
+}
+
+/// Whether the entries have rising numbers within the range.
+fn in_order(range: RangeInclusive<u64>, entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| range.contains(&entry.seq))
+        && entries.windows(2).all(|pair| pair[0].seq < pair[1].seq)
 }

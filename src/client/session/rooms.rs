@@ -7,8 +7,8 @@ use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolF
 use crate::{
     client::event::Page,
     protocol::{
-        Epoch, Extent, RoomName,
-        frame::{Message, PageHead, Part, Position, Reset, RoomStart},
+        Entry, Epoch, Extent, RoomName,
+        frame::{PageHead, Part, Position, Reset, RoomStart},
         limits::JOIN_ROOMS_MAX,
     },
 };
@@ -168,7 +168,7 @@ impl RoomCursors {
 
     /// Takes a message. On one connection each room's numbers are consecutive; anything else is a
     /// fault, and is not shown.
-    pub(super) fn take(&mut self, message: &Message) -> Result<Receipt, ProtocolFault> {
+    pub(super) fn take(&mut self, message: &Entry) -> Result<Receipt, ProtocolFault> {
         let room = self
             .rooms
             .get_mut(&message.room)
@@ -212,7 +212,7 @@ impl RoomCursors {
             extent: room.extent,
             from,
             to: from.saturating_sub(1),
-            messages: Vec::new(),
+            entries: Vec::new(),
             offline: true,
         })
     }

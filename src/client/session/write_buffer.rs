@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use super::persist_types::{MessageRange, Save, StoreChange};
-use crate::protocol::{
-    Epoch,
-    frame::{Message, RoomStart},
-    limits::TEXT_BYTES_MAX,
-};
+use super::persist_types::{EntryRange, Save, StoreChange};
+use crate::protocol::{Entry, Epoch, frame::RoomStart, limits::TEXT_BYTES_MAX};
 
 /// Bytes of text that wait to be saved. Beyond, the oldest are dropped, and requested from the
 /// server when needed.
@@ -50,7 +46,7 @@ impl WriteBuffer {
     /// Adds an update of a room.
     pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart) {
         let ours = |change: &StoreChange| match change {
-            StoreChange::Messages(run) => run.room == start.room,
+            StoreChange::Entries(run) => run.room == start.room,
             StoreChange::Room { start: other, .. } => other.room == start.room,
             _ => false,
         };
@@ -66,55 +62,57 @@ impl WriteBuffer {
     }
 
     /// Adds a message.
-    pub(super) fn message(&mut self, epoch: Epoch, message: &Message) {
-        self.bytes += message.body.as_str().len();
+    pub(super) fn message(&mut self, epoch: Epoch, message: &Entry) {
+        self.bytes += message.words().len();
         let ours = |change: &StoreChange| match change {
-            StoreChange::Messages(run) => run.room == message.room,
+            StoreChange::Entries(run) => run.room == message.room,
             StoreChange::Room { start, .. } => start.room == message.room,
             _ => false,
         };
         let at = self.waiting.iter().rposition(ours);
-        let follows = |run: &&mut MessageRange| {
-            run.epoch == epoch && run.messages.last().map(|last| last.seq + 1) == Some(message.seq)
-        };
+        let follows = |run: &&mut EntryRange| run.epoch == epoch && run.to + 1 == message.seq;
         let run = at.and_then(|at| match &mut self.waiting[at] {
-            StoreChange::Messages(run) => Some(run).filter(follows),
+            StoreChange::Entries(run) => Some(run).filter(follows),
             _ => None,
         });
         match run {
-            Some(run) => run.messages.push(message.clone()),
-            None => self.waiting.push(StoreChange::Messages(MessageRange {
-                room: message.room.clone(),
+            Some(run) => {
+                run.to = message.seq;
+                run.entries.push(message.clone());
+            }
+            None => self.waiting.push(StoreChange::Entries(EntryRange::of(
+                message.room.clone(),
                 epoch,
-                messages: vec![message.clone()],
-            })),
+                vec![message.clone()],
+            ))),
         }
         self.keep_within();
     }
 
     /// Adds a page of a room's log.
-    pub(super) fn page(&mut self, run: MessageRange) {
-        if !run.messages.is_empty() {
-            self.bytes += bytes(&run.messages);
-            self.waiting.push(StoreChange::Messages(run));
+    pub(super) fn page(&mut self, run: EntryRange) {
+        if run.from <= run.to {
+            self.bytes += bytes(&run.entries);
+            self.waiting.push(StoreChange::Entries(run));
             self.keep_within();
         }
     }
 
     fn keep_within(&mut self) {
         while self.bytes > UNSAVED_BYTES_MAX {
-            let run = |change: &StoreChange| matches!(change, StoreChange::Messages(_));
+            let run = |change: &StoreChange| matches!(change, StoreChange::Entries(_));
             let Some(at) = self.waiting.iter().position(run) else {
                 return;
             };
-            let StoreChange::Messages(run) = &mut self.waiting[at] else {
+            let StoreChange::Entries(run) = &mut self.waiting[at] else {
                 return;
             };
-            let half = run.messages.len().div_ceil(2);
-            let dropped: Vec<_> = run.messages.drain(..half).collect();
+            let half = run.entries.len().div_ceil(2);
+            let dropped: Vec<_> = run.entries.drain(..half).collect();
             self.bytes -= bytes(&dropped);
-            if run.messages.is_empty() {
-                self.waiting.remove(at);
+            match run.entries.first() {
+                Some(first) => run.from = first.seq,
+                None => drop(self.waiting.remove(at)),
             }
         }
     }
@@ -141,7 +139,7 @@ impl WriteBuffer {
         let waiting = std::mem::take(&mut self.waiting);
         let again = waiting
             .iter()
-            .filter(|c| !matches!(c, StoreChange::Messages(_)));
+            .filter(|c| !matches!(c, StoreChange::Entries(_)));
         let again = again.cloned().collect();
         changes.extend(waiting);
         if changes.is_empty() {
@@ -188,6 +186,6 @@ fn replaces(new: &StoreChange, old: &StoreChange) -> bool {
     }
 }
 
-fn bytes(messages: &[Message]) -> usize {
-    messages.iter().map(|m| m.body.as_str().len()).sum()
+fn bytes(messages: &[Entry]) -> usize {
+    messages.iter().map(|entry| entry.words().len()).sum()
 }

@@ -14,11 +14,12 @@ use super::{
 use crate::{
     client::{
         event::{Page, RestoredRoom, SearchPage},
-        session::persist_types::{MessageRange, PersistedRoom, StoreChange, nanoseconds},
+        session::persist_types::{EntryRange, PersistedRoom, StoreChange, nanoseconds},
     },
     protocol::{
-        ClientId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part, Position, RoomStart},
+        Author, ClientId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
+        entry::Text,
+        frame::{Part, Position, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
     search::{
@@ -113,22 +114,16 @@ pub(super) fn open_room(
 
 /// Bytes of messages in a change.
 pub(super) fn bytes(change: &StoreChange) -> u64 {
-    let StoreChange::Messages(run) = change else {
+    let StoreChange::Entries(run) = change else {
         return 0;
     };
-    let texts = run
-        .messages
-        .iter()
-        .map(|message| message.body.as_str().len());
+    let texts = run.entries.iter().map(|entry| entry.words().len());
     texts.map(|text| text as u64 + ROW_BYTES).sum()
 }
 
 /// Stores messages; keeps at most `max` in the room.
-pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result<(), StoreFault> {
-    let (Some(from), Some(to)) = (run.messages.first(), run.messages.last()) else {
-        return Ok(());
-    };
-    let (from, to) = (from.seq, to.seq);
+pub(super) fn put(database: &Connection, run: &EntryRange, max: u64) -> Result<(), StoreFault> {
+    let EntryRange { from, to, .. } = *run;
     let Some(room) = room(database, &run.room)?.filter(|r| r.epoch == run.epoch.to_string()) else {
         return Ok(());
     };
@@ -137,17 +132,17 @@ pub(super) fn put(database: &Connection, run: &MessageRange, max: u64) -> Result
              (log, seq, id, user, nickname, time, body, clock_was, proven)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
-    for message in &run.messages {
+    for message in &run.entries {
         insert.execute(params![
             room.log,
             signed(message.seq),
             message.id.to_string(),
-            message.user.to_string(),
-            message.nickname.as_str(),
+            message.author.user.to_string(),
+            message.author.nickname.as_str(),
             nanoseconds(message.time),
-            message.body.as_str(),
+            message.words(),
             message.clock_was.map(nanoseconds),
-            message.unproven.then_some(false),
+            (!message.author.proven).then_some(false),
         ])?;
     }
     join_range(database, room.log, from, to)?;
@@ -291,7 +286,7 @@ pub(super) fn restore(
         let name = RoomName::parse(&name?).map_err(|_| StoreFault::Damaged)?;
         let row = room(database, &name)?.ok_or(StoreFault::Damaged)?;
         let mut page = latest(database, &name, &row)?;
-        let last = page.messages.last();
+        let last = page.entries.last();
         let kept = PersistedRoom {
             position: Position {
                 room: name.clone(),
@@ -303,9 +298,9 @@ pub(super) fn restore(
         };
         // Messages that the server has erased may still be stored; they only tell our position.
         let first = row.extent.first;
-        page.messages.retain(|message| message.seq >= first);
+        page.entries.retain(|message| message.seq >= first);
         page.from = page.from.max(first);
-        if page.messages.is_empty() {
+        if page.entries.is_empty() {
             page = empty_page(row.extent);
         }
         let restored = RestoredRoom {
@@ -365,12 +360,12 @@ fn piece(
         extent: room.extent.raised_to(to),
         from,
         to,
-        messages,
+        entries: messages,
         offline: true,
     })
 }
 
-fn message(name: &RoomName, row: &Row<'_>) -> Result<Message, StoreFault> {
+fn message(name: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> {
     let text = |column| {
         row.get_ref(column)?
             .as_str()
@@ -380,16 +375,21 @@ fn message(name: &RoomName, row: &Row<'_>) -> Result<Message, StoreFault> {
         Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| StoreFault::Damaged)
     };
     let clock_was: Option<i64> = row.get(6)?;
-    Ok(Message {
+    Ok(Entry {
         room: name.clone(),
         seq: number(row, 0)?,
         id: MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?,
-        user: UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?,
-        nickname: Nickname::inert(text(3)?),
+        author: Author {
+            user: UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?,
+            nickname: Nickname::inert(text(3)?),
+            proven: row.get::<_, Option<bool>>(7)? != Some(false),
+        },
         time: time(row.get(4)?)?,
         clock_was: clock_was.map(time).transpose()?,
-        unproven: row.get::<_, Option<bool>>(7)? == Some(false),
-        body: Body::inert(text(5)?),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text(5)?),
+            edited: None,
+        }),
     })
 }
 
@@ -525,7 +525,7 @@ pub(super) fn search(
             first: 1,
             from: 1,
             to: 0,
-            messages: Vec::new(),
+            entries: Vec::new(),
             indexed: None,
             offline: true,
         });
@@ -547,7 +547,7 @@ pub(super) fn search(
         let message = message(name, row)?;
         looked_at += 1;
         from = message.seq;
-        if query.matches(&message.nickname, message.time, message.body.as_str()) {
+        if query.matches(&message.author.nickname, message.time, message.words()) {
             messages.push(message);
         }
     }
@@ -555,7 +555,7 @@ pub(super) fn search(
         first: room.extent.first,
         from: from.min(to + 1),
         to,
-        messages,
+        entries: messages,
         indexed: None,
         offline: true,
     })

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Owner, Profile, StoreFault};
 use crate::{
     client::session::persist_types::{OutboxEntry, PersistedOutbox},
-    protocol::{ClientId, RoomName, Token, UserId},
+    protocol::{ClientId, Content, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
@@ -160,7 +160,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<OutboxEntry, StoreFault> {
         key: number(row, 0)?,
         number: None,
         room: RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?,
-        body: Body::inert(&body),
+        content: Content::Text(Body::inert(&body)),
         counter: counter.transpose()?,
         withdrawn: row.get(4)?,
         unconfirmed: row.get(5)?,
@@ -191,7 +191,7 @@ pub(super) fn put(
             client.as_str(),
             signed(entry.key),
             entry.room.as_str(),
-            entry.body.as_str(),
+            entry.content.words(),
             counter,
             entry.withdrawn,
             entry.unconfirmed,

@@ -13,8 +13,8 @@ use crate::{
         session::persist_types::ADOPTED_MAX,
         session::{OUTBOX_BYTES_MAX, OUTBOX_FULL, OUTBOX_MESSAGES_MAX},
     },
-    protocol::{ClientId, RoomName},
-    text::{Body, Line},
+    protocol::{ClientId, Content, RoomName},
+    text::Line,
 };
 
 /// Outcomes that no run has fetched yet; beyond, the oldest are dropped, because their runs have
@@ -28,7 +28,7 @@ pub(super) fn submit(
     owner: Owner,
     which: u64,
     room: &RoomName,
-    body: &Body,
+    content: &Content,
 ) -> Result<(), StoreFault> {
     let (count, bytes) = database
         .prepare_cached(
@@ -38,7 +38,7 @@ pub(super) fn submit(
         .query_row([client.as_str()], |row| {
             Ok((number(row, 0)?, number(row, 1)?))
         })?;
-    let bytes = bytes + body.as_str().len() as u64;
+    let bytes = bytes + content.words().len() as u64;
     if count >= OUTBOX_MESSAGES_MAX as u64 || bytes > OUTBOX_BYTES_MAX as u64 {
         let why = Line::inert(OUTBOX_FULL);
         return settle(database, owner, which, &Delivery::Failed { why });
@@ -52,7 +52,7 @@ pub(super) fn submit(
             owner,
             signed(which),
             room.as_str(),
-            body.as_str()
+            content.words()
         ])?;
     Ok(())
 }
@@ -145,6 +145,7 @@ fn settle(
     let (state, seq, why) = match delivery {
         Delivery::Sent { seq } => ("sent", seq.map(signed), None),
         Delivery::Withdrawn => ("withdrawn", None, None),
+        Delivery::Unchanged => ("unchanged", None, None),
         Delivery::Unconfirmed => ("unconfirmed", None, None),
         Delivery::Failed { why } => ("failed", None, Some(why.as_str())),
         Delivery::Pending | Delivery::SettledElsewhere => return Ok(()),
@@ -180,6 +181,7 @@ pub(super) fn settled(
                 },
             },
             "withdrawn" => Delivery::Withdrawn,
+            "unchanged" => Delivery::Unchanged,
             "unconfirmed" => Delivery::Unconfirmed,
             "failed" => Delivery::Failed {
                 why: Line::inert(why.as_deref().unwrap_or_default()),

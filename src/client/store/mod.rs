@@ -356,8 +356,12 @@ impl Store {
                 StoreChange::Settled { key, delivery } => {
                     handover::settle_entry(&transaction, client, owner, *key, delivery)?;
                 }
-                StoreChange::Submit { number, room, body } => {
-                    handover::submit(&transaction, client, owner, *number, room, body)?;
+                StoreChange::Submit {
+                    number,
+                    room,
+                    content,
+                } => {
+                    handover::submit(&transaction, client, owner, *number, room, content)?;
                 }
                 StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
                     device::remove(&transaction, client, *key)?;
@@ -373,8 +377,8 @@ impl Store {
                 StoreChange::Room { epoch, start } => {
                     cache::open_room(&transaction, *epoch, start, max)?;
                 }
-                StoreChange::Messages(run) if caches => cache::put(&transaction, run, max)?,
-                StoreChange::Messages(_) => {}
+                StoreChange::Entries(run) if caches => cache::put(&transaction, run, max)?,
+                StoreChange::Entries(_) | StoreChange::Changed { .. } => {}
                 StoreChange::Read { room, epoch, seq } => {
                     cache::read(&transaction, room, *epoch, *seq)?;
                 }
@@ -620,7 +624,7 @@ fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
 }
 
 fn is_cache(change: &StoreChange) -> bool {
-    matches!(change, StoreChange::Messages(_))
+    matches!(change, StoreChange::Entries(_))
 }
 
 /// Identity of a file, independent of its name.

@@ -20,7 +20,7 @@ pub(super) fn empty_page(extent: Extent) -> Page {
         extent,
         from: extent.next(),
         to: extent.head,
-        messages: Vec::new(),
+        entries: Vec::new(),
         offline: true,
     }
 }

@@ -15,11 +15,13 @@ use super::*;
 use crate::{
     client::{
         event::Delivery,
-        session::persist_types::{MessageRange, OutboxEntry, PersistedOutbox},
+        session::persist_types::{EntryRange, OutboxEntry, PersistedOutbox},
     },
     protocol::{
-        DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
-        frame::{Message, Part, Reset, RoomStart},
+        Author, Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName,
+        UserId,
+        entry::Text,
+        frame::{Part, Reset, RoomStart},
     },
     search::{Query, Words},
     text::Body,
@@ -71,20 +73,25 @@ fn epoch(number: u8) -> Epoch {
     Epoch::from_bytes([number; 8])
 }
 
-fn message(seq: u64, text: &str) -> Message {
-    Message {
+fn message(seq: u64, text: &str) -> Entry {
+    Entry {
         room: lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
             counter: seq,
         },
-        user: UserId::from_bytes([1; 12]),
-        nickname: Nickname::parse("alice").unwrap(),
+        author: Author {
+            user: UserId::from_bytes([1; 12]),
+            nickname: Nickname::parse("alice").unwrap(),
+            proven: true,
+        },
         time: time(seq),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     }
 }
 
@@ -97,6 +104,8 @@ fn opened(number: u8, first: u64, head: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(number),
         start: RoomStart {
+            changed: 0,
+            redacted: 0,
             room: lobby(),
             topic: Some(Line::inert("a topic")),
             extent: Extent::new(first, head),
@@ -107,13 +116,13 @@ fn opened(number: u8, first: u64, head: u64) -> StoreChange {
 }
 
 fn messages(number: u8, from: u64, to: u64) -> StoreChange {
-    StoreChange::Messages(MessageRange {
-        room: lobby(),
-        epoch: epoch(number),
-        messages: (from..=to)
+    StoreChange::Entries(EntryRange::of(
+        lobby(),
+        epoch(number),
+        (from..=to)
             .map(|seq| message(seq, &format!("text {seq}")))
             .collect(),
-    })
+    ))
 }
 
 fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
@@ -121,7 +130,7 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
         key,
         number: None,
         room: lobby(),
-        body: Body::parse(text).unwrap(),
+        content: Content::Text(Body::parse(text).unwrap()),
         counter,
         withdrawn: false,
         unconfirmed: false,
@@ -165,7 +174,7 @@ impl Store {
             panic!("not a page");
         };
         page.unwrap().map(|page| {
-            let numbers = page.messages.iter().map(|message| message.seq);
+            let numbers = page.entries.iter().map(|message| message.seq);
             assert!(numbers.eq(page.from..=page.to));
             (page.from, page.to)
         })
@@ -231,16 +240,19 @@ fn stored_state_comes_back() {
         (room.page.from, room.page.to, room.page.extent.head),
         (1, 3, 3)
     );
-    let StoreChange::Messages(run) = messages(1, 1, 3) else {
+    let StoreChange::Entries(run) = messages(1, 1, 3) else {
         unreachable!()
     };
-    for (shown, kept) in room.page.messages.iter().zip(&run.messages) {
-        assert_eq!(shown.body, kept.body);
-        assert_eq!((shown.id, shown.user), (kept.id, kept.user));
-        assert_eq!((&shown.nickname, shown.time), (&kept.nickname, kept.time));
+    for (shown, kept) in room.page.entries.iter().zip(&run.entries) {
+        assert_eq!(shown.words(), kept.words());
+        assert_eq!((shown.id, shown.author.user), (kept.id, kept.author.user));
+        assert_eq!(
+            (&shown.author.nickname, shown.time),
+            (&kept.author.nickname, kept.time)
+        );
     }
     assert_eq!(second.kept.rooms[0].position.seq, 3);
-    assert_eq!(second.kept.rooms[0].position.id, Some(run.messages[2].id));
+    assert_eq!(second.kept.rooms[0].position.id, Some(run.entries[2].id));
     assert_eq!(second.kept.rooms[0].epoch, epoch(1));
     assert_eq!(second.typed, ["earlier"]);
     assert!(second.notices.is_empty());
@@ -339,16 +351,16 @@ fn a_page_is_what_one_range_has_from_the_end_that_counts() {
 
 /// Messages from this number on, each with its time and the uncorrected clock.
 fn said(from: u64, times: &[(u64, Option<u64>)]) -> StoreChange {
-    let of = |(seq, (at, was)): (u64, &(u64, Option<u64>))| Message {
+    let of = |(seq, (at, was)): (u64, &(u64, Option<u64>))| Entry {
         time: time(*at),
         clock_was: was.map(time),
         ..message(seq, "text")
     };
-    StoreChange::Messages(MessageRange {
-        room: lobby(),
-        epoch: epoch(1),
-        messages: (from..).zip(times).map(of).collect(),
-    })
+    StoreChange::Entries(EntryRange::of(
+        lobby(),
+        epoch(1),
+        (from..).zip(times).map(of).collect(),
+    ))
 }
 
 #[test]
@@ -398,7 +410,7 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
     let CacheResult::Page(page) = store.query(&look) else {
         panic!("not a page");
     };
-    let page = page.unwrap().unwrap().messages;
+    let page = page.unwrap().unwrap().entries;
     let marks: Vec<_> = page.iter().map(|message| message.clock_was).collect();
     assert_eq!(marks, [None, None, Some(time(25)), Some(time(9_010)), None]);
 }
@@ -407,17 +419,20 @@ fn a_day_is_found_whatever_the_server_s_clock_did() {
 fn messages_sent_without_a_key_are_stored_as_such() {
     let home = Home::new();
     let mut store = home.open().store;
-    let unproven = Message {
-        unproven: true,
+    let unproven = Entry {
+        author: Author {
+            proven: false,
+            ..message(2, "text 2").author
+        },
         ..message(2, "text 2")
     };
     store.keep(vec![
         opened(1, 1, 3),
-        StoreChange::Messages(MessageRange {
-            room: lobby(),
-            epoch: epoch(1),
-            messages: vec![message(1, "text 1"), unproven, message(3, "text 3")],
-        }),
+        StoreChange::Entries(EntryRange::of(
+            lobby(),
+            epoch(1),
+            vec![message(1, "text 1"), unproven, message(3, "text 3")],
+        )),
     ]);
     drop(store);
     // Messages that an earlier program stored are not marked.
@@ -426,15 +441,15 @@ fn messages_sent_without_a_key_are_stored_as_such() {
     assert_eq!(database.execute(forget, ()).unwrap(), 1);
     drop(database);
     let mut opened = home.open();
-    let shown = |messages: &[Message]| -> Vec<_> {
-        let of = |message: &Message| (message.seq, message.unproven);
+    let shown = |messages: &[Entry]| -> Vec<_> {
+        let of = |message: &Entry| (message.seq, !message.author.proven);
         messages.iter().map(of).collect()
     };
     let [room] = opened.rooms.as_slice() else {
         panic!("{:?}", opened.rooms);
     };
     let kept = [(1, false), (2, true), (3, false)];
-    assert_eq!(shown(&room.page.messages), kept);
+    assert_eq!(shown(&room.page.entries), kept);
     let look = CacheQuery::Search {
         room: lobby(),
         epoch: None,
@@ -449,7 +464,7 @@ fn messages_sent_without_a_key_are_stored_as_such() {
     let CacheResult::Found(found) = opened.store.query(&look) else {
         panic!("not found");
     };
-    let mut found = shown(&found.unwrap().messages);
+    let mut found = shown(&found.unwrap().entries);
     found.reverse();
     assert_eq!(found, kept);
 }
@@ -479,6 +494,8 @@ fn another_log_is_not_mixed_with_the_old_one() {
     let reset = StoreChange::Room {
         epoch: epoch(2),
         start: RoomStart {
+            changed: 0,
+            redacted: 0,
             room: lobby(),
             topic: None,
             extent: Extent::new(1, 2),
@@ -556,7 +573,7 @@ fn a_search_goes_newest_first_and_says_how_far() {
         }) else {
             panic!("not found");
         };
-        let numbers: Vec<_> = found.messages.iter().map(|m| m.seq).collect();
+        let numbers: Vec<_> = found.entries.iter().map(|m| m.seq).collect();
         (numbers, found.from, found.to)
     };
     assert_eq!(search("7", None), (vec![7], 1, 300));
@@ -590,7 +607,7 @@ fn the_last_process_to_open_holds_the_lease() {
     let texts: Vec<_> = outbox
         .entries
         .iter()
-        .map(|entry| entry.body.as_str())
+        .map(|entry| entry.content.words())
         .collect();
     assert_eq!(texts, ["one", "two"]);
     let remove = Save {
@@ -613,14 +630,14 @@ fn submit(number: u64, text: &str) -> StoreChange {
     StoreChange::Submit {
         number,
         room: lobby(),
-        body: Body::parse(text).unwrap(),
+        content: Content::Text(Body::parse(text).unwrap()),
     }
 }
 
 fn texts(entries: &[OutboxEntry]) -> Vec<(u64, Option<u64>, &str)> {
     let in_short = entries
         .iter()
-        .map(|entry| (entry.key, entry.number, entry.body.as_str()));
+        .map(|entry| (entry.key, entry.number, entry.content.words()));
     in_short.collect()
 }
 
@@ -732,7 +749,7 @@ fn submitted_messages_outlive_damage() {
     holder.keep(vec![StoreChange::NextCounter(1)]);
     let entries = holder.take().entries;
     let last = entries.last().unwrap();
-    assert_eq!(last.body.as_str(), "handed over");
+    assert_eq!(last.content.words(), "handed over");
     let key = last.key;
     let sent = Delivery::Sent { seq: None };
     let delivery = sent.clone();
@@ -858,7 +875,7 @@ fn damaged_messages_cost_messages_only() {
         .outbox
         .entries
         .iter()
-        .map(|e| e.body.as_str())
+        .map(|e| e.content.words())
         .collect();
     assert_eq!(texts, ["pending", "more"]);
     assert!(again.notices.is_empty());
@@ -1035,7 +1052,7 @@ fn two_processes_that_meet_the_same_damage_make_one_new_file() {
         let entries = home.open_as("carol", client).kept.outbox.entries;
         let texts = entries
             .into_iter()
-            .map(|entry| entry.body.as_str().to_owned());
+            .map(|entry| entry.content.words().to_owned());
         texts.collect::<Vec<_>>()
     };
     assert_eq!(texts("3"), ["pending", "after it", "still ours"]);
@@ -1159,11 +1176,11 @@ fn erased_messages_are_not_shown_before_they_are_dropped() {
     let part = Part::Backward { from: 1, to: 30 };
     assert_eq!(store.page(part, true), Some((21, 30)));
     let room = home.open().rooms.remove(0);
-    assert_eq!((room.page.from, room.page.messages.len()), (21, 10));
+    assert_eq!((room.page.from, room.page.entries.len()), (21, 10));
     first(&store, 31);
     assert_eq!(store.page(part, true), None);
     let again = home.open();
-    assert_eq!(again.rooms[0].page.messages, []);
+    assert_eq!(again.rooms[0].page.entries, []);
     assert_eq!(
         again.kept.rooms[0].position.seq, 30,
         "it goes on where it was"

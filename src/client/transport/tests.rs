@@ -11,8 +11,9 @@ use super::*;
 use crate::{
     client::event::{ConnectionStatus as State, Delivery, OutboxMessage},
     protocol::{
-        ClientFrame, Epoch, Extent, Role, RoomName, ServerFrame,
-        frame::{ErrorCode, ErrorFrame, Join, Limits, Message, RoomStart, Welcome},
+        Author, ClientFrame, Content, Entry, EntryKind, Epoch, Extent, Role, RoomName, ServerFrame,
+        entry::Text,
+        frame::{ErrorCode, ErrorFrame, Join, Limits, RoomStart, Welcome},
         limits::NO_PROTOCOL,
         wire::{encode_server, parse_client},
     },
@@ -83,6 +84,7 @@ impl Far {
         let token = join.token.unwrap();
         let last = join.rooms.first().map_or(0, |position| position.seq);
         let welcome = Welcome {
+            can: crate::protocol::frame::Capabilities::ALL,
             protocol: 1,
             server: Line::inert("test"),
             user: token.user(),
@@ -94,6 +96,8 @@ impl Far {
             epoch: Epoch::from_bytes([1; 8]),
             time: Timestamp::UNIX_EPOCH,
             rooms: vec![RoomStart {
+                changed: 0,
+                redacted: 0,
                 room: RoomName::lobby(),
                 topic: None,
                 extent: Extent::new(1, head),
@@ -117,21 +121,25 @@ impl Far {
 
     /// Reads a message and echoes it as number `seq`.
     async fn echo(&mut self, join: &Join, seq: u64) -> String {
-        let Some(ClientFrame::Message(submission)) = self.hear().await else {
+        let Some(ClientFrame::Submit(submission)) = self.hear().await else {
             panic!("not a message");
         };
-        let body = submission.body.unwrap();
+        let Content::Text(body) = submission.content.unwrap() else {
+            panic!("not a message");
+        };
         let text = body.as_str().to_owned();
-        self.say(ServerFrame::Message(Message {
+        self.say(ServerFrame::Entry(Entry {
             room: submission.room,
             seq,
             id: submission.id.unwrap(),
-            user: join.token.unwrap().user(),
-            nickname: join.nickname.clone(),
+            author: Author {
+                user: join.token.unwrap().user(),
+                nickname: join.nickname.clone(),
+                proven: true,
+            },
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
-            unproven: false,
-            body,
+            kind: EntryKind::Text(Text { body, edited: None }),
         }))
         .await;
         text
@@ -187,7 +195,7 @@ impl ClientHandle {
     async fn send(&self, text: &str) {
         let command = Command::Send {
             room: RoomName::lobby(),
-            body: Body::parse(text).unwrap(),
+            content: Content::Text(Body::parse(text).unwrap()),
         };
         self.commands.send(command).await.unwrap();
     }
@@ -216,7 +224,7 @@ async fn a_conversation_survives_its_connection() {
     session.until(sent).await;
 
     session.send("two").await;
-    assert!(matches!(far.hear().await, Some(ClientFrame::Message(_))));
+    assert!(matches!(far.hear().await, Some(ClientFrame::Submit(_))));
     drop(far);
     let waiting = |event: &Event| matches!(event, Event::Connection(State::Waiting { .. }));
     session.until(waiting).await;
@@ -282,19 +290,24 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
     let talker = tokio::spawn(async move {
         let mut bytes = Vec::new();
         for seq in 1..=count {
-            let message = ServerFrame::Message(Message {
+            let message = ServerFrame::Entry(Entry {
                 room: RoomName::lobby(),
                 seq,
                 id: crate::protocol::MessageId {
                     device: token.device(&join.client_id),
                     counter: seq,
                 },
-                user: token.user(),
-                nickname: Nickname::parse("alice").unwrap(),
+                author: Author {
+                    user: token.user(),
+                    nickname: Nickname::parse("alice").unwrap(),
+                    proven: true,
+                },
                 time: Timestamp::UNIX_EPOCH,
                 clock_was: None,
-                unproven: false,
-                body: Body::inert("x"),
+                kind: EntryKind::Text(Text {
+                    body: Body::inert("x"),
+                    edited: None,
+                }),
             });
             encode_server(&message, &mut bytes);
         }

@@ -3,15 +3,18 @@
 use jiff::Timestamp;
 
 use super::{
-    admin,
+    admin, capabilities, capability_names,
+    entry::{EDIT, REDACTION},
     flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write},
     refusal::{Refusal, about, bad_nickname},
 };
 use crate::{
     protocol::{
         admin::Password,
+        entry::{Content, ContentError},
         frame::{
-            ClientFrame, ErrorCode, HistoryRequest, Join, Part, Position, SearchRequest, Submission,
+            ChangesRequest, ClientFrame, ErrorCode, HistoryRequest, Join, Part, Position,
+            SearchRequest, Submission,
         },
         invite::InviteToken,
         key::{DeviceCode, PublicKey, Signature},
@@ -21,6 +24,9 @@ use crate::{
     search::{Query, Words},
     text::{Body, Line},
 };
+
+/// The answer to a type, or a kind, that this build does not know.
+pub const UNKNOWN_TYPE: &str = "The server does not know this type of frame";
 
 /// Reads a client's frame: one whole object, as [`Decoder`](crate::protocol::codec::Decoder)
 /// returns it.
@@ -39,7 +45,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
                 .map_err(|wrong| Refusal::field("signature", wrong, true))?;
             Ok(ClientFrame::Proof { signature })
         }
-        "message" => submission(&flat).map(ClientFrame::Message),
+        "message" | "entry" => submission(&flat).map(ClientFrame::Submit),
         "command" => admin::parse(&flat, reference).map(ClientFrame::Command),
         "withdraw" => {
             let id = flat.id.as_ref().map_or("", Str::as_str);
@@ -48,6 +54,7 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
         }
         "history" => history(&flat, reference).map(ClientFrame::History),
         "search" => search(&flat, reference).map(ClientFrame::Search),
+        "changes" => changes(&flat, reference).map(ClientFrame::Changes),
         "nick" => {
             let nickname = Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
                 .map_err(|wrong| Refusal {
@@ -62,14 +69,12 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
         "ping" => Ok(ClientFrame::Ping { reference }),
         "pong" => Ok(ClientFrame::Pong { reference }),
         "disconnect" => Ok(ClientFrame::Disconnect),
+        // What carries a message's id uses up its counter, so that what follows is not held up.
+        _ if flat.id.is_some() => submission(&flat).map(ClientFrame::Submit),
         _ => Err(Refusal {
             code: ErrorCode::UnknownType,
-            message: "The server does not know this type of frame".to_owned(),
-            // A client that sent an id waits for its answer, whatever the frame was.
-            id: flat
-                .id
-                .as_ref()
-                .and_then(|id| MessageId::parse(id.as_str()).ok()),
+            message: UNKNOWN_TYPE.to_owned(),
+            id: None,
             reference,
             retry_after_ms: None,
             fatal: false,
@@ -123,6 +128,7 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
             .collect::<Result<_, Refusal>>()?,
         last: flat.last.map(|Number(number)| number),
         most: flat.most.map(|Number(number)| number),
+        can: capabilities(flat.can.as_ref()),
         agent: flat.agent.as_ref().map(|agent| Line::inert(agent.as_str())),
     })
 }
@@ -164,6 +170,18 @@ fn history(flat: &Flat<'_>, reference: Option<u64>) -> Result<HistoryRequest, Re
     })
 }
 
+fn changes(flat: &Flat<'_>, reference: Option<u64>) -> Result<ChangesRequest, Refusal> {
+    about(reference, || {
+        Ok(ChangesRequest {
+            room: room(flat)?,
+            since: flat.rev.map_or(0, |Number(number)| number),
+            to: flat.to.map_or(NUMBER_MAX, |Number(number)| number),
+            erased: flat.erases.unwrap_or(false),
+            reference,
+        })
+    })
+}
+
 fn search(flat: &Flat<'_>, reference: Option<u64>) -> Result<SearchRequest, Refusal> {
     about(reference, || {
         let words = Words::parse(flat.query.as_ref().map_or("", Str::as_str))
@@ -196,15 +214,42 @@ fn submission(flat: &Flat<'_>) -> Result<Submission, Refusal> {
         .transpose()
         .map_err(|wrong| Refusal::field("id", wrong, true))?;
     let room = room(flat).map_err(|refusal| Refusal { id, ..refusal })?;
+    Ok(Submission {
+        room,
+        id,
+        content: content(flat, id.is_some()),
+    })
+}
+
+fn content(flat: &Flat<'_>, has_id: bool) -> Result<Content, ContentError> {
     let text = flat.message.as_ref().map_or("", Str::as_str);
-    // A legacy client does not know the rules for texts: the server cleans its text as other
-    // clients do before they send.
-    let body = if id.is_some() {
-        Body::parse(text)
-    } else {
-        Body::visible(text)
+    let kind = flat.kind.as_ref().map_or("", Str::as_str);
+    let target = || {
+        let target = flat.target.as_ref().map_or("", Str::as_str);
+        MessageId::parse(target).map_err(|_| ContentError::Target)
     };
-    Ok(Submission { room, id, body })
+    match (kind, flat.entry_kind.as_ref().map(Str::as_str)) {
+        // A legacy client does not know the rules for texts: the server cleans its text as other
+        // clients do before they send.
+        ("message", None) if !has_id => Body::visible(text)
+            .map(Content::Text)
+            .map_err(ContentError::Text),
+        ("message", None) => Body::parse(text)
+            .map(Content::Text)
+            .map_err(ContentError::Text),
+        ("message" | "entry", Some(EDIT)) => Ok(Content::Edit {
+            target: target()?,
+            body: Body::parse(text).map_err(ContentError::Text)?,
+        }),
+        ("message" | "entry", Some(REDACTION)) => Ok(Content::Redaction {
+            target: target()?,
+            reason: flat
+                .reason
+                .as_ref()
+                .map(|reason| Line::inert(reason.as_str())),
+        }),
+        _ => Err(ContentError::Kind),
+    }
 }
 
 /// Appends a client's frame and a newline to `out`.
@@ -219,22 +264,21 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
             ..Flat::of("proof")
         },
         ClientFrame::Command(request) => admin::command_flat(request),
-        ClientFrame::Message(submission) => Flat {
-            room: Some(submission.room.as_str().into()),
-            id: submission.id.and_then(shown),
-            message: submission
-                .body
-                .as_ref()
-                .ok()
-                .map(|body| body.as_str().into()),
-            ..Flat::of("message")
-        },
+        ClientFrame::Submit(submission) => submission_flat(submission),
         ClientFrame::Withdraw { id } => Flat {
             id: shown(id),
             ..Flat::of("withdraw")
         },
         ClientFrame::History(request) => history_flat(request),
         ClientFrame::Search(request) => search_flat(request),
+        ClientFrame::Changes(request) => Flat {
+            room: Some(request.room.as_str().into()),
+            rev: number(request.since),
+            to: number(request.to),
+            erases: request.erased.then_some(true),
+            reference: request.reference.map(Number),
+            ..Flat::of("changes")
+        },
         ClientFrame::Nick {
             nickname,
             reference,
@@ -254,6 +298,40 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
         ClientFrame::Disconnect => Flat::of("disconnect"),
     };
     write(&flat, out);
+}
+
+fn submission_flat(submission: &Submission) -> Flat<'_> {
+    let envelope = Flat {
+        room: Some(submission.room.as_str().into()),
+        id: submission.id.and_then(shown),
+        ..Flat::default()
+    };
+    match &submission.content {
+        Ok(Content::Text(body)) => Flat {
+            kind: Some("message".into()),
+            message: Some(body.as_str().into()),
+            ..envelope
+        },
+        Ok(Content::Edit { target, body }) => Flat {
+            kind: Some("entry".into()),
+            entry_kind: Some(EDIT.into()),
+            target: shown(target),
+            message: Some(body.as_str().into()),
+            ..envelope
+        },
+        Ok(Content::Redaction { target, reason }) => Flat {
+            kind: Some("entry".into()),
+            entry_kind: Some(REDACTION.into()),
+            target: shown(target),
+            reason: reason.as_ref().map(|reason| reason.as_str().into()),
+            ..envelope
+        },
+        // A client submits nothing of the sort; a reader of its frame sees the same.
+        Err(_) => Flat {
+            kind: Some("message".into()),
+            ..envelope
+        },
+    }
 }
 
 fn history_flat(request: &HistoryRequest) -> Flat<'_> {
@@ -317,6 +395,7 @@ fn join_flat(join: &Join) -> Flat<'_> {
             .then(|| List(join.rooms.iter().map(position_flat).collect())),
         last: join.last.map(Number),
         most: join.most.map(Number),
+        can: capability_names(join.can),
         agent: join.agent.as_ref().map(|agent| agent.as_str().into()),
         ..Flat::of("join")
     }
@@ -336,12 +415,8 @@ pub fn encode_join(join: &Join, timestamp: &str, out: &mut Vec<u8>) {
 fn position_flat(position: &Position) -> RoomFlat<'_> {
     RoomFlat {
         room: position.room.as_str().into(),
-        topic: None,
         seq: number(position.seq),
         id: position.id.and_then(shown),
-        first: None,
-        head: None,
-        next: None,
-        reset: None,
+        ..RoomFlat::default()
     }
 }

@@ -3,14 +3,18 @@
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
 
 use crate::protocol::{
     frame::Limits,
-    limits::{HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX, RESULT_LINES_MAX},
+    limits::{
+        CAPABILITIES_MAX, HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX,
+        RESULT_LINES_MAX,
+    },
 };
 
 /// A string of the frame: borrowed unless it held an escape.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(in crate::protocol) struct Str<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -106,11 +110,14 @@ flat! {
     borrowed {
         #[serde(rename = "type")]
         kind: Str<'a>,
+        #[serde(rename = "kind")]
+        entry_kind: Str<'a>,
         code: Str<'a>,
         server: Str<'a>,
         agent: Str<'a>,
         room: Str<'a>,
         id: Str<'a>,
+        target: Str<'a>,
         user: Str<'a>,
         device: Str<'a>,
         token: Str<'a>,
@@ -125,15 +132,18 @@ flat! {
         topic: Str<'a>,
         lines: List<Str<'a>, RESULT_LINES_MAX>,
         nickname: Str<'a>,
+        by: Str<'a>,
         was: Str<'a>,
         #[serde(rename = "clientID")]
         client_id: Str<'a>,
         message: Str<'a>,
+        alt: Str<'a>,
         reason: Str<'a>,
         outcome: Str<'a>,
         timestamp: Str<'a>,
         clock_was: Str<'a>,
         epoch: Str<'a>,
+        can: List<Str<'a>, CAPABILITIES_MAX>,
         enter: List<Str<'a>, JOIN_ROOMS_MAX>,
         rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
         members: List<MemberFlat<'a>, MEMBERS_PAGE_MAX>,
@@ -142,11 +152,18 @@ flat! {
         since: Str<'a>,
         after: Str<'a>,
         before: Str<'a>,
-        messages: List<MessageFlat<'a>, HISTORY_PAGE_MAX>,
+        /// Written by [`splice_entries`](super::server).
+        entries: List<&'a RawValue, HISTORY_PAGE_MAX>,
     }
     owned {
         protocol: Number,
         seq: Number,
+        at: Number,
+        rev: Number,
+        edited: Number,
+        redacted: Number,
+        erases: bool,
+        counts: bool,
         version: Number,
         start: bool,
         more: bool,
@@ -176,7 +193,7 @@ flat! {
 }
 
 /// An element of `rooms`: a position in `join`, a start in `welcome`.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(in crate::protocol) struct RoomFlat<'a> {
     #[serde(borrow)]
     pub(in crate::protocol) room: Str<'a>,
@@ -192,6 +209,10 @@ pub(in crate::protocol) struct RoomFlat<'a> {
     pub(in crate::protocol) head: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) next: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) changed: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) redacted: Option<Number>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) reset: Option<Str<'a>>,
 }
@@ -207,31 +228,6 @@ pub(in crate::protocol) struct MemberFlat<'a> {
     pub(in crate::protocol) since: Str<'a>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) role: Option<Str<'a>>,
-}
-
-/// An element of `messages`: a message as it is delivered. (Its other fields are those of the
-/// page.)
-#[derive(Debug, Deserialize, Serialize)]
-pub(in crate::protocol) struct MessageFlat<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(in crate::protocol) kind: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) room: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) id: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) user: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) nickname: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) message: Str<'a>,
-    #[serde(borrow)]
-    pub(in crate::protocol) timestamp: Str<'a>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub(in crate::protocol) clock_was: Option<Str<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::protocol) proven: Option<bool>,
-    pub(in crate::protocol) seq: Number,
 }
 
 /// `limits` in `welcome`.

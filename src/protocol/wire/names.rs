@@ -22,6 +22,7 @@ pub const ERROR_CODES: &[(ErrorCode, &str)] = &[
     (ErrorCode::BadNickname, "bad_nickname"),
     (ErrorCode::BadField, "bad_field"),
     (ErrorCode::BadText, "bad_text"),
+    (ErrorCode::Gone, "gone"),
     (ErrorCode::NoSuchRoom, "no_such_room"),
     (ErrorCode::BadId, "bad_id"),
     (ErrorCode::ServerFull, "server_full"),

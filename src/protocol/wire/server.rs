@@ -3,32 +3,40 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 use super::{
-    DEPARTURES, ERROR_CODES, admin, departure, error_code,
-    flat::{
-        Flat, List, MemberFlat, MessageFlat, Number, RoomFlat, Str, number, read_flat, shown, write,
-    },
+    DEPARTURES, ERROR_CODES, admin, capabilities, capability_names, departure,
+    entry::{encode_entry, entry, is_entry, parse_entry},
+    error_code,
+    flat::{Flat, List, MemberFlat, Number, RoomFlat, Str, number, read_flat, shown, write},
     name_of,
 };
 use crate::{
     protocol::{
         admin::{Role, RoomRules},
+        entry::Entry,
         extent::Extent,
         frame::ErrorCode,
         frame::{
-            Ack, Bye, Change, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage, Message,
+            Ack, Bye, Change, ChangesPage, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage,
             Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
         key::{Fingerprint, Nonce},
         name::{DeviceId, Epoch, MessageId, NameError, Nickname, RoomName, Token, UserId},
     },
-    text::{Body, Line},
+    text::Line,
 };
 
 /// A server's frame that is invalid: the server, or something on the way, is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireError(String);
+
+impl WireError {
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
 
 impl fmt::Display for WireError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,17 +55,21 @@ impl From<NameError> for WireError {
 /// Reads a server's frame: one whole object, as [`Decoder`](crate::protocol::codec::Decoder)
 /// returns it.
 pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
-    Fields(read_flat(frame).map_err(WireError)?).frame()
+    let flat = read_flat(frame).map_err(WireError)?;
+    if is_entry(&flat) {
+        return entry(&flat, frame).map(ServerFrame::Entry);
+    }
+    Fields(flat).frame()
 }
 
 /// Typed access to the fields of a server's frame.
 struct Fields<'a>(Flat<'a>);
 
-fn need<T>(name: &str, value: Option<T>) -> Result<T, WireError> {
+pub(super) fn need<T>(name: &str, value: Option<T>) -> Result<T, WireError> {
     value.ok_or_else(|| WireError(format!("The server left out {name}")))
 }
 
-fn time(text: &str) -> Result<Timestamp, WireError> {
+pub(super) fn time(text: &str) -> Result<Timestamp, WireError> {
     text.parse()
         .map_err(|_| WireError("The server sent a time that is not RFC 3339".to_owned()))
 }
@@ -89,15 +101,20 @@ impl Fields<'_> {
             }
             "promoted" => ServerFrame::Presence(self.presence(Change::Promoted)?),
             "rules" => ServerFrame::Presence(self.presence(Change::Rules(self.rules()))?),
-            "message" => ServerFrame::Message(self.message()?),
             "history" => ServerFrame::History(HistoryPage {
                 head: self.page_head()?,
-                messages: self.messages()?,
+                entries: self.entries()?,
+            }),
+            "changes" => ServerFrame::Changes(ChangesPage {
+                head: self.page_head()?,
+                through: need("rev", flat.rev)?.0,
+                more: flat.more.unwrap_or(false),
+                entries: self.entries()?,
             }),
             "found" => ServerFrame::Found(FoundPage {
                 head: self.page_head()?,
                 indexed: need("indexed", flat.indexed)?.0,
-                messages: self.messages()?,
+                entries: self.entries()?,
             }),
             "ack" => ServerFrame::Ack(Ack {
                 id: self.id()?,
@@ -167,31 +184,8 @@ impl Fields<'_> {
         Line::inert(self.0.message.as_ref().map_or("", Str::as_str))
     }
 
-    fn seq(&self) -> Result<u64, WireError> {
-        Ok(need("seq", self.0.seq)?.0)
-    }
-
     fn version(&self) -> Result<u64, WireError> {
         Ok(need("version", self.0.version)?.0)
-    }
-
-    fn message(&self) -> Result<Message, WireError> {
-        Ok(Message {
-            room: self.room()?,
-            seq: self.seq()?,
-            id: self.id()?,
-            user: self.user()?,
-            nickname: self.nickname()?,
-            time: self.time()?,
-            clock_was: self
-                .0
-                .clock_was
-                .as_ref()
-                .map(|was| time(was.as_str()))
-                .transpose()?,
-            unproven: self.0.proven == Some(false),
-            body: Body::inert(need("message", self.0.message.as_ref())?.as_str()),
-        })
     }
 
     fn page_head(&self) -> Result<PageHead, WireError> {
@@ -205,19 +199,21 @@ impl Fields<'_> {
         })
     }
 
-    fn messages(&self) -> Result<Vec<Message>, WireError> {
-        let messages = need("messages", self.0.messages.as_ref())?;
-        messages.0.iter().map(message).collect()
+    fn entries(&self) -> Result<Vec<Entry>, WireError> {
+        let entries = need("entries", self.0.entries.as_ref())?;
+        let read = |entry: &&RawValue| parse_entry(entry.get().as_bytes());
+        entries.0.iter().map(read).collect()
     }
 
     fn outcome(&self) -> Result<Outcome, WireError> {
         match need("outcome", self.0.outcome.as_ref())?.as_str() {
             "stored" => Ok(Outcome::Stored {
                 room: self.room()?,
-                seq: self.seq()?,
+                seq: need("at", self.0.at)?.0,
                 time: self.time()?,
             }),
             "withdrawn" => Ok(Outcome::Withdrawn),
+            "unchanged" => Ok(Outcome::Unchanged),
             // An outcome that this build does not know: an `ack` means that the message is settled.
             _ => Ok(Outcome::Settled),
         }
@@ -285,6 +281,7 @@ impl Fields<'_> {
                 .iter()
                 .map(room_start)
                 .collect::<Result<_, _>>()?,
+            can: capabilities(flat.can.as_ref()),
             limits: need("limits", flat.limits)?.into(),
         })
     }
@@ -301,25 +298,6 @@ fn role_name(role: Role) -> Option<Str<'static>> {
     (role != Role::default()).then(|| role.name().into())
 }
 
-/// Reads a message on a page.
-fn message(flat: &MessageFlat<'_>) -> Result<Message, WireError> {
-    Ok(Message {
-        room: RoomName::parse(flat.room.as_str())?,
-        seq: flat.seq.0,
-        id: MessageId::parse(flat.id.as_str())?,
-        user: UserId::parse(flat.user.as_str())?,
-        nickname: Nickname::inert(flat.nickname.as_str()),
-        time: time(flat.timestamp.as_str())?,
-        clock_was: flat
-            .clock_was
-            .as_ref()
-            .map(|was| time(was.as_str()))
-            .transpose()?,
-        unproven: flat.proven == Some(false),
-        body: Body::inert(flat.message.as_str()),
-    })
-}
-
 fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
     Ok(RoomStart {
         room: RoomName::parse(flat.room.as_str())?,
@@ -329,6 +307,8 @@ fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
             need("rooms.head", flat.head)?.0,
         ),
         next: need("rooms.next", flat.next)?.0,
+        changed: flat.changed.map_or(0, |Number(number)| number),
+        redacted: flat.redacted.map_or(0, |Number(number)| number),
         reset: flat.reset.as_ref().map(|reset| match reset.as_str() {
             "seq" => Reset::Seq,
             "id" => Reset::Id,
@@ -360,27 +340,21 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
                 .map_or_else(|| Flat::of("members"), |rules| rules_flat("members", rules))
         },
         ServerFrame::Presence(presence) => presence_flat(presence),
-        ServerFrame::Message(message) => Flat {
-            room: Some(message.room.as_str().into()),
-            seq: number(message.seq),
-            id: shown(message.id),
-            user: shown(message.user),
-            nickname: Some(message.nickname.as_str().into()),
-            message: Some(message.body.as_str().into()),
-            timestamp: shown(message.time),
-            clock_was: message.clock_was.and_then(shown),
-            proven: proven(message),
-            ..Flat::of("message")
-        },
-        ServerFrame::History(page) => Flat {
-            messages: Some(List(page.messages.iter().map(message_flat).collect())),
-            ..page_flat("history", &page.head)
-        },
-        ServerFrame::Found(page) => Flat {
-            indexed: number(page.indexed),
-            messages: Some(List(page.messages.iter().map(message_flat).collect())),
-            ..page_flat("found", &page.head)
-        },
+        ServerFrame::Entry(entry) => return encode_entry(entry, out),
+        ServerFrame::History(page) => {
+            let entries = frames(&page.entries);
+            return encode_history(&page.head, entries.iter().map(Vec::as_slice), out);
+        }
+        ServerFrame::Found(page) => {
+            let entries = frames(&page.entries);
+            let entries = entries.iter().map(Vec::as_slice);
+            return encode_found(&page.head, page.indexed, entries, out);
+        }
+        ServerFrame::Changes(page) => {
+            let entries = frames(&page.entries);
+            let entries = entries.iter().map(Vec::as_slice);
+            return encode_changes(&page.head, (page.through, page.more), entries, out);
+        }
         ServerFrame::Ack(ack) => ack_flat(ack),
         ServerFrame::Nick {
             nickname,
@@ -418,21 +392,46 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
     write(&flat, out);
 }
 
-/// Appends a `history` frame whose messages are encoded already, as a log stores them.
+fn frames(entries: &[Entry]) -> Vec<Vec<u8>> {
+    let frame = |entry| {
+        let mut frame = Vec::new();
+        encode_entry(entry, &mut frame);
+        frame
+    };
+    entries.iter().map(frame).collect()
+}
+
+/// Appends a `history` frame whose entries are encoded already, as a log stores them.
 pub fn encode_history<'a>(
     head: &PageHead,
-    messages: impl IntoIterator<Item = &'a [u8]>,
+    entries: impl IntoIterator<Item = &'a [u8]>,
     out: &mut Vec<u8>,
 ) {
     write(&page_flat("history", head), out);
-    splice_messages(messages, out);
+    splice_entries(entries, out);
+}
+
+/// As [`encode_history`], for `changes`: how far it goes, and whether there are more.
+pub fn encode_changes<'a>(
+    head: &PageHead,
+    (through, more): (u64, bool),
+    entries: impl IntoIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    let flat = Flat {
+        rev: number(through),
+        more: Some(more),
+        ..page_flat("changes", head)
+    };
+    write(&flat, out);
+    splice_entries(entries, out);
 }
 
 /// As [`encode_history`], for `found`.
 pub fn encode_found<'a>(
     head: &PageHead,
     indexed: u64,
-    messages: impl IntoIterator<Item = &'a [u8]>,
+    entries: impl IntoIterator<Item = &'a [u8]>,
     out: &mut Vec<u8>,
 ) {
     let flat = Flat {
@@ -440,18 +439,18 @@ pub fn encode_found<'a>(
         ..page_flat("found", head)
     };
     write(&flat, out);
-    splice_messages(messages, out);
+    splice_entries(entries, out);
 }
 
-/// Inserts `messages` into the frame at the end of `out`.
-fn splice_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+/// Inserts `entries` into the frame at the end of `out`.
+fn splice_entries<'a>(entries: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
     out.truncate(out.len() - "}\n".len());
-    out.extend_from_slice(br#","messages":["#);
-    for (index, message) in messages.into_iter().enumerate() {
+    out.extend_from_slice(br#","entries":["#);
+    for (index, entry) in entries.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(message.trim_ascii_end());
+        out.extend_from_slice(entry.trim_ascii_end());
     }
     out.extend_from_slice(b"]}\n");
 }
@@ -465,26 +464,6 @@ fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
         to: number(head.to),
         reference: head.reference.map(Number),
         ..Flat::of(kind)
-    }
-}
-
-/// `proven` on the wire: written only for a sender who had not proven a key, since most have.
-fn proven(message: &Message) -> Option<bool> {
-    message.unproven.then_some(false)
-}
-
-fn message_flat(message: &Message) -> MessageFlat<'_> {
-    MessageFlat {
-        kind: "message".into(),
-        room: message.room.as_str().into(),
-        id: message.id.to_string().into(),
-        user: message.user.to_string().into(),
-        nickname: message.nickname.as_str().into(),
-        message: message.body.as_str().into(),
-        timestamp: message.time.to_string().into(),
-        clock_was: message.clock_was.map(|was| was.to_string().into()),
-        proven: proven(message),
-        seq: Number(message.seq),
     }
 }
 
@@ -507,11 +486,11 @@ fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
                 .map(|start| RoomFlat {
                     room: start.room.as_str().into(),
                     topic: start.topic.as_ref().map(|topic| topic.as_str().into()),
-                    seq: None,
-                    id: None,
                     first: number(start.extent.first),
                     head: number(start.extent.head),
                     next: number(start.next),
+                    changed: (start.changed > 0).then_some(Number(start.changed)),
+                    redacted: (start.redacted > 0).then_some(Number(start.redacted)),
                     reset: start.reset.map(|reset| {
                         match reset {
                             Reset::Epoch => "epoch",
@@ -520,9 +499,11 @@ fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
                         }
                         .into()
                     }),
+                    ..RoomFlat::default()
                 })
                 .collect(),
         )),
+        can: capability_names(welcome.can),
         limits: Some(welcome.limits.into()),
         ..Flat::of("welcome")
     }
@@ -576,12 +557,16 @@ fn ack_flat(ack: &Ack) -> Flat<'_> {
         Outcome::Stored { room, seq, time } => Flat {
             outcome: Some("stored".into()),
             room: Some(room.as_str().into()),
-            seq: number(*seq),
+            at: number(*seq),
             timestamp: shown(time),
             ..Flat::of("ack")
         },
         Outcome::Withdrawn => Flat {
             outcome: Some("withdrawn".into()),
+            ..Flat::of("ack")
+        },
+        Outcome::Unchanged => Flat {
+            outcome: Some("unchanged".into()),
             ..Flat::of("ack")
         },
         Outcome::Settled => Flat {

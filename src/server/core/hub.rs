@@ -27,10 +27,10 @@ use super::{
 use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{
     protocol::{
-        Epoch, Extent, RoomName, RoomRules, ServerFrame,
+        Epoch, RoomName, RoomRules, ServerFrame,
         frame::{Bye, Departure, ErrorCode, ErrorFrame},
     },
-    server::log::{CORRECTION_MIN, KnownTimes, StateRecord},
+    server::log::{CORRECTION_MIN, KnownTimes, Standing, StateRecord},
     text::Line,
     time::Now,
 };
@@ -62,24 +62,24 @@ const STAGED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const SHUTDOWN_RETRY_MS: u64 = 1_000;
 
 impl Hub {
-    /// A hub without users. `extents` has what the store holds of each room, `known` is the result
+    /// A hub without users. `standings` says where the log of each room stands, `known` is the result
     /// of [`LogWriter::known_times`](crate::server::log::LogWriter::known_times), `records` that of
     /// [`StateStore::state`](crate::server::log::StateStore::state).
     ///
     /// # Panics
-    /// If there is no room, or not one extent for each.
+    /// If there is no room, or not one standing for each.
     pub fn new(
         settings: Settings,
         epoch: Epoch,
-        extents: &[Extent],
+        standings: &[Standing],
         known: KnownTimes,
         records: &[StateRecord],
         now: Now,
     ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
-        assert_eq!(settings.rooms.len(), extents.len(), "one extent a room");
+        assert_eq!(settings.rooms.len(), standings.len(), "one log a room");
         let access = AccessControl::new(settings.access.clone(), records);
-        let room = |(settings, extent): (&RoomSettings, &Extent)| Room {
+        let room = |(settings, standing): (&RoomSettings, &Standing)| Room {
             name: settings.name.clone(),
             rules: access
                 .moderation
@@ -90,13 +90,14 @@ impl Hub {
                     topic: settings.topic.clone(),
                     ..RoomRules::default()
                 }),
-            extent: *extent,
+            extent: standing.extent,
+            revised: standing.revised,
             diffs: SegmentBuilder::new(1),
             changes: Vec::new(),
             readers: 0,
         };
         let names = settings.rooms.iter().map(|room| room.name.clone());
-        let rooms: Vec<_> = settings.rooms.iter().zip(extents).map(room).collect();
+        let rooms: Vec<_> = settings.rooms.iter().zip(standings).map(room).collect();
         let rules = rooms.iter().map(|room| Arc::new(room.rules.clone()));
         let start = Publication {
             rules: (0..).map(RoomIndex).zip(rules).collect(),

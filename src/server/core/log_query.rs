@@ -1,4 +1,4 @@
-//! A query of a room's log: a page of its history, or a search.
+//! A query of a room's log: a page of its history, a search, or what was changed in it.
 //!
 //! The hub decides whether it is allowed, and the connection runs it with a [`Reader`] of the log:
 //! so the hub waits for no disk, and the result goes to the socket without being encoded again.
@@ -15,16 +15,15 @@
 
 use crate::{
     protocol::{
-        Extent, RoomName,
+        Extent, RoomName, ServerFrame,
         frame::{ErrorCode, ErrorFrame, PageHead, Part},
-        wire::{encode_found, encode_history, encode_server},
+        wire::{encode_changes, encode_found, encode_history, encode_server},
     },
     search::Query,
-    server::log::{Found, Page, Reader, StoreError},
+    server::log::{Changed, ChangedSince, Found, Page, Reader, StoreError},
     text::Line,
 };
 
-use crate::protocol::ServerFrame;
 use crate::server::log::RoomIndex;
 
 /// Retry delay for a query that could not be read.
@@ -48,6 +47,8 @@ pub struct LogQuery {
 pub enum QueryKind {
     /// A page of history.
     Page(Part),
+    /// Entries that later entries have changed.
+    Changed(ChangedSince),
     /// A search for messages, newest first.
     Messages {
         /// The search.
@@ -62,6 +63,8 @@ pub enum QueryKind {
 pub enum QueryResult {
     /// A page of history.
     Page(Page),
+    /// Entries that later entries have changed.
+    Changed(Changed),
     /// The messages that a search found.
     Found(Found),
 }
@@ -76,6 +79,9 @@ impl LogQuery {
     pub fn read(&self, reader: &mut dyn Reader) -> Result<QueryResult, StoreError> {
         match &self.what {
             QueryKind::Page(part) => reader.page(self.room, *part).map(QueryResult::Page),
+            QueryKind::Changed(wanted) => {
+                reader.changed(self.room, *wanted).map(QueryResult::Changed)
+            }
             QueryKind::Messages { query, to } => {
                 reader.search(self.room, query, *to).map(QueryResult::Found)
             }
@@ -97,6 +103,15 @@ impl LogQuery {
                 let frames = found.frames.iter().map(AsRef::as_ref);
                 let head = self.head(found.extent, found.from, found.to);
                 encode_found(&head, found.indexed, frames, out);
+            }
+            Ok(QueryResult::Changed(changed)) => {
+                let frames = changed.frames.iter().map(AsRef::as_ref);
+                let to = match &self.what {
+                    QueryKind::Changed(wanted) => wanted.to.min(changed.extent.head),
+                    QueryKind::Page(_) | QueryKind::Messages { .. } => changed.extent.head,
+                };
+                let head = self.head(changed.extent, changed.extent.first, to);
+                encode_changes(&head, (changed.through, changed.more), frames, out);
             }
             Err(error) => {
                 let error = unavailable(*error, self.reference);

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        Binding, ClientFrame, ClientId, Epoch, Fingerprint, Identity, InviteKey, MessageId,
-        Nickname, OwnerCode, RoomName, ServerFrame, Token,
+        Binding, ClientFrame, ClientId, Content, Epoch, Fingerprint, Identity, InviteKey,
+        MessageId, Nickname, OwnerCode, RoomName, ServerFrame, Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
@@ -124,6 +124,7 @@ pub(in crate::server) fn access_settings() -> access::Settings {
 
 pub(in crate::server) fn join(name: &str) -> Join {
     Join {
+        can: crate::protocol::frame::Capabilities::ALL,
         protocol: Some(1),
         nickname: Nickname::parse(name).unwrap(),
         keep_nickname: false,
@@ -144,10 +145,10 @@ pub(in crate::server) fn join(name: &str) -> Join {
 }
 
 pub(in crate::server) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
-    ClientFrame::Message(Submission {
+    ClientFrame::Submit(Submission {
         room: RoomName::lobby(),
         id: Some(id(name, counter)),
-        body: Ok(Body::inert(text)),
+        content: Ok(Content::Text(Body::inert(text))),
     })
 }
 
@@ -177,11 +178,11 @@ impl World {
             keep: Keep::default(),
             access: settings,
         };
-        let extents = store.extents();
+        let standings = store.standings();
         world.hub = Hub::new(
             hub,
             store.epoch(),
-            &extents,
+            &standings,
             KnownTimes::default(),
             records,
             start(),
@@ -238,7 +239,7 @@ impl World {
             hub: Hub::new(
                 settings,
                 store.epoch(),
-                &store.extents(),
+                &store.standings(),
                 KnownTimes::default(),
                 &[],
                 start(),
@@ -612,19 +613,23 @@ fn in_short(frame: &ServerFrame) -> String {
             Change::Promoted => format!("{} is {}", presence.nickname, presence.role),
             Change::Rules(rules) => format!("{} rules {rules:?}", presence.nickname),
         },
-        ServerFrame::Message(message) => format!(
+        ServerFrame::Entry(message) => format!(
             "{} {}: {}",
             message.seq,
-            message.nickname,
-            message.body.as_str()
+            message.author.nickname,
+            message.words()
         ),
         ServerFrame::History(page) => format!(
             "history {}..={} of {}..={}",
             page.head.from, page.head.to, page.head.extent.first, page.head.extent.head
         ),
+        ServerFrame::Changes(page) => {
+            let numbers: Vec<_> = page.entries.iter().map(|m| m.seq).collect();
+            format!("changes {numbers:?} through {}", page.through)
+        }
         ServerFrame::Found(page) => format!(
             "found {:?} in {}..={}",
-            page.messages.iter().map(|m| m.seq).collect::<Vec<_>>(),
+            page.entries.iter().map(|m| m.seq).collect::<Vec<_>>(),
             page.head.from,
             page.head.to
         ),

@@ -7,7 +7,7 @@
 //! after it joined; its own messages are omitted. Joins and departures come as messages of
 //! `server`, [summed up](presence_summary). Messages are omitted, with one line that counts them,
 //! only where the log no longer holds them or more than [`BEHIND_MAX`] wait.
-use std::{collections::VecDeque, time::Duration};
+use std::{borrow::Cow, collections::VecDeque, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -15,11 +15,11 @@ use self::presence_summary::PresenceSummary;
 use super::objects::Objects;
 use crate::{
     protocol::{
-        ClientFrame, Nickname, ServerFrame, UserId,
+        ClientFrame, Entry, EntryKind, Nickname, ServerFrame, UserId,
         frame::{Ack, Departure, ErrorCode, Join, Submission},
         legacy::{self, Spacing},
         limits::LEGACY_QUIET,
-        wire::{Refusal, parse_server},
+        wire::{Refusal, parse_entry, parse_server},
     },
     server::{
         core::{
@@ -182,15 +182,29 @@ impl Legacy {
         };
         self.cursor = Some((room, message + 1));
         // It is not told its own messages, or other frames.
-        if let Ok(ServerFrame::Message(message)) = parse_server(frame)
-            && Some(message.user) != self.user
+        if let Ok(entry) = parse_entry(frame)
+            && Some(entry.author.user) != self.user
+            && let Some(text) = text(&entry)
         {
-            let time = legacy::timestamp(message.time, zone);
-            let nickname = message.nickname.as_str();
-            self.objects = legacy::to_client(nickname, message.body.as_str(), &time).into();
+            let time = legacy::timestamp(entry.time, zone);
+            let nickname = entry.author.nickname.as_str();
+            self.objects = legacy::to_client(nickname, &text, &time).into();
         }
         self.page = page.filter(|page| page.next() > message + 1);
         Step::Taken
+    }
+}
+
+/// What an older program shows of an entry, if anything.
+fn text(entry: &Entry) -> Option<Cow<'_, str>> {
+    match &entry.kind {
+        EntryKind::Text(text) => Some(text.body.as_str().into()),
+        EntryKind::Edit { body, .. } => {
+            let body = body.as_ref()?;
+            Some(format!("(edited) {}", body.as_str()).into())
+        }
+        EntryKind::Unknown(unknown) => unknown.alt.as_ref().map(|alt| alt.as_str().into()),
+        EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => None,
     }
 }
 
@@ -218,18 +232,20 @@ impl Dialect for Legacy {
     fn poll_frame(&mut self) -> Result<Option<ClientFrame>, Refusal> {
         match self.requests.next_frame()? {
             // It ignores answers that name an id.
-            Some(ClientFrame::Message(submission)) => {
+            Some(ClientFrame::Submit(submission)) => {
                 let submission = Submission {
                     id: None,
                     ..submission
                 };
-                Ok(Some(ClientFrame::Message(submission)))
+                Ok(Some(ClientFrame::Submit(submission)))
             }
             // Its protocol has no object for the answer.
-            Some(ClientFrame::History(_) | ClientFrame::Search(_)) => Err(Refusal::passing(
-                ErrorCode::UnknownType,
-                "History is not available to this client",
-            )),
+            Some(ClientFrame::History(_) | ClientFrame::Search(_) | ClientFrame::Changes(_)) => {
+                Err(Refusal::passing(
+                    ErrorCode::UnknownType,
+                    "History is not available to this client",
+                ))
+            }
             other => Ok(other),
         }
     }
@@ -262,9 +278,10 @@ impl Dialect for Legacy {
             | ServerFrame::Challenge { .. }
             | ServerFrame::Members(_)
             | ServerFrame::Presence(_)
-            | ServerFrame::Message(_)
+            | ServerFrame::Entry(_)
             | ServerFrame::History(_)
             | ServerFrame::Found(_)
+            | ServerFrame::Changes(_)
             | ServerFrame::Ack(_)
             | ServerFrame::Result(_)
             | ServerFrame::Nick { .. }

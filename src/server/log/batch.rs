@@ -2,15 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{RoomIndex, Segment, StateRecord};
-use crate::{
-    protocol::{
-        DeviceId, MessageId, UserId,
-        frame::{ErrorCode, Member},
-    },
-    text::Body,
+use super::{Revised, RoomIndex, Segment, StateRecord};
+use crate::protocol::{
+    Content, DeviceId, MessageId, UserId,
+    frame::{ErrorCode, Member},
 };
 
 /// A clock correction larger than this is marked in the log. After a smaller one, times stand still
@@ -56,7 +54,7 @@ pub enum Operation {
         look: Vec<(RoomIndex, u64)>,
     },
     /// Appends an entry to a room's log.
-    Message {
+    Append {
         /// Its id.
         id: MessageId,
         /// The highest counter that the hub knows to be settled for the device. It reminds a store
@@ -66,8 +64,10 @@ pub enum Operation {
         room: RoomIndex,
         /// The sender, with their current nickname.
         sender: Arc<Member>,
-        /// The text.
-        body: Body,
+        /// The content.
+        content: Content,
+        /// Whether the sender may erase what others wrote.
+        moderates: bool,
     },
     /// Drops the oldest entries that retention no longer keeps, in a bounded step.
     Retain(Retention),
@@ -77,7 +77,7 @@ pub enum Operation {
     Settle {
         /// The id used up.
         id: MessageId,
-        /// See [`Operation::Message`].
+        /// See [`Operation::Append`].
         settled: u64,
         /// The reason of a refusal; `None` if the message was withdrawn.
         refused: Option<ErrorCode>,
@@ -157,6 +157,8 @@ pub enum MessageOutcome {
     },
     /// Withdrawn by the client before it was stored.
     Withdrawn,
+    /// It would have changed nothing, and is not in the log.
+    Unchanged,
     /// Refused for good.
     Refused(ErrorCode),
     /// Settled so long ago that the outcome is no longer known.
@@ -172,15 +174,30 @@ pub struct Run {
     pub segment: Segment,
 }
 
+/// An entry whose frame has changed: another entry has edited or erased it.
+#[derive(Clone, Debug)]
+pub struct Rewritten {
+    /// The room.
+    pub room: RoomIndex,
+    /// The entry's number.
+    pub seq: u64,
+    /// Its frame now.
+    pub frame: Bytes,
+}
+
 /// The results of a commit.
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// The result of each operation, in order.
-    pub verdicts: Vec<OpResult>,
+    pub results: Vec<OpResult>,
     /// The new entries, at most one run for each room.
     pub runs: Vec<Run>,
+    /// Entries of earlier batches whose frames have changed.
+    pub rewritten: Vec<Rewritten>,
     /// Rooms whose lowest held number has changed, with the new one.
     pub firsts: Vec<(RoomIndex, u64)>,
+    /// Rooms in which entries were changed.
+    pub revised: Vec<(RoomIndex, Revised)>,
 }
 
 /// Why a batch was not committed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     protocol::{
-        DeviceId, Epoch, Extent, MessageId, RoomName,
+        Content, DeviceId, Epoch, Extent, MessageId, RoomName,
         frame::{ErrorCode, Member, Part},
     },
     search::Query,
@@ -16,7 +16,7 @@ use crate::{
     text::Body,
 };
 use crate::{
-    protocol::{Nickname, Role, UserId, frame::Message, limits},
+    protocol::{Nickname, Role, UserId, limits},
     server::{event_log::EventLog, supervisor::Supervisor},
 };
 use bytes::Bytes;
@@ -48,7 +48,7 @@ pub(in crate::server) fn message_in(
     counter: u64,
     text: &str,
 ) -> Operation {
-    Operation::Message {
+    Operation::Append {
         id: id(name, counter),
         settled: 0,
         room,
@@ -58,7 +58,8 @@ pub(in crate::server) fn message_in(
             since: Timestamp::UNIX_EPOCH,
             role: Role::Member,
         }),
-        body: Body::inert(text),
+        content: Content::Text(Body::inert(text)),
+        moderates: false,
     }
 }
 
@@ -119,7 +120,7 @@ pub(in crate::server) fn append(
     let count = operations.len();
     let now = at(second);
     let committed = store.append(Batch::new(now, operations)).unwrap();
-    assert_eq!(committed.verdicts.len(), count);
+    assert_eq!(committed.results.len(), count);
     committed
 }
 
@@ -171,11 +172,11 @@ fn numbers_have_no_gaps_and_times_stand_still_where_the_clock_goes_back_a_little
         let first = append(store, 10, [message(1, 1), message(2, 1)]);
         let second = append(store, 5, [message(1, 1), message(1, 3), message(1, 2)]);
         assert_eq!(
-            first.verdicts,
+            first.results,
             [OpResult::Done(stored(1, 10)), OpResult::Done(stored(2, 10))]
         );
         assert_eq!(
-            second.verdicts,
+            second.results,
             [
                 OpResult::Repeated(stored(1, 10)),
                 OpResult::CounterGap { counter: 1 },
@@ -193,7 +194,7 @@ fn a_repetition_in_one_batch_is_one() {
     each(|store| {
         let committed = append(store, 10, [message(1, 1), message(1, 1), message(1, 2)]);
         assert_eq!(
-            committed.verdicts,
+            committed.results,
             [
                 OpResult::Done(stored(1, 10)),
                 OpResult::Repeated(stored(1, 10)),
@@ -215,7 +216,7 @@ fn a_counter_can_be_used_up_for_nothing() {
         ];
         let committed = append(store, 1, batch);
         assert_eq!(
-            committed.verdicts,
+            committed.results,
             [
                 OpResult::Done(MessageOutcome::Refused(ErrorCode::BadText)),
                 OpResult::Done(MessageOutcome::Withdrawn),
@@ -256,7 +257,7 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
         ] {
             let what = format!("{opening:?}");
             let committed = append(store, 1, [opening]);
-            assert_eq!(committed.verdicts, [verdict], "{what}");
+            assert_eq!(committed.results, [verdict], "{what}");
         }
     });
 }
@@ -278,11 +279,11 @@ fn a_false_claim_uses_up_no_numbers_of_a_device() {
                 ids: Vec::new(),
             });
             let committed = append(store, 1, [open(1, Some(next), &[])]);
-            assert_eq!(committed.verdicts, [expected], "{next}");
+            assert_eq!(committed.results, [expected], "{next}");
         }
         let next = 2 * far - 1;
         let committed = append(store, 1, [message(1, next)]);
-        assert_eq!(committed.verdicts, [OpResult::Done(stored(1, 1))]);
+        assert_eq!(committed.results, [OpResult::Done(stored(1, 1))]);
     });
 }
 
@@ -303,11 +304,11 @@ fn a_device_is_told_where_it_stands() {
             (open(2, None, &[(LOBBY, u64::MAX)]), 7, vec![None]),
         ] {
             let committed = append(store, 1, [opening]);
-            assert_eq!(committed.verdicts, [OpResult::Opened { counter, ids }]);
+            assert_eq!(committed.results, [OpResult::Opened { counter, ids }]);
         }
         let repeated = append(store, 1, [message(2, 3), message(2, 8)]);
         assert_eq!(
-            repeated.verdicts,
+            repeated.results,
             [
                 OpResult::Repeated(MessageOutcome::Forgotten),
                 OpResult::Done(stored(3, 1))
@@ -322,12 +323,12 @@ fn no_message_has_a_number_that_nobody_can_read() {
         let last = limits::NUMBER_MAX;
         // The hub reminds a store that has forgotten the device.
         let mut message_of_one = message(1, last);
-        if let Operation::Message { settled, .. } = &mut message_of_one {
+        if let Operation::Append { settled, .. } = &mut message_of_one {
             *settled = last - 1;
         }
         let committed = append(store, 1, [message_of_one, message(1, last + 1)]);
         assert_eq!(
-            committed.verdicts,
+            committed.results,
             [
                 OpResult::Done(stored(1, 1)),
                 OpResult::CounterGap { counter: last }
@@ -487,7 +488,7 @@ fn entries_beyond_retention_go_and_their_numbers_stay_used() {
         ] {
             let before = store.extents()[0].first;
             let committed = append(store, 100, [retention]);
-            assert_eq!(committed.verdicts, [OpResult::Retained { more: false }]);
+            assert_eq!(committed.results, [OpResult::Retained { more: false }]);
             let moved = (before != first).then_some((LOBBY, first));
             assert_eq!(committed.firsts, moved.into_iter().collect::<Vec<_>>());
             assert_eq!(store.extents()[0], Extent::new(first, 30));
@@ -496,7 +497,7 @@ fn entries_beyond_retention_go_and_their_numbers_stay_used() {
         }
         let committed = append(store, 101, [message(1, 31), message(1, 31), message(1, 40)]);
         assert_eq!(
-            committed.verdicts,
+            committed.results,
             [
                 OpResult::Done(stored(31, 101)),
                 OpResult::Repeated(stored(31, 101)),
@@ -521,7 +522,7 @@ fn retention_goes_in_steps() {
             });
             let committed = append(store, 1, [retain]);
             firsts.push(committed.firsts[0].1);
-            if committed.verdicts == [OpResult::Retained { more: false }] {
+            if committed.results == [OpResult::Retained { more: false }] {
                 break;
             }
         }
@@ -565,7 +566,7 @@ fn of_each_record_the_last_value_is_kept() {
             (vec![], vec![other, is("c", "4"), long]),
         ] {
             let committed = append(store, 1, [Operation::PutState(changes)]);
-            assert_eq!(committed.verdicts, [OpResult::StatePut]);
+            assert_eq!(committed.results, [OpResult::StatePut]);
             assert_eq!(store.state().unwrap(), left);
         }
     });
@@ -578,7 +579,7 @@ fn records_and_messages_go_in_one_batch() {
         let batch = [message(1, 1), remember("a"), message(1, 2), remember("b")];
         let committed = append(store, 1, batch);
         assert_eq!(
-            committed.verdicts,
+            committed.results,
             [
                 OpResult::Done(stored(1, 1)),
                 OpResult::StatePut,
@@ -605,8 +606,8 @@ fn a_record_that_is_too_long_is_a_bug() {
 /// Compares what both stores must agree on. One may have forgotten an old id's outcome that the
 /// other still knows.
 fn assert_alike(one: &Committed, other: &Committed, context: &str) {
-    for verdicts in one.verdicts.iter().zip(&other.verdicts) {
-        match verdicts {
+    for results in one.results.iter().zip(&other.results) {
+        match results {
             (OpResult::Repeated(MessageOutcome::Forgotten), OpResult::Repeated(_))
             | (OpResult::Repeated(_), OpResult::Repeated(MessageOutcome::Forgotten)) => {}
             (one, other) => assert_eq!(one, other, "{context}"),
@@ -699,7 +700,7 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
             message_in(RoomIndex(random.u32(..2)), name, counter, text)
         }
     };
-    if let Operation::Message { settled: at, .. } | Operation::Settle { settled: at, .. } =
+    if let Operation::Append { settled: at, .. } | Operation::Settle { settled: at, .. } =
         &mut operation
     {
         *at = settled.saturating_sub(1);

@@ -13,18 +13,19 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::server::log::{
-    Batch, Committed, DeviceOwner, Found, KnownTimes, LogReader, LogWriter, MessageOutcome,
-    OpResult, Operation, Page, Reader, Retention, Run, SearchIndex, StateRecord, StateStore, Store,
-    StoreError,
+    Batch, Changed, ChangedSince, Committed, DeviceOwner, Found, KnownTimes, LogReader, LogWriter,
+    MessageOutcome, OpResult, Operation, Page, Reader, Retention, Revised, Run, SearchIndex,
+    Standing, StateRecord, StateStore, Store, StoreError,
     semantics::{
-        self, CounterOrder, Frames, OpenedDevice, Scan, decode_entry, encode_entry, entry_time,
+        self, CounterOrder, Frames, OpenedDevice, Scan, decode_entry, encode_new, entry_time,
         first_young, place, span,
     },
 };
 use crate::{
     protocol::{
-        DeviceId, Epoch, Extent, MessageId, RoomName, UserId,
-        frame::{Member, Message, Part},
+        Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, RoomName, UserId,
+        entry::Text,
+        frame::{ErrorCode, Member, Part},
         limits::UNANSWERED_MESSAGES_MAX,
     },
     search::{
@@ -188,7 +189,7 @@ impl MemoryStore {
             } => return self.open(*device, *owner, *next, look),
             Operation::Retain(retention) => return self.retain(now, *retention),
             Operation::PutState(records) => return self.put_state(records),
-            Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
+            Operation::Append { id, settled, .. } | Operation::Settle { id, settled, .. } => {
                 (*id, *settled)
             }
         };
@@ -200,8 +201,11 @@ impl MemoryStore {
             CounterOrder::Next => {}
         }
         let outcome = match operation {
-            Operation::Message {
-                room, sender, body, ..
+            Operation::Append {
+                room,
+                sender,
+                content: Content::Text(body),
+                ..
             } => {
                 let state = &mut self.rooms[room.at()];
                 if state.run.is_empty() {
@@ -209,6 +213,7 @@ impl MemoryStore {
                 }
                 state.append(room, now, id, &sender, body)
             }
+            Operation::Append { .. } => MessageOutcome::Refused(ErrorCode::UnknownType),
             Operation::Settle {
                 refused: Some(code),
                 ..
@@ -340,8 +345,9 @@ impl Room {
         }
         self.ids.push_back(id);
         let name = &self.name;
+        let kind = EntryKind::Text(Text { body, edited: None });
         self.run
-            .push(|out| encode_entry(name, seq, id, sender, (time, clock_was), body, out));
+            .push(|out| encode_new(name, seq, id, sender, (time, clock_was), kind, out));
         MessageOutcome::Stored { room, seq, time }
     }
 
@@ -389,13 +395,12 @@ impl Room {
         extent.first.max(by_number.max(by_age).unwrap_or(0))
     }
 
-    fn message(&self, seq: u64) -> Option<Message> {
+    fn entry(&self, seq: u64) -> Option<Entry> {
         decode_entry(self.log.frame(seq)?)
     }
 
     fn time_at(&self, seq: u64) -> Timestamp {
-        let message = self.message(seq);
-        message.map_or(Timestamp::MIN, |message| message.time)
+        self.entry(seq).map_or(Timestamp::MIN, |entry| entry.time)
     }
 
     /// The first number of a page since this time.
@@ -420,8 +425,12 @@ impl LogWriter for MemoryStore {
         self.epoch
     }
 
-    fn extents(&self) -> Vec<Extent> {
-        self.rooms.iter().map(Room::extent).collect()
+    fn standings(&self) -> Vec<Standing> {
+        let standing = |room: &Room| Standing {
+            extent: room.extent(),
+            revised: Revised::default(),
+        };
+        self.rooms.iter().map(standing).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
@@ -435,15 +444,17 @@ impl LogWriter for MemoryStore {
         for room in &mut self.rooms {
             room.correction = room.correction.saturating_add(batch.correction);
         }
-        let verdicts = batch
+        let results = batch
             .operations
             .into_iter()
             .map(|operation| self.take(batch.now, operation))
             .collect();
         Ok(Committed {
-            verdicts,
+            results,
             runs: self.finish_runs(),
+            rewritten: Vec::new(),
             firsts: self.evict(),
+            revised: Vec::new(),
         })
     }
 }
@@ -488,6 +499,16 @@ impl LogReader for MemoryStore {
         }
         Ok(frames.into_page(extent, (from, to), ends))
     }
+
+    fn changed(&mut self, room: RoomIndex, _: ChangedSince) -> Result<Changed, StoreError> {
+        let extent = self.rooms[room.at()].extent();
+        Ok(Changed {
+            extent,
+            through: extent.head,
+            more: false,
+            frames: Vec::new(),
+        })
+    }
 }
 
 impl SearchIndex for MemoryStore {
@@ -522,7 +543,7 @@ mod tests {
     }
 
     fn message(name: u8, counter: u64) -> Operation {
-        Operation::Message {
+        Operation::Append {
             id: id(name, counter),
             settled: 0,
             room: RoomIndex(0),
@@ -532,7 +553,8 @@ mod tests {
                 since: Timestamp::UNIX_EPOCH,
                 role: Role::Member,
             }),
-            body: Body::inert("text"),
+            content: Content::Text(Body::inert("text")),
+            moderates: false,
         }
     }
 
@@ -583,7 +605,7 @@ mod tests {
             }],
         );
         assert_eq!(
-            opened.verdicts,
+            opened.results,
             [OpResult::Opened {
                 counter: 0,
                 ids: vec![None, Some(id(1, first))],
@@ -601,7 +623,7 @@ mod tests {
         append(&mut store, 1, vec![message(1, 2), message(3, 1)]);
         let again = append(&mut store, 1, vec![message(1, 2), message(2, 2)]);
         assert_eq!(
-            again.verdicts,
+            again.results,
             [
                 OpResult::Repeated(stored(3, 1)),
                 OpResult::CounterGap { counter: 0 }

@@ -32,12 +32,13 @@ mod traits;
 
 pub use batch::{
     Batch, CORRECTION_MIN, Committed, DeviceOwner, KEPT_BY_BYTES, MessageOutcome, OpResult,
-    Operation, Retention, Run, StoreError,
+    Operation, Retention, Rewritten, Run, StoreError,
 };
 pub use memory::{MemoryLimits, MemoryStore};
 pub use room::RoomIndex;
 pub use segment::{Segment, SegmentBuilder};
 pub use state::{STATE_KEY_BYTES_MAX, STATE_KIND_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateRecord};
 pub use traits::{
-    Found, KnownTimes, LogReader, LogWriter, Page, Reader, Rooms, SearchIndex, StateStore, Store,
+    Changed, ChangedSince, Found, KnownTimes, LogReader, LogWriter, Page, Reader, Revised, Rooms,
+    SearchIndex, Standing, StateStore, Store,
 };

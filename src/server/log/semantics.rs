@@ -8,13 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::server::log::{CORRECTION_MIN, DeviceOwner, Found, OpResult, Page};
 use crate::{
     protocol::{
-        Extent, MessageId, Role, RoomName, ServerFrame, UserId,
-        frame::{Member, Message, Part},
+        Author, Entry, EntryKind, Extent, MessageId, Role, RoomName, UserId,
+        frame::{Member, Part},
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
-        wire::{encode_server, parse_server},
+        wire::{encode_entry, parse_entry},
     },
     search::{Query, times::first_not},
-    text::Body,
 };
 
 /// Entries that one search without an index reads at most.
@@ -140,36 +139,40 @@ pub(in crate::server) fn first_young<E>(
     Ok(young)
 }
 
+/// The author of a member's entries.
+pub(in crate::server) fn author(member: &Member) -> Author {
+    Author {
+        user: member.user,
+        nickname: member.nickname.clone(),
+        proven: member.role != Role::Unverified,
+    }
+}
+
 /// Appends a new entry's frame to `out`.
-pub(in crate::server) fn encode_entry(
+pub(in crate::server) fn encode_new(
     room: &RoomName,
     seq: u64,
     id: MessageId,
     sender: &Member,
     (time, clock_was): (Timestamp, Option<Timestamp>),
-    body: Body,
+    kind: EntryKind,
     out: &mut Vec<u8>,
 ) {
-    let frame = ServerFrame::Message(Message {
+    let entry = Entry {
         room: room.clone(),
         seq,
         id,
-        user: sender.user,
-        nickname: sender.nickname.clone(),
+        author: author(sender),
         time,
         clock_was,
-        unproven: sender.role == Role::Unverified,
-        body,
-    });
-    encode_server(&frame, out);
+        kind,
+    };
+    encode_entry(&entry, out);
 }
 
-/// Decodes an entry; `None` if the frame is no message.
-pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Message> {
-    match parse_server(frame.trim_ascii_end()) {
-        Ok(ServerFrame::Message(message)) => Some(message),
-        _ => None,
-    }
+/// Decodes an entry; `None` if the frame is none.
+pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Entry> {
+    parse_entry(frame).ok()
 }
 
 /// The range of held numbers that a part covers, and whether the page is filled from its end.
@@ -274,9 +277,11 @@ impl<'a> Scan<'a> {
 
     /// Checks the next entry. Returns false if the search ends here.
     pub(in crate::server) fn look(&mut self, seq: u64, frame: &[u8]) -> bool {
-        let hit = decode_entry(frame).is_some_and(|message| {
-            let text = message.body.as_str();
-            self.query.matches(&message.nickname, message.time, text)
+        let hit = decode_entry(frame).is_some_and(|entry| {
+            let nickname = &entry.author.nickname;
+            entry
+                .text()
+                .is_some_and(|text| self.query.matches(nickname, entry.time, text.as_str()))
         });
         if hit && !self.frames.add(frame) {
             return false;

@@ -12,6 +12,24 @@ use crate::{
 /// The rooms that the store keeps, in the order of [`RoomIndex`].
 pub type Rooms<'a> = &'a [RoomName];
 
+/// How far later entries have changed a room's earlier ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revised {
+    /// The highest number of an entry that changed another one; 0 if none did.
+    pub changed: u64,
+    /// The highest number of an entry that erased another one's content; 0 if none did.
+    pub redacted: u64,
+}
+
+/// Where a room's log stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The range of numbers that it holds.
+    pub extent: Extent,
+    /// How far its entries were changed.
+    pub revised: Revised,
+}
+
 /// Times known from the log, against which the clock is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KnownTimes {
@@ -33,6 +51,30 @@ pub struct Page {
     /// The encoded frames, oldest first: at most [`HISTORY_PAGE_MAX`](crate::protocol::limits::HISTORY_PAGE_MAX)
     /// and, but for the first, at most
     /// [`HISTORY_BYTES_MAX`](crate::protocol::limits::HISTORY_BYTES_MAX) bytes.
+    pub frames: Vec<Bytes>,
+}
+
+/// Entries wanted by [`LogReader::changed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedSince {
+    /// Changes by entries with higher numbers than this are wanted.
+    pub since: u64,
+    /// The highest number of a changed entry that is wanted.
+    pub to: u64,
+    /// Whether only erased entries are wanted.
+    pub erased: bool,
+}
+
+/// Entries that later entries have changed.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The range that the log holds.
+    pub extent: Extent,
+    /// All wanted changes by entries up to this number are among these.
+    pub through: u64,
+    /// Whether there are more behind it.
+    pub more: bool,
+    /// The changed entries' frames, in the order of their revisions, with the limits of a [`Page`].
     pub frames: Vec<Bytes>,
 }
 
@@ -61,8 +103,12 @@ pub trait LogReader: Send {
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;
 
-    /// A page of a room's log, with only the entries that are still held.
+    /// A page of a room's log, with only the entries that are still held and
+    /// [shown](crate::protocol::Entry::is_shown).
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError>;
+
+    /// The entries of a room that later entries have changed, as they stand now.
+    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError>;
 }
 
 /// Finds messages by their text.
@@ -82,8 +128,14 @@ pub trait LogWriter {
     /// The epoch, which identifies this log.
     fn epoch(&self) -> Epoch;
 
+    /// Where each room's log stands, in the order of [`RoomIndex`].
+    fn standings(&self) -> Vec<Standing>;
+
     /// The range that each room's log holds, in the order of [`RoomIndex`].
-    fn extents(&self) -> Vec<Extent>;
+    fn extents(&self) -> Vec<Extent> {
+        let standings = self.standings().into_iter();
+        standings.map(|standing| standing.extent).collect()
+    }
 
     /// The times against which the clock is checked.
     fn known_times(&self) -> KnownTimes;

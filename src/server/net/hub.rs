@@ -38,7 +38,7 @@ use crate::{
         },
         event_log::EventLog,
         keys::Keys,
-        log::{LogWriter, MemoryStore, Store, StoreError},
+        log::{LogWriter, MemoryStore, Standing, Store, StoreError},
         store::{
             SqliteStore, fresh_epoch,
             sqlite::{self, Durability, paths::data_directory},
@@ -210,13 +210,13 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         ..
     } = bound;
     let clock = Clock::start();
-    let (epoch, extents, known) = (store.epoch(), store.extents(), store.known_times());
+    let (epoch, standings, known) = (store.epoch(), store.standings(), store.known_times());
     let facts = store.state().map_err(|_| RunError::Store)?;
     let supervisor = config.supervisor.clone();
     let (appender, pages, closed) = storage::start(store, &supervisor)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);
     let limiter = ConnectionLimiter::new(config.per_site, config.recorder.clone());
-    let fleet = Fleet::start(&config, clock, &extents, (&events, &pages))?;
+    let fleet = Fleet::start(&config, clock, &standings, (&events, &pages))?;
     // The workers hold their own: the store is closed when the last of them is gone.
     drop(pages);
     let mut pools = Vec::with_capacity(config.handshake_threads.get());
@@ -272,7 +272,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     config
         .recorder
         .info(settings.access.access.sentence().to_owned());
-    let hub = Hub::new(settings, epoch, &extents, known, &facts, clock.now());
+    let hub = Hub::new(settings, epoch, &standings, known, &facts, clock.now());
     if !hub.has_owner() {
         config.recorder.info(format!(
             "this server has no owner yet: to become its owner, type in the chat: /owner {owner_code}"
@@ -316,7 +316,7 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
-        extents: &[Extent],
+        standings: &[Standing],
         (events, pages): (&mpsc::Sender<Event>, &Pages),
     ) -> io::Result<Self> {
         let mut fleet = Self {
@@ -328,8 +328,8 @@ impl Fleet {
             let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
             let (message, messages) = mpsc::channel(worker::ARRIVALS_MAX);
             let (ended, end) = oneshot::channel();
-            let rooms = config.rooms.iter().zip(extents);
-            let rooms = rooms.map(|(room, extent)| (room.name.clone(), extent.head));
+            let rooms = config.rooms.iter().zip(standings);
+            let rooms = rooms.map(|(room, standing)| (room.name.clone(), standing.extent.head));
             let mut replica = Replica::new(rooms, config.replica);
             replica.zone = TimeZone::system();
             let start = worker::Start {

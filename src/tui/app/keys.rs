@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     client::event::Command,
-    protocol::{Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
+    protocol::{Content, Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, ParsedInput, QUIT, Slash, SlashAction},
@@ -299,7 +299,10 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
             Ok(body) => {
                 let room = model.pane().key.room.clone();
                 model.panes.focused_mut().typed(body.clone());
-                effects.push(Effect::Command(Command::Send { room, body }));
+                effects.push(Effect::Command(Command::Send {
+                    room,
+                    content: Content::Text(body),
+                }));
                 done_with(model, effects);
                 to_end(model);
                 model.panes.focused_mut().read_all();

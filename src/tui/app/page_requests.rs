@@ -66,14 +66,14 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
         }
     };
     let offline = loaded.offline;
-    let first = loaded.messages.first().map(|message| message.seq);
+    let first = loaded.entries.first().map(|message| message.seq);
     pane.timeline.begins_at(loaded.extent.first);
     let down = matches!(part, Part::Forward { .. }) && goal.is_none();
     if is_shown {
         pane.hold_around(loaded.to, down, &columns, height);
     }
     let begins = loaded.extent.first;
-    let added = model.with_pane(at, |pane, context| pane.insert(loaded.messages, context));
+    let added = model.with_pane(at, |pane, context| pane.insert(loaded.entries, context));
     match goal {
         Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
         Some(goal) => {

@@ -30,6 +30,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             let at = model.pane_of(received.said.room());
             model.with_pane(at, |pane, context| pane.received(received, context));
         }
+        Event::Changed { .. } => {}
         Event::Outbox(message) => handle_delivery(model, message),
         Event::Page { room, part, page } => {
             let at = model.pane_of(&room);
@@ -114,7 +115,7 @@ fn handle_delivery(model: &mut Model, message: OutboxMessage) {
         })
     };
     if message.delivery == Delivery::Withdrawn && taken_back(&model.panes[at]) {
-        model.panes[at].composer.take_back(message.body.as_str());
+        model.panes[at].composer.take_back(message.content.words());
     }
     model.with_pane(at, |pane, context| {
         pane.outgoing(message, now, context);

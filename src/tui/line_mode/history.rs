@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     client::event::Page,
-    protocol::{
-        Extent,
-        frame::{Message, Part},
-        limits::HISTORY_PAGE_MAX,
-    },
+    protocol::{Entry, Extent, frame::Part, limits::HISTORY_PAGE_MAX},
 };
 
 /// The progress of the reading.
@@ -69,13 +65,13 @@ impl HistoryReader {
 
     /// Takes a page; returns the messages to print and the next request. `last` is the number of
     /// the latest message.
-    pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Message>, Option<Part>) {
+    pub(super) fn read(&mut self, page: Page, last: u64) -> (Vec<Entry>, Option<Part>) {
         let HistoryState::From(from) = self.state else {
             return (Vec::new(), None);
         };
         let own = std::mem::take(&mut self.own);
-        let wanted = |message: &Message| message.seq >= from && !own.contains(&message.seq);
-        let messages = page.messages.into_iter().filter(wanted).collect();
+        let wanted = |message: &Entry| message.seq >= from && !own.contains(&message.seq);
+        let messages = page.entries.into_iter().filter(wanted).collect();
         // Messages that are gone, and empty pages, must not be requested forever.
         let next = (page.to + 1).max(page.extent.first).max(from + 1);
         self.own = own.into_iter().filter(|seq| *seq >= next).collect();
@@ -108,6 +104,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::protocol::{Author, EntryKind, entry::Text};
     use crate::{
         protocol::{DeviceId, MessageId, Nickname, RoomName, UserId},
         text::Body,
@@ -120,30 +117,35 @@ mod tests {
         };
         let (from, to) = extent.clamp(from, to);
         let to = to.min(from + most - 1);
-        let message = |seq| Message {
+        let message = |seq| Entry {
             room: RoomName::lobby(),
             seq,
             id: MessageId {
                 device: DeviceId::from_bytes([1; 12]),
                 counter: seq,
             },
-            user: UserId::from_bytes([1; 12]),
-            nickname: Nickname::parse("alice").unwrap(),
+            author: Author {
+                user: UserId::from_bytes([1; 12]),
+                nickname: Nickname::parse("alice").unwrap(),
+                proven: true,
+            },
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
-            unproven: false,
-            body: Body::inert("x"),
+            kind: EntryKind::Text(Text {
+                body: Body::inert("x"),
+                edited: None,
+            }),
         };
         Page {
             extent,
             from,
             to,
-            messages: (from..=to).map(message).collect(),
+            entries: (from..=to).map(message).collect(),
             offline: false,
         }
     }
 
-    fn numbers(messages: &[Message]) -> Vec<u64> {
+    fn numbers(messages: &[Entry]) -> Vec<u64> {
         messages.iter().map(|message| message.seq).collect()
     }
 

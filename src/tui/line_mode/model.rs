@@ -17,7 +17,7 @@ use crate::{
         },
     },
     protocol::{
-        KeyTag, Nickname, RoomName, RoomRules, UserId,
+        Content, KeyTag, Nickname, RoomName, RoomRules, UserId,
         frame::{Member, Part, RoomStart},
         limits::TEXT_BYTES_MAX,
     },
@@ -567,14 +567,15 @@ impl Model {
             Event::Entered(entered) => self.entered(&entered),
             Event::Room(room) => self.room(&room),
             Event::Message(received) => self.message(&received),
+            Event::Changed { .. } => {}
             Event::Outbox(OutboxMessage {
                 local,
                 room,
-                body,
+                content,
                 delivery,
             }) => match self.number(local) {
                 Some(number) => self.delivery(local, number, delivery),
-                None => self.delivery_of_others(local, &room, &body, delivery),
+                None => self.delivery_of_others(local, &room, content.words(), delivery),
             },
             Event::Members { members, .. } => {
                 self.members_known = true;
@@ -793,7 +794,7 @@ impl Model {
             }
             time.strftime("%H:%M")
         };
-        let text = message.body().as_str().replace('\n', "\n      ");
+        let text = message.words().replace('\n', "\n      ");
         let sender = message.user().and_then(|user| self.members.get(&user));
         let mark = user_text::badge_in_text(message.unproven(), sender);
         let name = message.nickname().before_a_colon();
@@ -818,7 +819,7 @@ impl Model {
         self.unconfirmed.remove(&local);
         self.settled += 1;
         match delivery {
-            Delivery::Pending | Delivery::Sent { .. } => {}
+            Delivery::Pending | Delivery::Sent { .. } | Delivery::Unchanged => {}
             Delivery::Unconfirmed => drop(self.unconfirmed.insert(local)),
             Delivery::Failed { why } => {
                 self.undelivered += 1;
@@ -848,7 +849,7 @@ impl Model {
         &mut self,
         local: LocalId,
         room: &RoomName,
-        body: &Body,
+        words: &str,
         delivery: Delivery,
     ) {
         match delivery {
@@ -861,7 +862,7 @@ impl Model {
                 } else {
                     "an earlier"
                 };
-                let text = body.as_str().replace('\n', "\n  ");
+                let text = words.replace('\n', "\n  ");
                 self.say(&format!(
                     "A message of {which} run, for {room}, was not delivered and is not kept: \
                      {why}. If it is still wanted, send it again:\n  {text}"
@@ -871,6 +872,7 @@ impl Model {
             Delivery::Sent { .. }
             | Delivery::Unconfirmed
             | Delivery::Withdrawn
+            | Delivery::Unchanged
             | Delivery::SettledElsewhere => {
                 self.older.remove(&local);
                 self.settled += 1;
@@ -911,7 +913,7 @@ impl Model {
                 self.sent += 1;
                 self.commands.push_back(Command::Send {
                     room: self.room.clone(),
-                    body,
+                    content: Content::Text(body),
                 });
             }
             Err(BodyError::TooLong) => self.too_long(),

@@ -17,8 +17,10 @@ use crate::{
         },
     },
     protocol::{
-        DeviceId, Extent, MessageId, Nickname, Role, RoomName, UserId,
-        frame::{Member, Message, Part, Reset, RoomStart},
+        Author, Content, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName,
+        UserId,
+        entry::Text,
+        frame::{Member, Part, Reset, RoomStart},
     },
     text::{Body, Line},
 };
@@ -55,6 +57,8 @@ fn enter(model: &mut Model, head: u64, next: u64) {
         limits: None,
     }));
     model.event(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: model.room.clone(),
         topic: None,
         extent: Extent::new(1, head),
@@ -108,20 +112,25 @@ fn line(model: &mut Model, text: &str) {
     });
 }
 
-fn logged(seq: u64, second: i64, text: &str) -> Message {
-    Message {
+fn logged(seq: u64, second: i64, text: &str) -> Entry {
+    Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([9; 12]),
             counter: seq,
         },
-        user: UserId::from_bytes([1; 12]),
-        nickname: name("alice"),
+        author: Author {
+            user: UserId::from_bytes([1; 12]),
+            nickname: name("alice"),
+            proven: true,
+        },
         time: Timestamp::from_second(second).unwrap(),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     }
 }
 
@@ -133,7 +142,7 @@ fn outbox(local: u64, delivery: Delivery) -> Event {
     Event::Outbox(OutboxMessage {
         local: LocalId(local),
         room: RoomName::lobby(),
-        body: Body::inert("x"),
+        content: Content::Text(Body::inert("x")),
         delivery,
     })
 }
@@ -154,7 +163,7 @@ fn ended(unsent: u64) -> Event {
 /// The texts and other commands since the last call.
 fn commands(model: &mut Model) -> Vec<String> {
     let commands = model.commands.drain(..).map(|command| match command {
-        Command::Send { body, .. } => format!("send {}", body.as_str()),
+        Command::Send { content, .. } => format!("send {}", content.words()),
         other => format!("{other:?}"),
     });
     commands.collect()
@@ -303,7 +312,7 @@ fn a_run_answers_for_its_own_lines() {
     let left = |local, delivery| OutboxMessage {
         local: LocalId(local),
         room: RoomName::parse("nope").unwrap(),
-        body: Body::inert("left\nover"),
+        content: Content::Text(Body::inert("left\nover")),
         delivery,
     };
     model.restored(&Restored {
@@ -318,7 +327,7 @@ fn a_run_answers_for_its_own_lines() {
     model.event(Event::Outbox(OutboxMessage {
         local: LocalId(1),
         room: RoomName::parse("nope").unwrap(),
-        body: Body::inert("left\nover"),
+        content: Content::Text(Body::inert("left\nover")),
         delivery: failed(),
     }));
     let told = model.status.pop_front().unwrap();
@@ -380,7 +389,7 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
 #[test]
 fn the_action_of_another_process_is_the_outcome() {
     for (delivery, says) in [
-        (failed(), "Message 1 was not delivered: No"),
+        (failed(), "Entry 1 was not delivered: No"),
         (Delivery::Withdrawn, "another process took it back"),
         (
             Delivery::SettledElsewhere,
@@ -467,7 +476,7 @@ fn history_that_was_asked_for_is_read_before_leaving() {
         extent: Extent::new(1, 9),
         from: 8,
         to: 9,
-        messages: vec![logged(8, 0, "x"), logged(9, 0, "x")],
+        entries: vec![logged(8, 0, "x"), logged(9, 0, "x")],
         offline: false,
     };
     let page = Ok(page);
@@ -648,6 +657,8 @@ fn missing_messages_and_another_log_are_told() {
             .any(|line| line.starts_with("3 messages"))
     );
     model.event(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(1, 0),
@@ -688,6 +699,8 @@ fn another_room_is_written_to_and_read_alone() {
 
     // The session is in the lobby, too, to send an older message.
     model.event(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(1, 7),
@@ -712,7 +725,7 @@ fn another_room_is_written_to_and_read_alone() {
         room: build.clone(),
         member: alice,
     });
-    let message = Message {
+    let message = Entry {
         room: build,
         ..logged(1, 0, "for the build")
     };
@@ -731,8 +744,11 @@ fn a_server_goes_on_where_nobody_can_see_who_is_in_its_lobby() {
 fn a_text_can_not_imitate_another_sender() {
     let mut model = model(FOLLOWER);
     let said = |model: &mut Model, seq, nickname: &str| {
-        let message = Message {
-            nickname: Nickname::inert(nickname),
+        let message = Entry {
+            author: Author {
+                nickname: Nickname::inert(nickname),
+                ..logged(seq, 0, "yes").author
+            },
             ..logged(seq, 0, "yes")
         };
         model.event(Event::Message(message.into()));
@@ -764,9 +780,12 @@ fn a_text_can_not_imitate_another_sender() {
 
 #[test]
 fn senders_without_a_key_are_marked_in_new_and_older_messages() {
-    let said = |seq, user, unproven| Message {
-        user: UserId::from_bytes([user; 12]),
-        unproven,
+    let said = |seq, user, unproven: bool| Entry {
+        author: Author {
+            user: UserId::from_bytes([user; 12]),
+            proven: !unproven,
+            ..logged(seq, 0, "yes").author
+        },
         ..logged(seq, 0, "yes")
     };
     // Only the second alice is there, who has a key; then only the first, who has none.
@@ -795,7 +814,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
         extent: Extent::new(1, 2),
         from: 1,
         to: 2,
-        messages: vec![said(1, 1, true), said(2, 2, false)],
+        entries: vec![said(1, 1, true), said(2, 2, false)],
         offline: false,
     };
     model.event(Event::Page {
@@ -813,7 +832,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
 fn a_clock_that_was_corrected_is_said_before_the_first_message_after() {
     let mut model = model(PERSON);
     let marked = |seq, second, was, local| {
-        let message = Message {
+        let message = Entry {
             clock_was: Some(Timestamp::from_second(was).unwrap()),
             ..logged(seq, second, "x")
         };

@@ -295,7 +295,7 @@ impl MessagePainter<'_> {
             ("│", palette.line)
         };
         let text = Text {
-            words: message.said.body().as_str(),
+            words: message.said.words(),
             spans: &message.spans,
             found: self.found_in(message),
             style: Style::new(),
@@ -463,9 +463,7 @@ impl MessagePainter<'_> {
     fn found_in(&self, message: &TimelineMessage) -> Vec<Range<usize>> {
         let asked = self.model.layers.search();
         let asked = asked.and_then(|search| search.asked.as_ref());
-        asked.map_or_else(Vec::new, |asked| {
-            asked.query.find(message.said.body().as_str())
-        })
+        asked.map_or_else(Vec::new, |asked| asked.query.find(message.said.words()))
     }
 
     fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {

@@ -13,7 +13,7 @@ use chat_tui::{
             },
         },
     },
-    protocol::{ClientId, Identity, Nickname, RoomName, Token, UserId},
+    protocol::{ClientId, Content, Identity, Nickname, RoomName, Token, UserId},
     server::core::ConnectionId,
     text::{Body, Line},
 };
@@ -308,7 +308,13 @@ impl Cluster {
         let body = Body::visible(&text).expect("a text");
         self.wishes
             .says(client.user, index, room.clone(), body.as_str());
-        self.command(index, Command::Send { room, body })
+        self.command(
+            index,
+            Command::Send {
+                room,
+                content: Content::Text(body),
+            },
+        )
     }
 
     pub(super) fn rename(&mut self, index: usize) -> Result<(), Fault> {

@@ -167,7 +167,7 @@ impl Outbox {
             Delivery::Failed { .. } | Delivery::Unconfirmed => {
                 self.outcomes.insert(*key, delivery.clone());
             }
-            Delivery::Sent { .. } | Delivery::Withdrawn => {
+            Delivery::Sent { .. } | Delivery::Withdrawn | Delivery::Unchanged => {
                 self.outcomes.insert(*key, delivery.clone());
                 self.others.remove(&local);
             }
@@ -214,7 +214,7 @@ impl Outbox {
             let entry = QueuedEntry::restored(local, kept);
             self.note_origin(&entry);
             news.push(entry.news(Delivery::Pending));
-            self.bytes += entry.kept.body.as_str().len();
+            self.bytes += entry.kept.content.bytes();
             let at = self
                 .entries
                 .partition_point(|other| other.kept.key < entry.kept.key);
@@ -233,7 +233,7 @@ impl Outbox {
             changes.push(StoreChange::Submit {
                 number: entry.local.0,
                 room: entry.kept.room.clone(),
-                body: entry.kept.body.clone(),
+                content: entry.kept.content.clone(),
             });
         }
         for key in &keys {
@@ -306,7 +306,7 @@ impl Outbox {
         if entry.kept.failed.is_some() {
             self.refused.push_back(entry);
         } else {
-            self.bytes += entry.kept.body.as_str().len();
+            self.bytes += entry.kept.content.bytes();
             self.entries.push_back(entry);
         }
     }

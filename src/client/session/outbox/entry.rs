@@ -64,7 +64,7 @@ impl QueuedEntry {
         OutboxMessage {
             local: self.local,
             room: self.kept.room.clone(),
-            body: self.kept.body.clone(),
+            content: self.kept.content.clone(),
             delivery,
         }
     }

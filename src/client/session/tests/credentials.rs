@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     client::event::{Credential, VerifiedBy},
     protocol::{
-        Binding, ClientId, DeviceCode, Fingerprint, Identity, Invite, InviteId, InviteKey,
+        Binding, ClientId, DeviceCode, Entry, Fingerprint, Identity, Invite, InviteId, InviteKey,
         InviteToken, Nonce, admin::Password,
     },
 };
@@ -150,11 +150,14 @@ fn a_user_with_a_key_is_whom_the_server_says_and_is_so_at_the_next_start() {
     run.frames();
     // Our own messages are not counted as received.
     run.send("hi");
-    let ServerFrame::Message(ours) = echo(1, 1, "hi") else {
+    let ServerFrame::Entry(ours) = echo(1, 1, "hi") else {
         unreachable!()
     };
-    run.say(ServerFrame::Message(Message {
-        user: account,
+    run.say(ServerFrame::Entry(Entry {
+        author: Author {
+            user: account,
+            ..ours.author
+        },
         ..ours
     }));
     assert_eq!(run.disk.kept().user, Some(account));
@@ -178,7 +181,7 @@ fn where_a_device_is_somebody_elses_our_key_has_one_of_its_own() {
     run.frames();
     run.send("hi");
     match run.frames().as_slice() {
-        [ClientFrame::Message(said)] => assert_eq!(said.id.unwrap().device, own),
+        [ClientFrame::Submit(said)] => assert_eq!(said.id.unwrap().device, own),
         other => panic!("{other:?}"),
     }
     // No other id is ours; nor is that one without the key.

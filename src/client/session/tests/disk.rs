@@ -79,7 +79,7 @@ impl Disk {
     pub(super) fn kept_numbers(&self) -> Vec<u64> {
         let changes = self.saves.iter().flat_map(|save| &save.changes);
         let messages = changes.filter_map(|change| match change {
-            StoreChange::Messages(run) => Some(run.messages.iter().map(|message| message.seq)),
+            StoreChange::Entries(run) => Some(run.entries.iter().map(|message| message.seq)),
             _ => None,
         });
         messages.flatten().collect()
@@ -116,9 +116,9 @@ impl Disk {
                         .filter(|known| known.epoch == *epoch && start.reset.is_none());
                     rooms.insert(start.room.clone(), known.unwrap_or(room));
                 }
-                StoreChange::Messages(run) => {
+                StoreChange::Entries(run) => {
                     if let Some(room) = rooms.get_mut(&run.room)
-                        && let Some(last) = run.messages.last()
+                        && let Some(last) = run.entries.last()
                         && last.seq > room.position.seq
                     {
                         room.position.seq = last.seq;
@@ -126,7 +126,8 @@ impl Disk {
                     }
                 }
                 StoreChange::User(user) => known = Some(*user),
-                StoreChange::Read { .. }
+                StoreChange::Changed { .. }
+                | StoreChange::Read { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)
                 | StoreChange::Settled { .. }

@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::client::session::persist_types::{LeaseStatus, OutboxEntry, PersistedOutbox, SaveError};
+use crate::protocol::Content;
+use crate::text::Body;
 
 /// A message that another process typed; the disk assigns its key.
 fn submitted(text: &str, room: &str) -> OutboxEntry {
@@ -10,7 +12,7 @@ fn submitted(text: &str, room: &str) -> OutboxEntry {
         key: 0,
         number: None,
         room: RoomName::parse(room).unwrap(),
-        body: Body::parse(text).unwrap(),
+        content: Content::Text(Body::parse(text).unwrap()),
         counter: None,
         withdrawn: false,
         unconfirmed: false,

@@ -1,3 +1,4 @@
+use crate::protocol::Entry;
 use proptest::prelude::*;
 
 use super::*;
@@ -69,10 +70,10 @@ fn a_server_that_forgot_what_join_told_it_is_at_fault() {
 fn frames_out_of_place_end_the_connection() {
     for frame in [
         ServerFrame::Welcome(welcome()),
-        ServerFrame::Message(Message {
+        ServerFrame::Entry(Entry {
             room: RoomName::parse("elsewhere").unwrap(),
             ..match message(1, "x") {
-                ServerFrame::Message(message) => message,
+                ServerFrame::Entry(message) => message,
                 _ => unreachable!(),
             }
         }),

@@ -1,5 +1,7 @@
 use super::*;
+use crate::protocol::Content;
 use crate::protocol::limits::LEGACY_PAUSE;
+use crate::text::Body;
 
 impl TestSession {
     /// A session on a server that has not answered in time.
@@ -150,7 +152,10 @@ fn a_message_for_a_room_is_not_sent_to_the_lobby_of_a_basic_server() {
     let build = RoomName::parse("build").unwrap();
     let body = Body::parse("for the builders").unwrap();
     let mut run = TestSession::legacy();
-    run.command(Command::Send { room: build, body });
+    run.command(Command::Send {
+        room: build,
+        content: Content::Text(body),
+    });
     run.send("for all");
     run.pass(LEGACY_PAUSE * 10);
     assert_eq!(

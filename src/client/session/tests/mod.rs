@@ -24,11 +24,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use self::disk::Disk;
 use super::*;
 use crate::protocol::{
-    ClientFrame, DeviceId, Epoch, Extent, MessageId, Role, ServerFrame, UserId,
+    ClientFrame, DeviceId, Entry, Epoch, Extent, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
     frame::{
-        Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Message, Outcome, RoomStart,
-        Welcome,
+        Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Outcome, RoomStart, Welcome,
     },
     limits::NO_PROTOCOL,
     wire::{encode_server, parse_client},
@@ -38,7 +37,8 @@ use crate::{
         Host,
         event::{ConnectionStatus, ExplanationPart, OutboxMessage, Security},
     },
-    protocol::{ClientId, Token},
+    protocol::{Author, ClientId, Content, EntryKind, Token, entry::Text},
+    text::Body,
 };
 
 /// A session, its clock, and the far end of its connection.
@@ -85,33 +85,43 @@ fn alice() -> UserId {
 }
 
 fn message(seq: u64, text: &str) -> ServerFrame {
-    ServerFrame::Message(Message {
+    ServerFrame::Entry(Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
             counter: seq,
         },
-        user: alice(),
-        nickname: name("alice"),
+        author: Author {
+            user: alice(),
+            nickname: name("alice"),
+            proven: true,
+        },
         time: Timestamp::UNIX_EPOCH,
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     })
 }
 
 fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
-    ServerFrame::Message(Message {
+    ServerFrame::Entry(Entry {
         room: RoomName::lobby(),
         seq,
         id: id(counter),
-        user: us(),
-        nickname: name("carol"),
+        author: Author {
+            user: us(),
+            nickname: name("carol"),
+            proven: true,
+        },
         time: Timestamp::UNIX_EPOCH,
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     })
 }
 
@@ -169,6 +179,8 @@ fn bye(reason: Departure, retry_after_ms: Option<u64>) -> ServerFrame {
 
 fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
     RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(first, head),
@@ -179,6 +191,7 @@ fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
 
 fn welcome() -> Welcome {
     Welcome {
+        can: crate::protocol::frame::Capabilities::ALL,
         protocol: 1,
         server: Line::inert("chat-server test"),
         user: us(),
@@ -433,7 +446,7 @@ impl TestSession {
     fn send(&mut self, text: &str) {
         self.command(Command::Send {
             room: RoomName::lobby(),
-            body: Body::parse(text).unwrap(),
+            content: Content::Text(Body::parse(text).unwrap()),
         });
     }
 
@@ -478,8 +491,8 @@ impl TestSession {
 fn frame_in_short(frame: &ClientFrame) -> String {
     match frame {
         ClientFrame::Join(join) => format!("join {}", join.nickname),
-        ClientFrame::Message(submission) => match (&submission.id, &submission.body) {
-            (Some(id), Ok(body)) => format!("{} {}", id.counter, body.as_str()),
+        ClientFrame::Submit(submission) => match (&submission.id, &submission.content) {
+            (Some(id), Ok(content)) => format!("{} {}", id.counter, content.words()),
             other => panic!("{other:?}"),
         },
         ClientFrame::Proof { .. } => "proof".to_owned(),
@@ -487,6 +500,7 @@ fn frame_in_short(frame: &ClientFrame) -> String {
         ClientFrame::Withdraw { id } => format!("withdraw {}", id.counter),
         ClientFrame::History(request) => format!("history {:?}", request.part),
         ClientFrame::Search(request) => format!("search {}", request.query.words),
+        ClientFrame::Changes(request) => format!("changes since {}", request.since),
         ClientFrame::Nick { nickname, .. } => format!("nick {nickname}"),
         ClientFrame::Ping { .. } => "ping".to_owned(),
         ClientFrame::Pong { reference } => format!("pong {}", reference.unwrap_or(0)),
@@ -542,8 +556,12 @@ fn event_in_short(event: &Event) -> String {
             let local = message
                 .local
                 .map_or(String::new(), |l| format!(" =local {}", local_in_short(l)));
-            let text = message.said.body().as_str();
+            let text = message.said.words();
             format!("{seq} {}: {text}{local}", message.said.nickname())
+        }
+        Event::Changed { entries, .. } => {
+            let numbers: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
+            format!("changed {numbers:?}")
         }
         Event::Outbox(OutboxMessage {
             local, delivery, ..
@@ -555,6 +573,7 @@ fn event_in_short(event: &Event) -> String {
             Delivery::Sent { seq: None } => format!("local {} sent", local_in_short(*local)),
             Delivery::Unconfirmed => format!("local {} unconfirmed", local_in_short(*local)),
             Delivery::Failed { why } => format!("local {} failed: {why}", local_in_short(*local)),
+            Delivery::Unchanged => format!("local {} unchanged", local_in_short(*local)),
             Delivery::Withdrawn => format!("local {} withdrawn", local_in_short(*local)),
             Delivery::SettledElsewhere => {
                 format!("local {} settled elsewhere", local_in_short(*local))
@@ -592,7 +611,7 @@ fn event_in_short(event: &Event) -> String {
         Event::Found { found, .. } => match found {
             Ok(found) => format!(
                 "found {} in {}..={}",
-                found.messages.len(),
+                found.entries.len(),
                 found.from,
                 found.to
             ),

@@ -48,7 +48,7 @@ impl Limited {
     }
 
     fn answer(&mut self, now: Duration, frame: &ClientFrame) -> Option<ServerFrame> {
-        let ClientFrame::Message(message) = frame else {
+        let ClientFrame::Submit(message) = frame else {
             return None;
         };
         let counter = message.id?.counter;
@@ -71,7 +71,7 @@ impl Limited {
         Some(echo(
             counter,
             counter,
-            message.body.as_ref().unwrap().as_str(),
+            message.content.as_ref().unwrap().words(),
         ))
     }
 }

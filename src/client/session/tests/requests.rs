@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     client::event::{Page, SearchPage},
     protocol::{
-        Extent,
+        Entry, Extent,
         frame::{FoundPage, HistoryPage, PageHead, Part},
     },
     search::{Query, Words},
@@ -29,9 +29,9 @@ fn head(from: u64, to: u64, reference: u64) -> PageHead {
     }
 }
 
-fn plain(seq: u64, text: &str) -> Message {
+fn plain(seq: u64, text: &str) -> Entry {
     match message(seq, text) {
-        ServerFrame::Message(message) => message,
+        ServerFrame::Entry(message) => message,
         _ => unreachable!(),
     }
 }
@@ -39,7 +39,7 @@ fn plain(seq: u64, text: &str) -> Message {
 fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
     ServerFrame::History(HistoryPage {
         head: head(from, to, reference),
-        messages: (from..=to).map(|seq| plain(seq, "old")).collect(),
+        entries: (from..=to).map(|seq| plain(seq, "old")).collect(),
     })
 }
 
@@ -48,7 +48,7 @@ fn kept_page(from: u64, to: u64) -> Page {
         extent: Extent::new(1, 9),
         from,
         to,
-        messages: Vec::new(),
+        entries: Vec::new(),
         offline: true,
     }
 }
@@ -111,7 +111,7 @@ fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
     run.say(ServerFrame::Found(FoundPage {
         head: head(2, 9, 2),
         indexed: 8,
-        messages: vec![plain(5, "green")],
+        entries: vec![plain(5, "green")],
     }));
     run.wrote(&["history Since(1970-01-01T00:00:00Z)"]);
     run.say(history(1, 3, 3));
@@ -135,7 +135,7 @@ fn offline_the_disk_has_to_do() {
         first: 1,
         from: 1,
         to: 9,
-        messages: Vec::new(),
+        entries: Vec::new(),
         indexed: None,
         offline: true,
     });
@@ -283,7 +283,7 @@ fn a_page_with_a_hole_ends_the_connection() {
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),
-        messages: vec![plain(1, "a"), plain(3, "c")],
+        entries: vec![plain(1, "a"), plain(3, "c")],
     }));
     assert!(!run.connected);
 }

@@ -22,7 +22,7 @@ fn a_resume_names_what_is_held() {
         panic!("{:?}", join.rooms);
     };
     assert_eq!(position.seq, 3);
-    let ServerFrame::Message(last) = message(3, "x") else {
+    let ServerFrame::Entry(last) = message(3, "x") else {
         unreachable!()
     };
     assert_eq!(position.id, Some(last.id));

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
-    client::session::persist_types::{MessageRange, OutboxEntry, Save, StoreChange},
-    protocol::{Extent, limits::JOIN_ROOMS_MAX},
+    client::session::persist_types::{EntryRange, OutboxEntry, Save, StoreChange},
+    protocol::{Content, Entry, Extent, limits::JOIN_ROOMS_MAX},
+    text::Body,
 };
 
 fn room(number: usize) -> RoomName {
@@ -25,12 +26,14 @@ fn at(room: RoomName, next: u64) -> RoomStart {
 fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
     let mut disk = Disk::default();
     for room in rooms {
-        let ServerFrame::Message(message) = message(1, "hi") else {
+        let ServerFrame::Entry(message) = message(1, "hi") else {
             unreachable!()
         };
         let opened = StoreChange::Room {
             epoch,
             start: RoomStart {
+                changed: 0,
+                redacted: 0,
                 room: room.clone(),
                 topic: None,
                 extent: Extent::new(1, 1),
@@ -38,11 +41,11 @@ fn after(rooms: impl Iterator<Item = RoomName>, epoch: Epoch) -> Disk {
                 reset: None,
             },
         };
-        let messages = StoreChange::Messages(MessageRange {
-            room: room.clone(),
+        let messages = StoreChange::Entries(EntryRange::of(
+            room.clone(),
             epoch,
-            messages: vec![Message { room, ..message }],
-        });
+            vec![Entry { room, ..message }],
+        ));
         let changes = vec![opened, messages];
         disk.saves.push(Save { changes });
     }
@@ -104,7 +107,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
             key: number as u64 + 1,
             number: None,
             room: room(number),
-            body: Body::inert("hi"),
+            content: Content::Text(Body::inert("hi")),
             counter: None,
             withdrawn: false,
             unconfirmed: false,
@@ -130,7 +133,7 @@ fn messages_for_more_rooms_than_a_join_names_are_all_sent() {
             let rooms: Vec<_> = frames
                 .iter()
                 .filter_map(|frame| match frame {
-                    ClientFrame::Message(message) => Some(message.room.clone()),
+                    ClientFrame::Submit(message) => Some(message.room.clone()),
                     _ => None,
                 })
                 .collect();

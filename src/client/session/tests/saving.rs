@@ -1,3 +1,5 @@
+use crate::protocol::Content;
+use crate::text::Body;
 use std::collections::VecDeque;
 
 use super::*;
@@ -41,22 +43,30 @@ fn in_short(change: &StoreChange) -> String {
         StoreChange::Entry(entry) => {
             let counter = entry.counter.map_or("-".to_owned(), |c| c.to_string());
             let failed = entry.failed.as_ref().map_or("", |_| " failed");
-            format!("{} as {counter}{failed}", entry.body.as_str())
+            format!("{} as {counter}{failed}", entry.content.words())
         }
         StoreChange::Remove(key) => format!("not {key}"),
         StoreChange::TakeBack(key) => format!("back {key}"),
         StoreChange::NextCounter(next) => format!("next {next}"),
         StoreChange::Room { start, .. } => format!("#{}", start.room),
-        StoreChange::Messages(run) => {
-            let numbers: Vec<_> = run.messages.iter().map(|m| m.seq.to_string()).collect();
+        StoreChange::Entries(run) => {
+            let numbers: Vec<_> = run.entries.iter().map(|m| m.seq.to_string()).collect();
             format!("messages {}", numbers.join(" "))
+        }
+        StoreChange::Changed {
+            entries, folded, ..
+        } => {
+            let numbers: Vec<_> = entries.iter().map(|m| m.seq.to_string()).collect();
+            format!("changed {} to {folded}", numbers.join(" "))
         }
         StoreChange::Read { seq, .. } => format!("read {seq}"),
         StoreChange::Draft { text, .. } => format!("draft {text}"),
         StoreChange::Typed(text) => format!("typed {text}"),
         StoreChange::User(user) => format!("user {user}"),
         StoreChange::Settled { key, delivery } => format!("{key} is {delivery:?}"),
-        StoreChange::Submit { number, body, .. } => format!("submit {number} {}", body.as_str()),
+        StoreChange::Submit {
+            number, content, ..
+        } => format!("submit {number} {}", content.words()),
     }
 }
 
@@ -69,7 +79,7 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
         key,
         number: None,
         room: RoomName::lobby(),
-        body: Body::parse(text).unwrap(),
+        content: Content::Text(Body::parse(text).unwrap()),
         counter,
         withdrawn: false,
         unconfirmed: false,
@@ -512,8 +522,8 @@ impl Far {
 
     fn frame(&mut self, frame: ClientFrame) -> Option<ServerFrame> {
         let (counter, text) = match frame {
-            ClientFrame::Message(submission) => {
-                let text = submission.body.unwrap().as_str().to_owned();
+            ClientFrame::Submit(submission) => {
+                let text = submission.content.unwrap().words().to_owned();
                 (submission.id.unwrap().counter, Some(text))
             }
             ClientFrame::Withdraw { id } => (id.counter, None),
@@ -591,10 +601,10 @@ fn a_crash_after_any_save_loses_nothing_pending_and_sends_nothing_twice() {
             .iter()
             .filter_map(|event| match event {
                 Event::Outbox(OutboxMessage {
-                    body,
+                    content,
                     delivery: Delivery::Pending,
                     ..
-                }) => Some(body.as_str().to_owned()),
+                }) => Some(content.words().to_owned()),
                 _ => None,
             })
             .collect();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::text::Body;
 
 #[test]
 fn silence_is_broken_by_a_ping_and_then_by_another() {
@@ -232,6 +233,7 @@ fn a_join_of_ours_that_comes_late_is_not_taken_for_somebody_else() {
 /// Commands that the server owes an answer to, and the answers.
 fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     use crate::protocol::{
+        Content,
         admin::{AdminCommand, AdminResult},
         frame::{HistoryPage, PageHead, Part},
     };
@@ -244,7 +246,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
             to: 0,
             reference: Some(1),
         },
-        messages: Vec::new(),
+        entries: Vec::new(),
     };
     let result = AdminResult {
         reference: Some(1),
@@ -258,7 +260,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
             "a message",
             Command::Send {
                 room: RoomName::lobby(),
-                body: Body::parse("hi").unwrap(),
+                content: Content::Text(Body::parse("hi").unwrap()),
             },
             echo(1, 1, "hi"),
         ),

@@ -1,5 +1,6 @@
 //! Tests the caches' disk space, and what is dropped first.
 
+use crate::protocol::Entry;
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -14,6 +15,8 @@ fn open_room(name: &str, head: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(1),
         start: RoomStart {
+            changed: 0,
+            redacted: 0,
             room: room(name),
             topic: None,
             extent: Extent::new(1, head),
@@ -26,16 +29,16 @@ fn open_room(name: &str, head: u64) -> StoreChange {
 /// Many messages of about 200 bytes.
 fn talk(name: &str, from: u64, to: u64) -> StoreChange {
     let text = "x".repeat(200);
-    StoreChange::Messages(MessageRange {
-        room: room(name),
-        epoch: epoch(1),
-        messages: (from..=to)
-            .map(|seq| Message {
+    StoreChange::Entries(EntryRange::of(
+        room(name),
+        epoch(1),
+        (from..=to)
+            .map(|seq| Entry {
                 room: room(name),
                 ..message(seq, &text)
             })
             .collect(),
-    })
+    ))
 }
 
 impl Store {

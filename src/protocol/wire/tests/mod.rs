@@ -4,7 +4,10 @@ mod admin;
 
 use super::*;
 use crate::{
-    protocol::{Extent, admin::*, frame::*, invite::*, key::*, limits::*, name::*},
+    protocol::{
+        Author, Content, Entry, EntryKind, Extent, admin::*, entry::Text, frame::*, invite::*,
+        key::*, limits::*, name::*,
+    },
     search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
 };
@@ -30,6 +33,7 @@ fn through_server(frame: &ServerFrame) -> ServerFrame {
 #[test]
 fn every_field_of_a_join_arrives() {
     let join = ClientFrame::Join(Box::new(Join {
+        can: Capabilities::ALL,
         protocol: Some(1),
         nickname: Nickname::parse("Zoë \"z\"").unwrap(),
         keep_nickname: true,
@@ -175,16 +179,16 @@ fn nicknames_are_counted_in_graphemes() {
 fn a_refused_text_keeps_its_id() {
     let frame = format!(r#"{{"type":"message","id":"{ID}","message":"a\u001b[2Jb"}}"#);
     match parse_client(frame.as_bytes()) {
-        Ok(ClientFrame::Message(submission)) => {
+        Ok(ClientFrame::Submit(submission)) => {
             assert_eq!(submission.id, MessageId::parse(ID).ok());
-            assert!(submission.body.is_err());
+            assert!(submission.content.is_err());
         }
         other => panic!("{other:?}"),
     }
     // A message without an id is from a legacy client, and made visible instead.
     match parse_client(br#"{"type":"message","message":"a\u001b[2Jb"}"#) {
-        Ok(ClientFrame::Message(submission)) => {
-            assert!(!submission.body.unwrap().as_str().contains('\u{1b}'));
+        Ok(ClientFrame::Submit(submission)) => {
+            assert!(!submission.content.unwrap().words().contains('\u{1b}'));
         }
         other => panic!("{other:?}"),
     }
@@ -338,17 +342,22 @@ fn a_wish_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_on()
     assert!(back.unwrap_err().fatal());
 }
 
-fn stored(seq: u64, text: &str) -> Message {
-    Message {
+fn stored(seq: u64, text: &str) -> Entry {
+    Entry {
         room: RoomName::lobby(),
         seq,
         id: MessageId::parse(ID).unwrap(),
-        user: UserId::from_bytes([9; 12]),
-        nickname: Nickname::parse("Zoë \"z\"").unwrap(),
+        author: Author {
+            user: UserId::from_bytes([9; 12]),
+            nickname: Nickname::parse("Zoë \"z\"").unwrap(),
+            proven: true,
+        },
         time: "2026-11-22T09:00:00.123Z".parse().unwrap(),
         clock_was: None,
-        unproven: false,
-        body: Body::inert(text),
+        kind: EntryKind::Text(Text {
+            body: Body::inert(text),
+            edited: None,
+        }),
     }
 }
 
@@ -362,7 +371,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
             .iter()
             .map(|message| {
                 let mut frame = Vec::new();
-                encode_server(&ServerFrame::Message(message.clone()), &mut frame);
+                encode_server(&ServerFrame::Entry(message.clone()), &mut frame);
                 frame
             })
             .collect();
@@ -379,7 +388,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
             encode_history(&head, frames(), &mut spliced);
             let page = ServerFrame::History(HistoryPage {
                 head: head.clone(),
-                messages: messages.clone(),
+                entries: messages.clone(),
             });
             same_value(&page, &spliced["before".len()..]);
             let mut spliced = Vec::new();
@@ -387,7 +396,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
             let page = ServerFrame::Found(FoundPage {
                 head,
                 indexed: 42,
-                messages: messages.clone(),
+                entries: messages.clone(),
             });
             same_value(&page, &spliced);
         }
@@ -403,23 +412,26 @@ fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
         to: 2,
         reference: None,
     };
-    let unproven = Message {
-        unproven: true,
+    let unproven = Entry {
+        author: Author {
+            proven: false,
+            ..stored(2, "x").author
+        },
         ..stored(2, "x")
     };
     let messages = vec![stored(1, "x"), unproven.clone()];
     let page = ServerFrame::History(HistoryPage {
         head: head.clone(),
-        messages: messages.clone(),
+        entries: messages.clone(),
     });
     let found = ServerFrame::Found(FoundPage {
         head,
         indexed: 2,
-        messages,
+        entries: messages,
     });
     for (frame, says) in [
-        (ServerFrame::Message(stored(1, "x")), 0),
-        (ServerFrame::Message(unproven), 1),
+        (ServerFrame::Entry(stored(1, "x")), 0),
+        (ServerFrame::Entry(unproven), 1),
         (page, 1),
         (found, 1),
     ] {
@@ -442,7 +454,7 @@ fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
     };
     for proven in ["", r#""proven":true,"#, r#""proven":null,"#] {
         match of(proven) {
-            Ok(ServerFrame::Message(message)) => assert!(!message.unproven, "{proven}"),
+            Ok(ServerFrame::Entry(message)) => assert!(message.author.proven, "{proven}"),
             other => panic!("{proven}: {other:?}"),
         }
     }
@@ -477,7 +489,7 @@ fn same_value(frame: &ServerFrame, spliced: &[u8]) {
 fn a_page_with_one_message_too_many_or_without_its_numbers_is_no_page() {
     let message = {
         let mut frame = Vec::new();
-        encode_server(&ServerFrame::Message(stored(1, "x")), &mut frame);
+        encode_server(&ServerFrame::Entry(stored(1, "x")), &mut frame);
         String::from_utf8(frame).unwrap()
     };
     let page = |count: usize, numbers: &str| {
@@ -509,13 +521,13 @@ fn any_nickname_from_a_log_is_read_and_harmless() {
         ("", "?"),
     ] {
         let mut frame = Vec::new();
-        encode_server(&ServerFrame::Message(stored(1, "hello")), &mut frame);
+        encode_server(&ServerFrame::Entry(stored(1, "hello")), &mut frame);
         let mut frame: serde_json::Value = serde_json::from_slice(&frame).unwrap();
         frame["nickname"] = sent.into();
-        let Ok(ServerFrame::Message(message)) = parse_server(frame.to_string().as_bytes()) else {
+        let Ok(ServerFrame::Entry(message)) = parse_server(frame.to_string().as_bytes()) else {
             panic!("{sent:?} is not read");
         };
-        assert_eq!(message.nickname.as_str(), shown);
+        assert_eq!(message.author.nickname.as_str(), shown);
     }
 }
 
@@ -531,22 +543,24 @@ proptest! {
         let Ok(body) = Body::visible(&text) else { return Ok(()) };
         let device = DeviceId::from_bytes([7; 12]);
         let id = MessageId { device, counter };
-        let sent = ClientFrame::Message(Submission {
+        let sent = ClientFrame::Submit(Submission {
             room: RoomName::lobby(),
             id: Some(id),
-            body: Ok(body.clone()),
+            content: Ok(Content::Text(body.clone())),
         });
         prop_assert_eq!(through_client(&sent), sent);
-        let echoed = ServerFrame::Message(Message {
+        let echoed = ServerFrame::Entry(Entry {
             room: RoomName::lobby(),
             seq: counter,
             id,
-            user: UserId::from_bytes([9; 12]),
-            nickname: Nickname::parse("carol").unwrap(),
+            author: Author {
+                user: UserId::from_bytes([9; 12]),
+                nickname: Nickname::parse("carol").unwrap(),
+                proven: true,
+            },
             time: Timestamp::from_millisecond(1_795_339_341_123).unwrap(),
             clock_was: None,
-            unproven: false,
-            body,
+            kind: EntryKind::Text(Text { body, edited: None }),
         });
         prop_assert_eq!(through_server(&echoed), echoed);
     }

@@ -191,13 +191,13 @@ fn messages_without_a_key_stay_marked_whoever_has_the_name_later() {
     world.post_frame("alice", &message("alice", 1, "from alice"));
     let said = |frames: Vec<ServerFrame>| -> Vec<(String, bool)> {
         let messages = frames.into_iter().flat_map(|frame| match frame {
-            ServerFrame::Message(message) => vec![message],
-            ServerFrame::History(page) => page.messages,
-            ServerFrame::Found(page) => page.messages,
+            ServerFrame::Entry(message) => vec![message],
+            ServerFrame::History(page) => page.entries,
+            ServerFrame::Found(page) => page.entries,
             _ => Vec::new(),
         });
         messages
-            .map(|message| (message.body.as_str().to_owned(), message.unproven))
+            .map(|message| (message.words().to_owned(), !message.author.proven))
             .collect()
     };
     let expected = [

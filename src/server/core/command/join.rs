@@ -12,7 +12,10 @@ use smallvec::SmallVec;
 use crate::{
     protocol::{
         MessageId, Nickname,
-        frame::{Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart, Welcome},
+        frame::{
+            Capabilities, Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart,
+            Welcome,
+        },
         legacy::NICKNAME_IN_USE,
         limits,
     },
@@ -224,6 +227,7 @@ fn admit(
             epoch: hub.epoch,
             time: hub.now.wall,
             rooms: starts,
+            can: Capabilities::ALL,
             limits: told_limits(hub.access.message_rate()),
         },
     };
@@ -275,6 +279,8 @@ fn starts(
                 topic: room.rules.topic.clone(),
                 extent: room.extent,
                 next,
+                changed: room.revised.changed,
+                redacted: room.revised.redacted,
                 reset,
             }
         })

@@ -1,18 +1,21 @@
-//! `history` and `search`: queries of a room's log. Each is checked anew here; the connection runs
+//! `history`, `search` and `changes`: queries of a room's log. Each is checked anew here; the connection runs
 //! it (see [`crate::server::core::log_query`]).
 
 use crate::{
     protocol::{
         RoomName,
-        frame::{ErrorFrame, HistoryRequest, SearchRequest},
+        frame::{ChangesRequest, ErrorFrame, HistoryRequest, SearchRequest},
         limits::NUMBER_MAX,
     },
-    server::core::{
-        ConnectionId,
-        access::may::Denied,
-        event::ConnectionCommand,
-        hub::Hub,
-        log_query::{LogQuery, QueryKind},
+    server::{
+        core::{
+            ConnectionId,
+            access::may::Denied,
+            event::ConnectionCommand,
+            hub::Hub,
+            log_query::{LogQuery, QueryKind},
+        },
+        log::ChangedSince,
     },
 };
 
@@ -26,6 +29,15 @@ pub(super) fn search(hub: &mut Hub, connection: ConnectionId, request: SearchReq
         query: request.query,
         to: request.to.unwrap_or(NUMBER_MAX),
     };
+    look(hub, connection, request.room, what, request.reference);
+}
+
+pub(super) fn changes(hub: &mut Hub, connection: ConnectionId, request: ChangesRequest) {
+    let what = QueryKind::Changed(ChangedSince {
+        since: request.since,
+        to: request.to,
+        erased: request.erased,
+    });
     look(hub, connection, request.room, what, request.reference);
 }
 

@@ -6,18 +6,19 @@ use crate::protocol::{ClientFrame, frame::Departure};
 pub(super) mod admin;
 pub(super) mod join;
 mod log_query;
-mod message;
 pub(super) mod nick;
 mod ping;
 pub(super) mod refused;
+mod submit;
 mod withdraw;
 
 pub(super) fn run(hub: &mut Hub, connection: ConnectionId, frame: ClientFrame) {
     match frame {
-        ClientFrame::Message(submission) => message::run(hub, connection, submission),
+        ClientFrame::Submit(submission) => submit::run(hub, connection, submission),
         ClientFrame::Withdraw { id } => withdraw::run(hub, connection, id),
         ClientFrame::History(request) => log_query::history(hub, connection, request),
         ClientFrame::Search(request) => log_query::search(hub, connection, request),
+        ClientFrame::Changes(request) => log_query::changes(hub, connection, request),
         ClientFrame::Nick {
             nickname,
             reference,

@@ -1,7 +1,7 @@
 //! Answers a frame that can't be accepted, though the connection continues. If it carried a message
 //! id, the id is used up.
 
-use super::message::refuse_for_good;
+use super::submit::refuse_for_good;
 use crate::{
     protocol::{ServerFrame, wire::Refusal},
     server::core::{ConnectionId, hub::Hub},

@@ -1,7 +1,7 @@
 //! `withdraw`: withdraws a message whose outcome its sender does not know. Its counter is used up,
 //! so that later messages can be stored.
 
-use super::message::settled;
+use super::submit::settled;
 use crate::{
     protocol::{
         MessageId, ServerFrame,

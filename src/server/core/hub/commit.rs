@@ -114,7 +114,7 @@ impl Hub {
             pending.push(staged.pending);
         }
         // The store writes it with a message; a batch of joins alone need not be written.
-        let messages = |operation: &_| matches!(operation, Operation::Message { .. });
+        let messages = |operation: &_| matches!(operation, Operation::Append { .. });
         let correction = if operations.iter().any(messages) {
             self.correction
         } else {
@@ -218,7 +218,7 @@ impl Hub {
 
     fn take_up(&mut self, pending: Vec<Pending>, retains: bool, committed: Committed) {
         let operations = pending.len() + usize::from(retains);
-        debug_assert_eq!(operations, committed.verdicts.len());
+        debug_assert_eq!(operations, committed.results.len());
         for run in &committed.runs {
             self.rooms[run.room.at()].extent.head = run.segment.next() - 1;
         }
@@ -231,8 +231,11 @@ impl Hub {
             }
         }
         if retains {
-            let more = committed.verdicts.last() == Some(&OpResult::Retained { more: true });
+            let more = committed.results.last() == Some(&OpResult::Retained { more: true });
             self.retainer.done(more);
+        }
+        for &(room, revised) in &committed.revised {
+            self.rooms[room.at()].revised = revised;
         }
         if !committed.runs.is_empty() || !committed.firsts.is_empty() {
             self.effects.push(Effect::Publish(Arc::new(Publication {
@@ -241,7 +244,7 @@ impl Hub {
                 ..Publication::default()
             })));
         }
-        for (pending, verdict) in pending.into_iter().zip(committed.verdicts) {
+        for (pending, verdict) in pending.into_iter().zip(committed.results) {
             self.conclude(pending, &verdict);
         }
     }
@@ -355,6 +358,7 @@ impl Hub {
         let outcome = match settled {
             MessageOutcome::Stored { room, seq, time } => self.stored(room, seq, time),
             MessageOutcome::Withdrawn => Outcome::Withdrawn,
+            MessageOutcome::Unchanged => Outcome::Unchanged,
             MessageOutcome::Forgotten => Outcome::Settled,
             MessageOutcome::Refused(code) => {
                 return ServerFrame::Error(ErrorFrame {

@@ -17,7 +17,7 @@ use crate::{
             client::Abilities,
             event::{Effect, JoinRequest, MemberChange},
         },
-        log::{RoomIndex, segment::SegmentBuilder},
+        log::{Revised, RoomIndex, segment::SegmentBuilder},
         network::ClientAddress,
     },
     text::Line,
@@ -62,6 +62,7 @@ pub(in crate::server::core) struct Room {
     pub(in crate::server::core) name: RoomName,
     pub(in crate::server::core) rules: RoomRules,
     pub(in crate::server::core) extent: Extent,
+    pub(in crate::server::core) revised: Revised,
     /// Changes of the member list that are not published yet.
     pub(super) diffs: SegmentBuilder,
     pub(super) changes: Vec<MemberChange>,

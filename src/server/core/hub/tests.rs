@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     protocol::{
-        ClientFrame, ClientId, MessageId, Nickname,
+        ClientFrame, ClientId, Content, MessageId, Nickname,
         frame::{Join, Position, Submission},
         limits::{self, NUMBER_MAX},
     },
@@ -263,10 +263,10 @@ fn the_same_id_again_gets_the_same_answer() {
         assert_eq!(world.say("bob", frame), expected);
     };
     let bad = |counter| {
-        ClientFrame::Message(Submission {
+        ClientFrame::Submit(Submission {
             room: RoomName::parse("elsewhere").unwrap(),
             id: Some(id("bob", counter)),
-            body: Ok(Body::inert("x")),
+            content: Ok(Content::Text(Body::inert("x"))),
         })
     };
     let withdraw = |counter| ClientFrame::Withdraw {
@@ -307,10 +307,10 @@ fn messages_without_ids_are_numbered_by_the_server() {
     let mut world = World::new();
     world.join("bob");
     let plain = |text: &str| {
-        ClientFrame::Message(Submission {
+        ClientFrame::Submit(Submission {
             room: RoomName::lobby(),
             id: None,
-            body: Ok(Body::inert(text)),
+            content: Ok(Content::Text(Body::inert(text))),
         })
     };
     assert_eq!(world.say("bob", &plain("x")), ["1 bob: x"]);
@@ -771,10 +771,10 @@ fn a_client_that_has_used_all_numbers_is_told_so() {
     };
     world.store.append(batch).unwrap();
     world.join("bob");
-    let more = ClientFrame::Message(Submission {
+    let more = ClientFrame::Submit(Submission {
         room: RoomName::lobby(),
         id: None,
-        body: Ok(Body::inert("one more")),
+        content: Ok(Content::Text(Body::inert("one more"))),
     });
     world.hears("bob");
     assert_eq!(world.say("bob", &more), ["error bad_id", "closed"]);

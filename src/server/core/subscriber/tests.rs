@@ -40,7 +40,7 @@ fn numbers(world: &mut World, name: &str) -> Vec<u64> {
     heard
         .iter()
         .filter_map(|frame| match frame {
-            ServerFrame::Message(message) => Some(message.seq),
+            ServerFrame::Entry(message) => Some(message.seq),
             _ => None,
         })
         .collect()

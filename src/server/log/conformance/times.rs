@@ -1,11 +1,14 @@
 //! Every store's behaviour when the clock is corrected.
 
 use super::*;
-use crate::{protocol::frame::Part, search::Query};
+use crate::{
+    protocol::{Entry, frame::Part},
+    search::Query,
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// Appends one message at each of these times, after a correction of the clock.
-fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Message> {
+fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Entry> {
     let mut head = store.extents()[0].head;
     for &(second, correction) in said {
         head += 1;
@@ -23,8 +26,8 @@ fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Message> {
         .collect()
 }
 
-fn times(messages: &[Message]) -> Vec<(i64, Option<i64>)> {
-    let time = |message: &Message| {
+fn times(messages: &[Entry]) -> Vec<(i64, Option<i64>)> {
+    let time = |message: &Entry| {
         let was = message.clock_was.map(Timestamp::as_second);
         (message.time.as_second(), was)
     };

@@ -12,7 +12,7 @@ use super::{
     message,
     schema::{self, PREFIX_CHARS},
 };
-use crate::server::log::segment::Segment;
+use crate::{server::log::segment::Segment, text::Body};
 
 /// The prefixes by which FTS5 marks in its pages which of its two tables a word belongs to.
 const WHOLE: u8 = b'0';
@@ -33,8 +33,8 @@ pub(super) fn entries(
         let Some(message) = segment.frame(seq).and_then(message) else {
             continue;
         };
-        let body = message.body.as_str();
-        schema::entry(&message.nickname, body, &mut text, |word| {
+        let body = message.text().map_or("", Body::as_str);
+        schema::entry(&message.author.nickname, body, &mut text, |word| {
             if !words.contains(word) {
                 words.insert(word.into());
             }

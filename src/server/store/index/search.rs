@@ -31,6 +31,7 @@ use crate::{
         log::{Found, RoomIndex, StoreError, segment::Segment},
         store::deadline::Deadline,
     },
+    text::Body,
 };
 
 /// Bytes of frames read at a time when entries are scanned.
@@ -448,8 +449,9 @@ impl<'a> Search<'a> {
     /// Adds an entry if it matches; breaks with the number reached once the page is full.
     fn judge(&mut self, seq: u64, frame: &[u8]) -> ControlFlow<u64> {
         let matches = message(frame).is_some_and(|message| {
+            let text = message.text().map_or("", Body::as_str);
             self.query
-                .matches(&message.nickname, message.time, message.body.as_str())
+                .matches(&message.author.nickname, message.time, text)
         });
         if !matches {
             return ControlFlow::Continue(());

@@ -1,7 +1,7 @@
 //! What the index needs from a log, and the state that its thread and readers share.
 
 use crate::{
-    protocol::{Extent, ServerFrame, frame::Message, wire::parse_server},
+    protocol::{Entry, Extent, wire::parse_entry},
     server::log::{RoomIndex, StoreError, segment::Segment},
 };
 use std::{
@@ -100,9 +100,8 @@ impl Shared {
 }
 
 /// The message in a frame of the log; `None` if it is none.
-pub(super) fn message(frame: &[u8]) -> Option<Message> {
-    match parse_server(frame.trim_ascii_end()) {
-        Ok(ServerFrame::Message(message)) => Some(message),
-        _ => None,
-    }
+pub(super) fn message(frame: &[u8]) -> Option<Entry> {
+    parse_entry(frame)
+        .ok()
+        .filter(|entry| entry.text().is_some())
 }

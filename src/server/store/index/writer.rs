@@ -20,6 +20,7 @@ use crate::{
         log::{RoomIndex, StoreError},
         store::disk_space,
     },
+    text::Body,
 };
 
 /// Bytes of frames that are indexed in one transaction: about 1,000 messages, about 20 ms.
@@ -333,8 +334,8 @@ impl Database {
                         let Some(message) = segment.frame(seq).and_then(message) else {
                             continue;
                         };
-                        let body = message.body.as_str();
-                        schema::entry(&message.nickname, body, &mut text, |_| {});
+                        let body = message.text().map_or("", Body::as_str);
+                        schema::entry(&message.author.nickname, body, &mut text, |_| {});
                         insert.execute(params![schema::row(room.id, seq), text])?;
                     }
                     room.indexed = segment.next() - 1;

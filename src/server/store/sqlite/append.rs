@@ -12,13 +12,15 @@ use super::{
     state,
 };
 use crate::{
-    protocol::{DeviceId, MessageId, frame::ErrorCode, wire::ERROR_CODES},
+    protocol::{
+        Content, DeviceId, EntryKind, MessageId, entry::Text, frame::ErrorCode, wire::ERROR_CODES,
+    },
     server::{
         log::{
             Batch, Committed, DeviceOwner, MessageOutcome, OpResult, Operation, Retention,
             RoomIndex, Run, StoreError,
             segment::SegmentBuilder,
-            semantics::{self, CounterOrder, OpenedDevice, encode_entry, entry_time, place},
+            semantics::{self, CounterOrder, OpenedDevice, encode_new, entry_time, place},
         },
         store::index::Index,
     },
@@ -40,7 +42,7 @@ pub(super) struct Work<'a> {
     frame: Vec<u8>,
     /// Bytes of state records.
     record_bytes: usize,
-    verdicts: Vec<OpResult>,
+    results: Vec<OpResult>,
 }
 
 /// The results of a committed batch, for the store to apply to its state in memory.
@@ -107,7 +109,7 @@ impl SqliteStore {
                 }
             });
             let verdict = work.or_damaged(verdict)?;
-            work.verdicts.push(verdict);
+            work.results.push(verdict);
             Ok(())
         });
         match answered {
@@ -155,7 +157,7 @@ impl<'a> Work<'a> {
             runs: rooms.iter().map(|_| None).collect(),
             frame: Vec::new(),
             record_bytes: 0,
-            verdicts: Vec::new(),
+            results: Vec::new(),
         }
     }
 
@@ -179,14 +181,14 @@ impl<'a> Work<'a> {
                     self.record_bytes += state::write(self.connection, &records)?;
                     OpResult::StatePut
                 }
-                Operation::Message { id, settled, .. } | Operation::Settle { id, settled, .. } => {
+                Operation::Append { id, settled, .. } | Operation::Settle { id, settled, .. } => {
                     match self.raised(id.device, settled) {
                         Ok(counter) => self.settle(batch.now, id, counter, operation)?,
                         error => self.or_damaged(error.map(|_| OpResult::Damaged))?,
                     }
                 }
             };
-            self.verdicts.push(verdict);
+            self.results.push(verdict);
         }
         self.changes.write(self.connection)?;
         self.write_rooms()
@@ -280,8 +282,11 @@ impl<'a> Work<'a> {
         let device = Device { counter, ..device };
         let no = self.changes.put(self.connection, id.device, device)?;
         let settled = match operation {
-            Operation::Message {
-                room, sender, body, ..
+            Operation::Append {
+                room,
+                sender,
+                content: Content::Text(body),
+                ..
             } => {
                 let at = &mut self.states[room.at()];
                 // The room has no numbers left: the batch is refused.
@@ -293,10 +298,16 @@ impl<'a> Work<'a> {
                 let time = entry_time(now, at.correction, last);
                 self.frame.clear();
                 let name = &self.rooms[room.at()].name;
-                encode_entry(name, seq, id, &sender, time, body, &mut self.frame);
+                let kind = EntryKind::Text(Text { body, edited: None });
+                encode_new(name, seq, id, &sender, time, kind, &mut self.frame);
                 self.insert(room, seq, time, (no, id.counter))?;
                 let (time, _) = time;
                 MessageOutcome::Stored { room, seq, time }
+            }
+            Operation::Append { .. } => {
+                let refused = ErrorCode::UnknownType;
+                self.use_up((no, id.counter), Some(refused))?;
+                MessageOutcome::Refused(refused)
             }
             Operation::Settle { refused, .. } => {
                 self.use_up((no, id.counter), refused)?;
@@ -462,9 +473,11 @@ impl<'a> Work<'a> {
             wrote,
             bytes: entry_bytes + self.record_bytes,
             committed: Committed {
-                verdicts: self.verdicts,
+                results: self.results,
                 runs,
+                rewritten: Vec::new(),
                 firsts,
+                revised: Vec::new(),
             },
             states: self.states,
             changes: self.changes,

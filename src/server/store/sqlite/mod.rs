@@ -82,11 +82,11 @@ use self::{
 };
 use super::index::Index;
 use crate::server::log::{
-    Batch, Committed, Found, KnownTimes, LogReader, LogWriter, Operation, Page, Reader,
-    SearchIndex, StateRecord, StateStore, Store, StoreError,
+    Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter, Operation,
+    Page, Reader, Revised, SearchIndex, Standing, StateRecord, StateStore, Store, StoreError,
 };
 use crate::{
-    protocol::{Epoch, Extent, frame::Part},
+    protocol::{Epoch, frame::Part},
     search::Query,
     server::{
         event_log::EventLog,
@@ -205,7 +205,7 @@ impl SqliteStore {
         use crate::server::log::OpResult::Retained;
         self.removing |= !committed.firsts.is_empty();
         let more = |verdict: &_| matches!(verdict, Retained { more: true });
-        if self.removing && !committed.verdicts.iter().any(more) {
+        if self.removing && !committed.results.iter().any(more) {
             self.removing = false;
             if let Some(checkpoints) = &self.checkpoints {
                 checkpoints.empty();
@@ -249,8 +249,12 @@ impl LogWriter for SqliteStore {
         self.epoch
     }
 
-    fn extents(&self) -> Vec<Extent> {
-        self.rooms.iter().map(|room| room.state.extent).collect()
+    fn standings(&self) -> Vec<Standing> {
+        let standing = |room: &Room| Standing {
+            extent: room.state.extent,
+            revised: Revised::default(),
+        };
+        self.rooms.iter().map(standing).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
@@ -354,6 +358,10 @@ impl LogReader for SqliteStore {
 
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         self.read_here(room, |connection, no| read::page(connection, no, part))
+    }
+
+    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
+        self.read_here(room, |connection, no| read::changed(connection, no, wanted))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     },
     server::{
         log::{
-            Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
+            Changed, ChangedSince, Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
             segment::{Segment, SegmentBuilder},
             semantics::{Frames, Scan, decode_entry, span},
         },
@@ -107,6 +107,11 @@ impl LogReader for SqliteReader {
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
         self.log
             .within(room, |connection, no| page(connection, no, part))
+    }
+
+    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
+        self.log
+            .within(room, |connection, no| changed(connection, no, wanted))
     }
 }
 
@@ -198,6 +203,17 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     let mut frames = Frames::default();
     each_sound(connection, room, from, to, ends, |frame| frames.add(frame))?;
     Ok(frames.into_page(extent, (from, to), ends))
+}
+
+/// See [`LogReader::changed`].
+pub(super) fn changed(connection: &Connection, room: i64, _: ChangedSince) -> Result<Changed> {
+    let extent = extent(connection, room)?;
+    Ok(Changed {
+        extent,
+        through: extent.head,
+        more: false,
+        frames: Vec::new(),
+    })
 }
 
 /// See [`SearchIndex::search`]: reads the newest entries.

@@ -242,7 +242,7 @@ mod tests {
             fill(&mut store, 1_000);
             let before = size(&store.connection).unwrap();
             assert_eq!(
-                append(&mut store, 9_000, [by_bytes(before)]).verdicts,
+                append(&mut store, 9_000, [by_bytes(before)]).results,
                 [OpResult::Retained { more: false }]
             );
             assert_eq!(store.extents()[0].first, 1, "at the limit");
@@ -253,7 +253,7 @@ mod tests {
                 assert!(steps < 1_000);
                 let firsts: Vec<u64> = store.extents().iter().map(|e| e.first).collect();
                 let committed = append(&mut store, 9_000, [by_bytes(max)]);
-                if committed.verdicts != [OpResult::Retained { more: true }]
+                if committed.results != [OpResult::Retained { more: true }]
                     && let Some(index) = &store.index
                 {
                     // The index is asked to forget them first, which takes some time.
@@ -276,7 +276,7 @@ mod tests {
             // Numbers and ids stay used.
             let again = append(&mut store, 9_000, [message_in(OTHER, 1, 1, "x")]);
             assert_eq!(
-                again.verdicts,
+                again.results,
                 [OpResult::Repeated(MessageOutcome::Forgotten)]
             );
         }
@@ -292,7 +292,7 @@ mod tests {
         let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
         fill(&mut store, 1_000);
         let mut steps = 0;
-        while append(&mut store, 9_000, [by_bytes(1)]).verdicts
+        while append(&mut store, 9_000, [by_bytes(1)]).results
             == [OpResult::Retained { more: true }]
         {
             steps += 1;

@@ -49,7 +49,7 @@ fn retain(store: &mut SqliteStore, messages: u64) -> OpResult {
         messages_max: Some(messages),
         bytes_max: None,
     });
-    append(store, 1, [retain]).verdicts.remove(0)
+    append(store, 1, [retain]).results.remove(0)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn committed_batches_are_there_after_a_kill() {
     assert_eq!(again.extents(), store.extents());
     let committed = append(&mut again, 5, [message(1, 1), message(1, 2), message(1, 3)]);
     assert_eq!(
-        committed.verdicts,
+        committed.results,
         [
             OpResult::Repeated(stored(1, 10)),
             OpResult::Repeated(MessageOutcome::Withdrawn),
@@ -383,7 +383,7 @@ fn rooms_that_are_not_served_are_kept() {
     // The message's outcome can't be told without its room.
     let repeated = append(&mut lobby, 8, [message_in(LOBBY, 1, 1, "hot")]);
     assert_eq!(
-        repeated.verdicts,
+        repeated.results,
         [OpResult::Repeated(MessageOutcome::Forgotten)]
     );
     drop(lobby);
@@ -435,7 +435,7 @@ fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
             conformance::open(1, None, &[(LOBBY, 1)]),
             conformance::open(2, Some(8), &[]),
         ];
-        let opened = append(&mut store, 2, opens).verdicts;
+        let opened = append(&mut store, 2, opens).results;
         let expected = [(1, vec![Some(id(1, 1))]), (7, vec![])];
         assert_eq!(
             opened,
@@ -500,7 +500,7 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
     limit(&store, 10_000);
     let committed = store.append(batch()).unwrap();
     assert_eq!(
-        committed.verdicts,
+        committed.results,
         [OpResult::Done(stored(2, 2)), OpResult::Done(stored(3, 2))]
     );
     drop(store);

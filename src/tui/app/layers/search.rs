@@ -250,7 +250,7 @@ impl Search {
         asked.from = found.from.min(asked.from);
         asked.indexed = asked.indexed.or(found.indexed);
         asked.offline |= found.offline;
-        let hits = found.messages.iter();
+        let hits = found.entries.iter();
         let oldest = self.hits.last().map(|hit| hit.seq);
         self.hits.extend(
             hits.map(|message| Hit::new(message, &asked.query))

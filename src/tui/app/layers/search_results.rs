@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    protocol::{Nickname, frame::Message},
+    protocol::{Entry, Nickname},
     search::Query,
     text::{self, wrap::wrap},
     tui::app::layout::Columns,
@@ -64,8 +64,8 @@ pub enum ListRow {
 
 impl Hit {
     /// Makes a hit of a message.
-    pub fn new(message: &Message, query: &Query) -> Self {
-        let whole = message.body.as_str();
+    pub fn new(message: &Entry, query: &Query) -> Self {
+        let whole = message.words();
         let matches = query.find(whole);
         let first = matches.first().map_or(0, |found| found.start);
         let from = boundary(whole, first.saturating_sub(EXCERPT_BYTES_MAX / 3));
@@ -73,8 +73,8 @@ impl Hit {
         let inside = |found: &Range<usize>| found.start >= from && found.end <= to;
         Self {
             seq: message.seq,
-            nickname: message.nickname.clone(),
-            unproven: message.unproven,
+            nickname: message.author.nickname.clone(),
+            unproven: !message.author.proven,
             time: message.time,
             text: whole[from..to].replace(['\n', '\t'], " "),
             matches: matches

@@ -42,8 +42,8 @@ use super::composer::Composer;
 use crate::{
     client::event::{Received, RestoredRoom},
     protocol::{
-        RoomName, RoomRules,
-        frame::{Member, Message, Reset, RoomStart},
+        Entry, RoomName, RoomRules,
+        frame::{Member, Reset, RoomStart},
     },
 };
 
@@ -151,7 +151,7 @@ impl Pane {
         let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
         pane.timeline.begins_at(latest.extent.first);
         pane.timeline.passes(latest.to);
-        pane.insert(latest.messages, context);
+        pane.insert(latest.entries, context);
         if pane.read < latest.to && !pane.timeline.is_empty() {
             pane.unread = Some(Unread {
                 from: pane.timeline.key_of(pane.read + 1),
@@ -207,7 +207,7 @@ impl Pane {
     }
 
     /// Inserts loaded messages. Returns how many of them were new here.
-    pub fn insert(&mut self, messages: Vec<Message>, context: Context<'_>) -> usize {
+    pub fn insert(&mut self, messages: Vec<Entry>, context: Context<'_>) -> usize {
         let messages = messages
             .into_iter()
             .map(|message| timeline_message(message.into(), context))
@@ -283,7 +283,7 @@ fn timeline_message(received: Received, context: Context<'_>) -> TimelineMessage
     let own = local.is_some() || (said.user().is_some() && said.user() == context.user);
     let mention = (!own).then_some(context.nickname);
     TimelineMessage {
-        spans: spans::find(said.body().as_str(), mention),
+        spans: spans::find(said.words(), mention),
         said,
         own: own.then_some(Own::Sent),
         unfolded: false,

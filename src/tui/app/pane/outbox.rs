@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage, Received, Said, Unlogged},
+    protocol::Content,
     text::{Body, Line},
 };
 
@@ -131,10 +132,13 @@ impl Pane {
     pub fn outgoing(&mut self, message: OutboxMessage, now: Timestamp, context: Context<'_>) {
         let OutboxMessage {
             local,
-            body,
+            content: Content::Text(body),
             delivery,
             ..
-        } = message;
+        } = message
+        else {
+            return;
+        };
         if matches!(delivery, Delivery::Pending | Delivery::Failed { .. }) {
             self.name_typed(local, &body);
         }
@@ -149,7 +153,7 @@ impl Pane {
             }
             Delivery::Pending => OutgoingState::Pending,
             Delivery::Failed { why } => OutgoingState::Failed(why),
-            Delivery::Withdrawn | Delivery::SettledElsewhere => {
+            Delivery::Withdrawn | Delivery::Unchanged | Delivery::SettledElsewhere => {
                 self.outbox.retain(|outgoing| outgoing.local != local);
                 return;
             }

@@ -92,7 +92,7 @@ impl TimelineItem {
     /// The text that is wrapped to the width.
     pub fn text(&self) -> &str {
         match self {
-            Self::Message(message) => message.said.body().as_str(),
+            Self::Message(message) => message.said.words(),
             Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => text,
         }
     }

@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::event::{OutboxMessage, Page, Restored, RestoredRoom},
-    protocol::{
-        Extent,
-        frame::{Message, Part},
-    },
+    protocol::{Author, Content, Entry, Extent, frame::Part},
     tui::{
         app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
@@ -149,7 +146,7 @@ fn a_gap_is_filled_from_the_side_that_the_reader_comes_from() {
     let part = desk.asked().unwrap();
     assert!(matches!(part, Part::Since(_)), "{part:?}");
     desk.paged(part, LOG.page(part));
-    assert_eq!(desk.on_top(), Log::message(288).body.as_str());
+    assert_eq!(desk.on_top(), Log::message(288).words());
     let part = desk.asked().unwrap();
     assert_eq!(part, Part::Backward { from: 1, to: 287 });
     desk.paged(part, LOG.page(part));
@@ -281,7 +278,7 @@ fn messages_that_the_server_does_not_have_are_not_requested_forever() {
     let nothing = Page {
         from: 1,
         to: 0,
-        messages: Vec::new(),
+        entries: Vec::new(),
         ..LOG.page(part)
     };
     desk.paged(part, nothing);
@@ -346,7 +343,7 @@ fn a_long_absence_is_a_count_a_mark_and_a_gap() {
     let part = desk.asked().unwrap();
     assert_eq!(part, Part::Forward { from: 501, to: 900 });
     desk.paged(part, LOG.page(part));
-    assert_eq!(desk.on_top(), Log::message(501).body.as_str());
+    assert_eq!(desk.on_top(), Log::message(501).words());
     assert_eq!(desk.model.pane().unread(), 500);
 }
 
@@ -360,7 +357,7 @@ fn going_to_a_day_says_where_one_is() {
         let said = desk.model.flash.clone().map(|(words, _)| words);
         (desk.follows(), desk.on_top(), said.unwrap_or_default())
     };
-    let top = |seq| Log::message(seq).body.as_str().to_owned();
+    let top = |seq| Log::message(seq).words().to_owned();
     assert_eq!(go("1970-01-05"), (false, top(288), String::new()));
     let (_, on_top, said) = go("1969-01-05");
     assert_eq!(on_top, top(101));
@@ -390,7 +387,7 @@ fn stored_messages_are_shown_before_the_network_answers() {
         kept.outbox.push(OutboxMessage {
             local: LocalId(local),
             room: RoomName::lobby(),
-            body: Body::inert("ours"),
+            content: Content::Text(Body::inert("ours")),
             delivery,
         });
     }
@@ -398,7 +395,7 @@ fn stored_messages_are_shown_before_the_network_answers() {
     assert_eq!(desk.text(), "half a thought");
     let entries = desk.entries();
     assert_eq!(entries.len(), 103);
-    assert_eq!(entries[100], Log::message(500).body.as_str());
+    assert_eq!(entries[100], Log::message(500).words());
     assert_eq!(entries[101..], ["ours Pending", "ours Failed(too long)"]);
     assert_eq!(desk.model.pane().unread(), 10);
     assert_eq!(desk.model.pane().rules.topic, Some(Line::inert("the lab")));
@@ -498,7 +495,7 @@ fn a_gap_on_the_screen_opens_on_the_side_that_the_reader_does_not_come_from() {
                 let rows = shown(desk);
                 let below = rows
                     .iter()
-                    .position(|row| row == &format!("{} 0", Log::message(990).body.as_str()));
+                    .position(|row| row == &format!("{} 0", Log::message(990).words()));
                 below.map(|below| (below, rows.len()))
             };
             let page = Part::Forward { from: 1, to: 399 };
@@ -607,8 +604,11 @@ fn of_another_log_everything_is_new() {
 
 #[test]
 fn our_own_messages_are_not_unread() {
-    let own = |seq| Message {
-        user: user("carol"),
+    let own = |seq| Entry {
+        author: Author {
+            user: user("carol"),
+            ..Log::message(seq).author
+        },
         ..Log::message(seq)
     };
     let unread = |desk: &Desk| desk.model.pane().unread();
@@ -616,7 +616,7 @@ fn our_own_messages_are_not_unread() {
         let mut kept = restored(400, 500, 450);
         kept.user = user;
         let page = &mut kept.rooms[0].page;
-        page.messages = (400..=500).map(own).collect();
+        page.entries = (400..=500).map(own).collect();
         kept
     };
     // Stored, of an earlier run.
@@ -650,7 +650,7 @@ fn our_own_messages_are_not_unread() {
     assert_eq!(unread(&desk), 7);
     let part = Part::Forward { from: 11, to: 17 };
     let mut ours = LOG.page(part);
-    ours.messages = (11..=17).map(own).collect();
+    ours.entries = (11..=17).map(own).collect();
     desk.paged(part, ours);
     assert_eq!(unread(&desk), 0);
     assert_eq!(desk.model.pane().unread_from(), None);

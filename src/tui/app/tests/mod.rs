@@ -95,7 +95,7 @@ impl Desk {
         self.done()
             .into_iter()
             .filter_map(|effect| match effect {
-                Effect::Command(Command::Send { body, .. }) => Some(body.as_str().to_owned()),
+                Effect::Command(Command::Send { content, .. }) => Some(content.words().to_owned()),
                 _ => None,
             })
             .collect()
@@ -128,8 +128,8 @@ impl Desk {
         let pane = self.model.pane();
         let log = pane.timeline.iter().map(|entry| match entry {
             TimelineItem::Message(message) => match message.own {
-                None => message.said.body().as_str().to_owned(),
-                Some(own) => format!("{} {own:?}", message.said.body().as_str()),
+                None => message.said.words().to_owned(),
+                Some(own) => format!("{} {own:?}", message.said.words()),
             },
             other => other.text().to_owned(),
         });

@@ -3,10 +3,7 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom},
-    protocol::{
-        Extent,
-        frame::{Message, RoomStart},
-    },
+    protocol::{Entry, Extent, frame::RoomStart},
     tui::app::Start,
 };
 
@@ -378,6 +375,8 @@ fn messages_from_before_we_came_are_not_unread() {
     let mut desk = Desk::new();
     desk.msg(Msg::Focus(false));
     desk.heard(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(1, 2),
@@ -427,7 +426,7 @@ fn a_room_that_was_named_is_shown_from_the_start() {
             extent: Extent::new(1, 1),
             from: 1,
             to: 1,
-            messages: vec![Message {
+            entries: vec![Entry {
                 room: room(name),
                 ..logged(1, Timestamp::UNIX_EPOCH, "bob", name)
             }],

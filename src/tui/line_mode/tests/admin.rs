@@ -350,6 +350,8 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
         limits: None,
     }));
     model.event(Event::Room(RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(1, 0),

@@ -6,9 +6,8 @@ use super::{Screen, member, time};
 use crate::{
     client::event::{ConnectionStatus, Event, SearchPage, Security},
     protocol::{
-        DeviceCode, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
-        admin::AdminResult,
-        frame::{Member, Message},
+        Author, DeviceCode, Entry, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
+        admin::AdminResult, frame::Member,
     },
     text::Line,
     tui::{
@@ -454,9 +453,12 @@ fn a_sender_without_a_key_is_marked() {
 fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
     let mut screen = Screen::entered(width, height);
     let unverified = user("alice without a key");
-    let said = |seq, at, unproven| Message {
-        user: if unproven { unverified } else { user("alice") },
-        unproven,
+    let said = |seq, at, unproven| Entry {
+        author: Author {
+            user: if unproven { unverified } else { user("alice") },
+            proven: !unproven,
+            ..logged(seq, time(at), "alice", "merge it").author
+        },
         ..logged(seq, time(at), "alice", "merge it")
     };
     let today = Member {
@@ -511,8 +513,11 @@ fn a_sender_without_a_key_is_marked_among_search_results() {
             .key(Key::ctrl(Code::Char('f')))
             .typed("merge")
             .key(ENTER);
-        let found = |seq, unproven| Message {
-            unproven,
+        let found = |seq, unproven: bool| Entry {
+            author: Author {
+                proven: !unproven,
+                ..logged(seq, time("21T09:41:00"), "alice", "merge it").author
+            },
             ..logged(seq, time("21T09:41:00"), "alice", "merge it")
         };
         screen.heard(Event::Found {
@@ -522,7 +527,7 @@ fn a_sender_without_a_key_is_marked_among_search_results() {
                 first: 1,
                 from: 1,
                 to: 3,
-                messages: vec![found(2, false), found(1, true)],
+                entries: vec![found(2, false), found(1, true)],
                 indexed: None,
                 offline: false,
             }),

@@ -183,7 +183,7 @@ fn a_match_in_a_folded_message_is_shown() {
                 first: 1,
                 from: 1,
                 to: 1,
-                messages: vec![message],
+                entries: vec![message],
                 indexed: None,
                 offline: false,
             }),

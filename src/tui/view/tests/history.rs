@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom, SearchPage},
-    protocol::frame::Part,
+    protocol::{Entry, EntryKind, entry::Text, frame::Part},
     tui::testing::Log,
 };
 
@@ -52,7 +52,7 @@ impl Screen {
                 first: 1,
                 from,
                 to: LOG.head,
-                messages: found.iter().map(|&seq| short(seq)).collect(),
+                entries: found.iter().map(|&seq| short(seq)).collect(),
                 indexed: None,
                 offline,
             }),
@@ -61,9 +61,12 @@ impl Screen {
 }
 
 /// A message of the log without the long texts.
-fn short(seq: u64) -> crate::protocol::frame::Message {
-    crate::protocol::frame::Message {
-        body: Body::inert(&format!("this is number {seq}")),
+fn short(seq: u64) -> Entry {
+    Entry {
+        kind: EntryKind::Text(Text {
+            body: Body::inert(&format!("this is number {seq}")),
+            edited: None,
+        }),
         ..Log::message(seq)
     }
 }
@@ -71,7 +74,7 @@ fn short(seq: u64) -> crate::protocol::frame::Message {
 fn page(log: &Log, part: Part) -> Page {
     let page = log.page(part);
     Page {
-        messages: (page.from..=page.to).map(short).collect(),
+        entries: (page.from..=page.to).map(short).collect(),
         ..page
     }
 }
@@ -451,7 +454,7 @@ fn a_clock_that_was_corrected_is_a_quiet_row_above_the_first_message_after() {
     };
     let years = jiff::SignedDuration::from_hours(24 * 365 * 19);
     let hours = jiff::SignedDuration::from_hours(2);
-    let marked = |seq: u64, ahead, was| crate::protocol::frame::Message {
+    let marked = |seq: u64, ahead, was| Entry {
         time: short(seq).time + ahead,
         clock_was: Some(short(seq).time + was),
         ..short(seq)

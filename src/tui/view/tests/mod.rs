@@ -73,6 +73,8 @@ impl Screen {
         screen.desk.enters();
         screen
             .heard(Event::Room(RoomStart {
+                changed: 0,
+                redacted: 0,
                 room: RoomName::lobby(),
                 topic: Some(Line::inert("welcome to the lab")),
                 extent: Extent::new(1, 0),

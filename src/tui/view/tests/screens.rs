@@ -463,6 +463,8 @@ fn missing_messages_and_another_log_are_marked() {
                 page: Err(Line::inert("the server is busy")),
             })
             .heard(Event::Room(RoomStart {
+                changed: 0,
+                redacted: 0,
                 room: RoomName::lobby(),
                 topic: None,
                 extent: Extent::new(1, 1),

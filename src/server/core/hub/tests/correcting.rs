@@ -1,14 +1,12 @@
 //! Tests of the times shown when the clock is corrected while the server runs, or was wrong before.
 
+use crate::server::log::LogWriter;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    protocol::{
-        ServerFrame,
-        frame::{Message, Welcome},
-    },
+    protocol::{Entry, ServerFrame, frame::Welcome},
     server::{
         core::{
             event::Effect,
@@ -23,12 +21,12 @@ use crate::{
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Sends a message; returns it as the members get it.
-fn said(world: &mut World, counter: u64) -> Message {
+fn said(world: &mut World, counter: u64) -> Entry {
     world.client("alice").heard.clear();
     world.post_frame("alice", &message("alice", counter, "x"));
     let heard = world.client("alice").heard.pop();
     match heard {
-        Some(ServerFrame::Message(message)) => message,
+        Some(ServerFrame::Entry(message)) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -140,9 +138,9 @@ fn a_start_behind_the_log_is_told() {
             last: Some(last),
         };
         let hub = &world.hub;
-        let extents: Vec<_> = hub.rooms.iter().map(|room| room.extent).collect();
+        let standings = world.store.standings();
         let settings = hub.settings.clone();
-        let mut hub = Hub::new(settings, hub.epoch, &extents, known, &[], world.now);
+        let mut hub = Hub::new(settings, hub.epoch, &standings, known, &[], world.now);
         let mut effects = Vec::new();
         hub.poll_effects(world.now, &mut effects);
         let tells = |effect: &Effect| match effect {

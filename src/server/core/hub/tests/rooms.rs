@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     protocol::{
-        ClientId, RoomName,
+        ClientId, Content, RoomName,
         frame::{HistoryRequest, Part},
     },
     server::core::hub::Keep,
@@ -32,10 +32,10 @@ fn into(name: &str, rooms: &[&str]) -> Join {
 }
 
 fn says(name: &str, counter: u64, to: &str) -> ClientFrame {
-    ClientFrame::Message(Submission {
+    ClientFrame::Submit(Submission {
         room: room(to),
         id: Some(id(name, counter)),
-        body: Ok(Body::inert(to)),
+        content: Ok(Content::Text(Body::inert(to))),
     })
 }
 

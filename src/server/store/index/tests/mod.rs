@@ -16,8 +16,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::*;
 use crate::{
     protocol::{
-        DeviceId, Extent, MessageId, Nickname, ServerFrame, UserId, frame::Message,
-        wire::encode_server,
+        Author, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, ServerFrame, UserId,
+        entry::Text, wire::encode_server,
     },
     search::Query,
     server::log::{Found, Segment, StoreError, segment::SegmentBuilder},
@@ -58,19 +58,24 @@ impl TestLog {
         let nickname = Nickname::parse(nickname).unwrap();
         let minutes = i64::try_from(counter).unwrap() + room.ahead;
         let time = Timestamp::from_second(minutes * 60).unwrap();
-        let frame = ServerFrame::Message(Message {
+        let frame = ServerFrame::Entry(Entry {
             room: RoomName::lobby(),
             seq: counter,
             id: MessageId {
                 device: DeviceId::from_bytes([1; 12]),
                 counter,
             },
-            user: UserId::from_bytes([1; 12]),
-            nickname: nickname.clone(),
+            author: Author {
+                user: UserId::from_bytes([1; 12]),
+                nickname: nickname.clone(),
+                proven: true,
+            },
             time,
             clock_was: None,
-            unproven: false,
-            body: Body::inert(text),
+            kind: EntryKind::Text(Text {
+                body: Body::inert(text),
+                edited: None,
+            }),
         });
         let mut bytes = Vec::new();
         encode_server(&frame, &mut bytes);

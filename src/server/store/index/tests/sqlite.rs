@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::*;
 use crate::{
-    protocol::{Role, frame::Member},
+    protocol::{Content, Role, frame::Member},
     server::{
         event_log::EventLog,
         log::{Batch, LogWriter, Operation, Reader, Retention, Store},
@@ -33,7 +33,7 @@ fn commit(store: &mut SqliteStore, operations: Vec<Operation>) {
 }
 
 fn say(counter: u64, text: &str) -> Operation {
-    Operation::Message {
+    Operation::Append {
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
             counter,
@@ -46,7 +46,8 @@ fn say(counter: u64, text: &str) -> Operation {
             since: Timestamp::UNIX_EPOCH,
             role: Role::Member,
         }),
-        body: Body::inert(text),
+        content: Content::Text(Body::inert(text)),
+        moderates: false,
     }
 }
 

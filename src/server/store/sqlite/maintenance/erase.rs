@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{MaintenanceError, Opened, Result, of_sqlite, open, remove_index};
 use crate::{
-    protocol::{RoomName, ServerFrame, frame::Message, wire::encode_server},
+    protocol::{Entry, EntryKind, RoomName, entry::Text, wire::encode_entry},
     server::{
         log::semantics::decode_entry,
         store::sqlite::{checkpoint, open::find_room, read, schema::entry_key},
@@ -48,11 +48,11 @@ pub fn erase(directory: &Path, name: &RoomName, first: u64, last: u64) -> Result
             })?;
             let message = found.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             frame.clear();
-            let message = Message {
+            let kind = EntryKind::Text(Text {
                 body: Body::inert(TOMBSTONE),
-                ..message
-            };
-            encode_server(&ServerFrame::Message(message), &mut frame);
+                edited: None,
+            });
+            encode_entry(&Entry { kind, ..message }, &mut frame);
             connection
                 .prepare_cached("UPDATE entry SET frame = ?2 WHERE id = ?1")?
                 .execute((entry_key(room.no, seq), &frame[..]))?;

@@ -11,10 +11,9 @@ use rusqlite::Connection;
 use super::{MaintenanceError, Opened, Result, look_into, of_sqlite, open_or_make, remove};
 use crate::{
     protocol::{
-        RoomName, ServerFrame,
-        frame::Message,
+        Entry, RoomName,
         limits::FRAME_BYTES_MAX,
-        wire::{encode_server, parse_server},
+        wire::{encode_entry, parse_entry},
     },
     server::store::sqlite::{
         checkpoint,
@@ -153,13 +152,9 @@ struct Import<'a> {
 impl Import<'_> {
     fn take(&mut self, number: u64, line: &[u8]) -> Result<()> {
         let refuse = |why: String| MaintenanceError::Line(number, why);
-        let message = match parse_server(line.trim_ascii_end()) {
-            Ok(ServerFrame::Message(message)) => message,
-            Ok(_) => return Err(refuse("it is not a message".to_owned())),
-            Err(error) => return Err(refuse(error.to_string())),
-        };
-        self.check(&message).map_err(refuse)?;
-        let insert = self.insert(message);
+        let entry = parse_entry(line).map_err(|error| refuse(error.to_string()))?;
+        self.check(&entry).map_err(refuse)?;
+        let insert = self.insert(entry);
         insert.map_err(|error| match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::ConstraintViolation) => {
                 refuse("its id is in the log already".to_owned())
@@ -168,16 +163,16 @@ impl Import<'_> {
         })
     }
 
-    fn check(&self, message: &Message) -> std::result::Result<(), String> {
-        if message.room != *self.name {
-            return Err(format!("it belongs to the room {}", message.room));
+    fn check(&self, entry: &Entry) -> std::result::Result<(), String> {
+        if entry.room != *self.name {
+            return Err(format!("it belongs to the room {}", entry.room));
         }
         if let Some((_, seq, time)) = self.last {
-            if message.seq != seq + 1 {
+            if entry.seq != seq + 1 {
                 return Err(format!("its number is not {}", seq + 1));
             }
-            if to_millisecond(message.time) < time
-                && message.clock_was.is_none_or(|was| was <= message.time)
+            if to_millisecond(entry.time) < time
+                && entry.clock_was.is_none_or(|was| was <= entry.time)
             {
                 return Err(
                     "it is older than the message before it, and no clock_was says that \
@@ -186,30 +181,33 @@ impl Import<'_> {
                 );
             }
         }
-        if !(1..=SEQ_MAX).contains(&message.seq) {
+        if !(1..=SEQ_MAX).contains(&entry.seq) {
             return Err("its number is out of range".to_owned());
         }
-        Body::parse(message.body.as_str())
-            .map(drop)
-            .map_err(|error| error.to_string())
+        match entry.text() {
+            Some(text) => Body::parse(text.as_str())
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            None => Ok(()),
+        }
     }
 
-    fn insert(&mut self, message: Message) -> rusqlite::Result<()> {
-        let (seq, id) = (message.seq, message.id);
-        let time = to_millisecond(message.time);
-        let clock_was = message.clock_was.map(to_millisecond);
+    fn insert(&mut self, entry: Entry) -> rusqlite::Result<()> {
+        let (seq, id) = (entry.seq, entry.id);
+        let time = to_millisecond(entry.time);
+        let clock_was = entry.clock_was.map(to_millisecond);
         let device = self.changes.get(self.connection, &self.known, id.device)?;
         let counter = id.counter.max(device.counter);
         let no = self
             .changes
             .put(self.connection, id.device, Device { counter, ..device })?;
         self.frame.clear();
-        let message = Message {
+        let entry = Entry {
             time,
             clock_was,
-            ..message
+            ..entry
         };
-        encode_server(&ServerFrame::Message(message), &mut self.frame);
+        encode_entry(&entry, &mut self.frame);
         self.connection
             .prepare_cached(
                 "INSERT INTO entry(id, time, clock_was, device, counter, frame)

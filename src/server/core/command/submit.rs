@@ -1,11 +1,13 @@
-//! `message`: stores a text in a room's log.
+//! `message` and `entry`: append an entry to a room's log.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::{
-        ClientFrame, MessageId, RoomName, ServerFrame,
+        ClientFrame, MessageId, Role, RoomName, ServerFrame,
+        entry::ContentError,
         frame::{Departure, ErrorCode, ErrorFrame, Submission},
+        wire::UNKNOWN_TYPE,
     },
     server::{
         core::{
@@ -17,7 +19,6 @@ use crate::{
         },
         log::Operation,
     },
-    text::Body,
 };
 
 /// Retry delay for a message that arrives while the server stops: it will be back by then, or gone.
@@ -55,7 +56,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
             Some(wait) => hub.command(
                 connection,
                 ConnectionCommand::Retry {
-                    frame: Box::new(ClientFrame::Message(submission)),
+                    frame: Box::new(ClientFrame::Submit(submission)),
                     wait,
                 },
             ),
@@ -70,12 +71,9 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         let error = ErrorFrame::new(ErrorCode::BadId, message);
         return hub.break_off(connection, error, Departure::Protocol);
     };
-    let body = match submission.body {
-        Ok(body) => body,
-        Err(wrong) => {
-            let error = ErrorFrame::new(ErrorCode::BadText, &wrong.to_string());
-            return refuse_for_good(hub, connection, id, error);
-        }
+    let content = match submission.content {
+        Ok(content) => content,
+        Err(wrong) => return refuse_for_good(hub, connection, id, unfit(&wrong)),
     };
     let Some(room) = hub.room_of(connection, &submission.room) else {
         let error = ErrorFrame::new(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
@@ -89,20 +87,34 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         return;
     };
     let sender = Arc::clone(&user.member);
+    let moderates = sender.role >= Role::Moderator;
     let what = PendingKind::Message {
         id,
         sender: Arc::clone(&sender),
-        bytes: body.as_str().len(),
-        text: hub.settings.record_texts.then(|| Body::clone(&body)),
+        bytes: content.bytes(),
+        text: content
+            .body()
+            .filter(|_| hub.settings.record_texts)
+            .cloned(),
     };
-    let operation = Operation::Message {
+    let operation = Operation::Append {
         id,
         settled,
         room,
         sender,
-        body,
+        content,
+        moderates,
     };
     hub.stage(connection, operation, what);
+}
+
+/// The answer to a content that can't become an entry.
+fn unfit(wrong: &ContentError) -> ErrorFrame {
+    match wrong {
+        ContentError::Text(wrong) => ErrorFrame::new(ErrorCode::BadText, &wrong.to_string()),
+        ContentError::Target => ErrorFrame::new(ErrorCode::BadField, "target is no id of an entry"),
+        ContentError::Kind => ErrorFrame::new(ErrorCode::UnknownType, UNKNOWN_TYPE),
+    }
 }
 
 /// The reason why a user may not write now. A message that has an outcome is not counted again.

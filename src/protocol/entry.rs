@@ -1,0 +1,238 @@
+//! Entries: what a room's log holds.
+//!
+//! Every entry has the same envelope (room, number, id, author, time) and a kind. A reader counts
+//! an entry of a kind that it does not know like any other, keeps it whole, and obeys its generic
+//! fields. So a log can get new kinds without locking older readers out.
+
+use jiff::Timestamp;
+
+use super::name::{MessageId, Nickname, RoomName, UserId};
+use crate::text::{Body, BodyError, Line};
+
+/// One entry of a room's log, as it stands now: with what later entries have done to it, as far as
+/// the sender of the frame knew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The room.
+    pub room: RoomName,
+    /// Its number: 1, 2, 3, … in each room, without gaps.
+    pub seq: u64,
+    /// Its id.
+    pub id: MessageId,
+    /// The user who made it.
+    pub author: Author,
+    /// When the server accepted it. Earlier than the previous entry's time only where the clock was
+    /// set back.
+    pub time: Timestamp,
+    /// Set where the server's clock was corrected since the previous entry: the time that the
+    /// uncorrected clock would show.
+    pub clock_was: Option<Timestamp>,
+    /// What it holds.
+    pub kind: EntryKind,
+}
+
+/// The user who made an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The user.
+    pub user: UserId,
+    /// Their nickname at that time.
+    pub nickname: Nickname,
+    /// Whether they had proven a key; this never changes. Older servers did not record it, so true
+    /// may mean unknown.
+    pub proven: bool,
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A message.
+    Text(Text),
+    /// A new text for a message.
+    Edit {
+        /// The message.
+        target: MessageId,
+        /// The text; `None` once a later edit has replaced it, or the message is redacted.
+        body: Option<Body>,
+    },
+    /// Erases an entry's content.
+    Redaction {
+        /// The entry.
+        target: MessageId,
+        /// The reason, if the author gave one.
+        reason: Option<Line>,
+    },
+    /// What stays of an entry whose content was erased.
+    Tombstone(Tombstone),
+    /// A kind that this build does not know.
+    Unknown(Box<UnknownKind>),
+}
+
+/// A message's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The text. A receiver never refuses text from a log, but makes it inert.
+    pub body: Body,
+    /// The number of the edit that this text comes from; `None` if it was not edited.
+    pub edited: Option<u64>,
+}
+
+/// What stays of an entry whose content was erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// The number of the entry that erased it.
+    pub redacted: u64,
+    /// The nickname of the user who erased it; `None`: its own author did.
+    pub by: Option<Nickname>,
+    /// The name of its kind; `None`: it was a message.
+    pub kind: Option<Line>,
+}
+
+/// An entry's content that this build does not know, with the fields that mean the same in all
+/// kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKind {
+    /// The kind's name.
+    pub name: Line,
+    /// The entry that it refers to.
+    pub target: Option<MessageId>,
+    /// Whether it erases its target's content.
+    pub erases: bool,
+    /// Whether it counts as unread.
+    pub counts: bool,
+    /// A line to show in its place.
+    pub alt: Option<Line>,
+    /// The whole frame: one JSON object, without a newline at its end.
+    pub raw: Box<str>,
+}
+
+impl Entry {
+    /// The text, if it is a message that was not erased.
+    pub fn text(&self) -> Option<&Body> {
+        match &self.kind {
+            EntryKind::Text(text) => Some(&text.body),
+            EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Unknown(_) => None,
+        }
+    }
+
+    /// The words to show for it; empty if there are none.
+    pub fn words(&self) -> &str {
+        match &self.kind {
+            EntryKind::Text(text) => text.body.as_str(),
+            EntryKind::Unknown(unknown) => unknown.alt.as_ref().map_or("", Line::as_str),
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => "",
+        }
+    }
+
+    /// The entry that it refers to.
+    pub fn target(&self) -> Option<MessageId> {
+        match &self.kind {
+            EntryKind::Edit { target, .. } | EntryKind::Redaction { target, .. } => Some(*target),
+            EntryKind::Unknown(unknown) => unknown.target,
+            EntryKind::Text(_) | EntryKind::Tombstone(_) => None,
+        }
+    }
+
+    /// Whether it erases its target's content.
+    pub fn erases(&self) -> bool {
+        match &self.kind {
+            EntryKind::Redaction { .. } => true,
+            EntryKind::Unknown(unknown) => unknown.erases,
+            EntryKind::Text(_) | EntryKind::Edit { .. } | EntryKind::Tombstone(_) => false,
+        }
+    }
+
+    /// Whether it has a place of its own in the conversation. Entries that only change another one
+    /// have none.
+    pub fn is_shown(&self) -> bool {
+        match &self.kind {
+            EntryKind::Text(_) | EntryKind::Tombstone(_) => true,
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } => false,
+            EntryKind::Unknown(unknown) => unknown.target.is_none() || unknown.alt.is_some(),
+        }
+    }
+
+    /// Whether it counts as unread for others.
+    pub fn counts(&self) -> bool {
+        match &self.kind {
+            EntryKind::Text(_) => true,
+            EntryKind::Unknown(unknown) => unknown.counts,
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => false,
+        }
+    }
+
+    /// Its revision: the number of the last entry that changed it; 0 if none did.
+    pub fn rev(&self) -> u64 {
+        match &self.kind {
+            EntryKind::Text(text) => text.edited.unwrap_or(0),
+            EntryKind::Tombstone(tombstone) => tombstone.redacted,
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Unknown(_) => 0,
+        }
+    }
+}
+
+/// The content of a new entry, as a client submits it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A message.
+    Text(Body),
+    /// A new text for one of the user's own messages.
+    Edit {
+        /// The message.
+        target: MessageId,
+        /// The text.
+        body: Body,
+    },
+    /// Erases an entry's content: of one's own, or as a moderator of anybody's.
+    Redaction {
+        /// The entry.
+        target: MessageId,
+        /// The reason.
+        reason: Option<Line>,
+    },
+}
+
+impl Content {
+    /// The text that it carries.
+    pub fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Text(body) | Self::Edit { body, .. } => Some(body),
+            Self::Redaction { .. } => None,
+        }
+    }
+
+    /// The entry that it refers to.
+    pub fn target(&self) -> Option<MessageId> {
+        match self {
+            Self::Text(_) => None,
+            Self::Edit { target, .. } | Self::Redaction { target, .. } => Some(*target),
+        }
+    }
+
+    /// The words that it carries.
+    pub fn words(&self) -> &str {
+        match self {
+            Self::Text(body) | Self::Edit { body, .. } => body.as_str(),
+            Self::Redaction { reason, .. } => reason.as_ref().map_or("", Line::as_str),
+        }
+    }
+
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.words().len()
+    }
+}
+
+/// Why a submitted content can't become an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentError {
+    /// A text that is not allowed.
+    Text(BodyError),
+    /// The target is missing, or is no id.
+    Target,
+    /// A kind, or a type, that this build does not know.
+    Kind,
+}

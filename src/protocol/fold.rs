@@ -1,0 +1,183 @@
+//! Folding: applies entries to the entries that they refer to.
+//!
+//! Everything that shows messages folds by these functions: the store when it writes, the client's
+//! cache, the screen and the line mode. Each facet of an entry (its text, whether it is erased) goes
+//! by a rule under which the order of arrival does not matter: of two texts the one from the later
+//! edit stays, and an erasure stays for ever. So live entries, pages and cached entries give the
+//! same messages, in whatever order and parts they come.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    entry::{Entry, EntryKind, Tombstone},
+    name::{MessageId, Nickname, UserId},
+};
+use crate::text::Body;
+
+/// Targets whose changes a [`Fold`] remembers; beyond, the one changed first is forgotten.
+const TARGETS_MAX: usize = 4_096;
+
+/// What later entries have done to one entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Changes {
+    /// The latest edit: its number, its author, its text.
+    edit: Option<(u64, UserId, Body)>,
+    /// The first erasure: its number, its author.
+    erasure: Option<(u64, UserId, Nickname)>,
+}
+
+impl Changes {
+    /// Adds what `entry` does to its target.
+    fn add(&mut self, entry: &Entry) {
+        let author = &entry.author;
+        if entry.erases() {
+            let first = self
+                .erasure
+                .as_ref()
+                .is_none_or(|(seq, ..)| entry.seq < *seq);
+            if first {
+                self.erasure = Some((entry.seq, author.user, author.nickname.clone()));
+            }
+            // An erased text is not kept.
+            self.edit = None;
+        } else if let EntryKind::Edit {
+            body: Some(body), ..
+        } = &entry.kind
+        {
+            let last = self.edit.as_ref().is_none_or(|(seq, ..)| entry.seq > *seq);
+            if last && self.erasure.is_none() {
+                self.edit = Some((entry.seq, author.user, body.clone()));
+            }
+        }
+    }
+
+    /// Applies them to their target. Returns whether it changed.
+    fn apply(&self, target: &mut Entry) -> bool {
+        if let Some((seq, user, nickname)) = &self.erasure {
+            return erase(target, *seq, (*user, nickname));
+        }
+        match (&self.edit, &mut target.kind) {
+            // Only an author's own edits reach the log. Another's would be a server's mistake.
+            (Some((seq, user, body)), EntryKind::Text(text))
+                if *user == target.author.user && Some(*seq) > text.edited =>
+            {
+                text.body = body.clone();
+                text.edited = Some(*seq);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes an edit's text if it is not the latest, or its target is erased. Returns whether it
+    /// changed.
+    fn scrub(&self, edit: &mut Entry) -> bool {
+        let seq = edit.seq;
+        match &mut edit.kind {
+            EntryKind::Edit { body, .. } if body.is_some() => {
+                let later = self.edit.as_ref().is_some_and(|(last, ..)| *last > seq);
+                let obsolete = later || self.erasure.is_some();
+                if obsolete {
+                    *body = None;
+                }
+                obsolete
+            }
+            _ => false,
+        }
+    }
+}
+
+fn erase(target: &mut Entry, redacted: u64, (user, nickname): (UserId, &Nickname)) -> bool {
+    let kind = match &target.kind {
+        EntryKind::Text(_) => None,
+        EntryKind::Tombstone(tombstone) if tombstone.redacted <= redacted => return false,
+        EntryKind::Tombstone(tombstone) => tombstone.kind.clone(),
+        EntryKind::Unknown(unknown) => Some(unknown.name.clone()),
+        // These have no content of their own.
+        EntryKind::Edit { .. } | EntryKind::Redaction { .. } => return false,
+    };
+    target.kind = EntryKind::Tombstone(Tombstone {
+        redacted,
+        by: (user != target.author.user).then(|| nickname.clone()),
+        kind,
+    });
+    true
+}
+
+/// Applies an entry to its target. Returns whether the target changed.
+///
+/// `by` must name `target`; the caller has looked it up by that.
+pub fn apply(target: &mut Entry, by: &Entry) -> bool {
+    let mut changes = Changes::default();
+    changes.add(by);
+    changes.apply(target)
+}
+
+/// Removes the text of an edit that `later`, an entry with the same target, has made obsolete.
+/// Returns whether it changed.
+pub fn scrub(edit: &mut Entry, later: &Entry) -> bool {
+    let mut changes = Changes::default();
+    changes.add(later);
+    changes.scrub(edit)
+}
+
+/// Adds to a held entry what another copy of it knows. Returns whether it changed.
+pub fn merge(held: &mut Entry, other: &Entry) -> bool {
+    let newer = match (&held.kind, &other.kind) {
+        (EntryKind::Text(held), EntryKind::Text(other)) => other.edited > held.edited,
+        (EntryKind::Tombstone(held), EntryKind::Tombstone(other)) => other.redacted < held.redacted,
+        (EntryKind::Tombstone(_), _) => false,
+        (_, EntryKind::Tombstone(_)) => true,
+        (EntryKind::Edit { body: held, .. }, EntryKind::Edit { body: other, .. }) => {
+            held.is_some() && other.is_none()
+        }
+        _ => false,
+    };
+    if newer {
+        held.kind = other.kind.clone();
+    }
+    newer
+}
+
+/// The changes that a reader has seen, for entries that it may see later.
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    changes: BTreeMap<MessageId, Changes>,
+    /// The targets, in the order in which they were first changed.
+    order: VecDeque<MessageId>,
+}
+
+impl Fold {
+    /// Takes an entry, and returns the entry that it changes, which is to be passed to
+    /// [`apply`](Self::apply) if the reader holds it.
+    pub fn take(&mut self, entry: &Entry) -> Option<MessageId> {
+        let target = entry.target()?;
+        if !entry.erases() && !matches!(entry.kind, EntryKind::Edit { .. }) {
+            return None;
+        }
+        let changes = self.changes.entry(target).or_insert_with(|| {
+            self.order.push_back(target);
+            Changes::default()
+        });
+        changes.add(entry);
+        if self.order.len() > TARGETS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.changes.remove(&oldest);
+        }
+        Some(target)
+    }
+
+    /// Applies to an entry all that is known of it. Returns whether it changed.
+    pub fn apply(&self, entry: &mut Entry) -> bool {
+        if let EntryKind::Edit { target, .. } = &entry.kind {
+            let changes = self.changes.get(target);
+            return changes.is_some_and(|changes| changes.scrub(entry));
+        }
+        let changes = self.changes.get(&entry.id);
+        changes.is_some_and(|changes| changes.apply(entry))
+    }
+}
+
+#[cfg(test)]
+mod tests;
