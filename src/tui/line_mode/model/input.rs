@@ -1,0 +1,212 @@
+//! The lines of the input: texts to send, and commands.
+
+use super::{ExitStatus, Model};
+use crate::{
+    client::Command,
+    protocol::{Nickname, limits::TEXT_BYTES_MAX},
+    text::{Body, BodyError, Line},
+    tui::{
+        commands::{self, ParsedInput, Slash, SlashAction, admin},
+        line_mode::line_splitter::InputLine,
+    },
+};
+
+impl Model {
+    /// Takes a line of the input. In a script it waits until the lines before it are done and it
+    /// can be carried out.
+    pub(in crate::tui::line_mode) fn line(&mut self, line: InputLine) {
+        if self.input_ended || self.leaving {
+            return;
+        }
+        self.waiting.push_back(line);
+        self.go_on();
+    }
+
+    /// Takes the lines that can be carried out now.
+    pub(super) fn go_on(&mut self) {
+        while !self.leaving
+            && self.waiting.front().is_some_and(|line| self.is_ready(line))
+            && let Some(line) = self.waiting.pop_front()
+        {
+            self.take(line);
+        }
+    }
+
+    fn is_ready(&self, line: &InputLine) -> bool {
+        if self.options.interactive || !self.options.commands {
+            return true;
+        }
+        if !self.asked.is_empty() || self.nickname_asked.is_some() {
+            return false;
+        }
+        let InputLine::Text { text, .. } = line else {
+            return true;
+        };
+        let ParsedInput::Command(slash, argument) = commands::read(text) else {
+            return true;
+        };
+        let needs_place = match slash.run {
+            SlashAction::Nick | SlashAction::Security | SlashAction::Who => true,
+            // A device's code is what admits us, so it can't wait for that.
+            SlashAction::Admin(which) => !admin::is_code(which, argument),
+            SlashAction::Quit
+            | SlashAction::Help
+            | SlashAction::Mouse
+            | SlashAction::Date
+            | SlashAction::Search
+            | SlashAction::Unfold
+            | SlashAction::Fold
+            | SlashAction::Discard => false,
+        };
+        let in_place = self.open && (self.members_known || self.legacy);
+        !needs_place || in_place && self.waiting_for() == 0
+    }
+
+    fn take(&mut self, line: InputLine) {
+        self.lines_read += 1;
+        let (text, damaged) = match line {
+            InputLine::Text { text, damaged } => (text, damaged),
+            InputLine::TooLong => return self.too_long(),
+        };
+        if damaged && !std::mem::replace(&mut self.told_of_damage, true) {
+            let line = self.lines_read;
+            self.say(&format!(
+                "Line {line} is not UTF-8: bytes that can't be read are replaced"
+            ));
+        }
+        if !self.options.commands {
+            return self.send(&text);
+        }
+        match commands::read(&text) {
+            ParsedInput::Text(text) => self.send(text),
+            ParsedInput::Nothing => {}
+            ParsedInput::Quit => self.quit(),
+            ParsedInput::Command(slash, argument) => self.run(slash, argument),
+            ParsedInput::Unknown(name) => {
+                let name = Line::inert(name);
+                self.say(&format!(
+                    "There is no command /{name}: /help lists them, // begins a text with a slash"
+                ));
+                // A script's line that was not carried out counts as not delivered.
+                self.undelivered += u64::from(!self.options.interactive);
+            }
+        }
+    }
+
+    fn run(&mut self, slash: &Slash, argument: &str) {
+        match slash.run {
+            SlashAction::Quit => self.quit(),
+            SlashAction::Help => self.help(),
+            SlashAction::Nick => self.nick(argument),
+            SlashAction::Security => self.tell_security(),
+            SlashAction::Who => self.tell_who(),
+            SlashAction::Admin(which) => self.admin_command(slash, which, argument),
+            SlashAction::Mouse
+            | SlashAction::Date
+            | SlashAction::Search
+            | SlashAction::Unfold
+            | SlashAction::Fold
+            | SlashAction::Discard => {
+                self.say(&format!("/{} works in the full screen only", slash.name));
+                self.not_done();
+            }
+        }
+    }
+
+    /// Takes the end of the input, or the error that ended it.
+    pub(in crate::tui::line_mode) fn input_ended(&mut self, error: Option<&str>) {
+        self.input_ended = true;
+        if let Some(error) = error {
+            self.say(&format!("The input can't be read: {error}"));
+            self.failure = Some(ExitStatus::Broken);
+        }
+        self.leave_if_done();
+    }
+
+    /// Gives up waiting for what the first line needs, and goes on without it.
+    pub(super) fn skip_command(&mut self) {
+        self.settled += 1;
+        let unanswered = self.asked.len() + usize::from(self.nickname_asked.is_some());
+        self.asked.clear();
+        self.nickname_asked = None;
+        if unanswered > 0 {
+            self.say("Gave up waiting for the result of a command: it may have been carried out");
+            self.undelivered += unanswered as u64;
+        } else if self.waiting.pop_front().is_some() {
+            self.lines_read += 1;
+            let line = self.lines_read;
+            self.say(&format!(
+                "Line {line} was not carried out: the connection did not come back in time"
+            ));
+            self.undelivered += 1;
+        }
+        self.go_on();
+        self.leave_if_done();
+    }
+
+    fn too_long(&mut self) {
+        let line = self.lines_read;
+        let limit = TEXT_BYTES_MAX / 1024;
+        self.undelivered += 1;
+        self.say(&format!(
+            "Line {line} was not sent: a message has at most {limit} KiB"
+        ));
+    }
+
+    fn send(&mut self, text: &str) {
+        match Body::visible(text) {
+            Ok(body) => {
+                self.sent += 1;
+                self.commands.push_back(Command::Send {
+                    room: self.room.clone(),
+                    content: Content::Text(body),
+                });
+            }
+            Err(BodyError::TooLong) => self.too_long(),
+            // An empty line is skipped.
+            Err(BodyError::Empty) => {}
+            Err(wrong @ BodyError::Character(_)) => {
+                let line = self.lines_read;
+                self.undelivered += 1;
+                self.say(&format!("Line {line} was not sent: {wrong}"));
+            }
+        }
+    }
+
+    fn nick(&mut self, name: &str) {
+        match Nickname::parse(name) {
+            Ok(nickname) => {
+                // The same nickname gets no answer, and an older server never answers.
+                let answered = !self.legacy && nickname != self.nickname;
+                if answered && !self.options.interactive {
+                    self.nickname_asked = Some(nickname.clone());
+                }
+                self.commands.push_back(Command::Nick(nickname));
+            }
+            Err(wrong) => {
+                self.say(&format!("{wrong}: /nick NAME"));
+                self.not_done();
+            }
+        }
+    }
+
+    /// A user leaves at once; a script first delivers the lines before it.
+    fn quit(&mut self) {
+        self.input_ended = true;
+        self.waiting.clear();
+        self.options.follow = false;
+        if self.options.interactive {
+            self.leave();
+        } else {
+            self.leave_if_done();
+        }
+    }
+
+    fn help(&mut self) {
+        for command in commands::all() {
+            let usage = command.usage();
+            self.say(&format!("{usage:<28} {}", command.help));
+        }
+        self.say(&format!("{:<28} disconnect", "q!"));
+    }
+}
