@@ -33,7 +33,7 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
+    protocol::{Content, DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
     search::Query,
     server::{
         event_log::EventLog,

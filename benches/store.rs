@@ -37,7 +37,7 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        ClientId, DeviceId, MessageId, Nickname, Role, RoomName, Token, UserId,
+        ClientId, Content, DeviceId, MessageId, Nickname, Role, RoomName, Token, UserId,
         frame::{Member, Part},
     },
     server::{

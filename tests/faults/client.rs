@@ -222,7 +222,7 @@ impl Client {
                 let seq = match ack.outcome {
                     Outcome::Stored { seq, .. } => Some(seq),
                     Outcome::Settled => None,
-                    Outcome::Withdrawn => panic!("nothing was withdrawn"),
+                    Outcome::Withdrawn | Outcome::Unchanged => panic!("nothing was withdrawn"),
                 };
                 self.settle(ack.id, seq);
             }
@@ -249,7 +249,7 @@ impl Client {
         );
         self.log.push(message.id);
         if message.id.device == self.id(1).device {
-            assert_eq!(message.body, self.text(message.id.counter));
+            assert_eq!(message.text(), Some(&self.text(message.id.counter)));
             self.settle(message.id, Some(message.seq));
         }
     }

@@ -13,7 +13,7 @@ use crate::{
         Nickname, RoomName,
         frame::{Part, RoomStart},
     },
-    text::{Body, Line},
+    text::Line,
     tui::{local_time, user_text},
 };
 

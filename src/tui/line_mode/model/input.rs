@@ -3,7 +3,7 @@
 use super::{ExitStatus, Model};
 use crate::{
     client::Command,
-    protocol::{Nickname, limits::TEXT_BYTES_MAX},
+    protocol::{Content, Nickname, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError, Line},
     tui::{
         commands::{self, ParsedInput, Slash, SlashAction, admin},
