@@ -326,10 +326,20 @@ fn latest(database: &Connection, name: &RoomName, room: &RoomRow) -> Result<Page
 
 /// The highest range that begins at or below a number.
 fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, StoreFault> {
+    let select =
+        "SELECT first, last FROM range WHERE log = ? AND first <= ? ORDER BY first DESC LIMIT 1";
+    range(database, select, log, at)
+}
+
+/// The range that a query by a log and a number finds.
+fn range(
+    database: &Connection,
+    select: &str,
+    log: i64,
+    at: u64,
+) -> Result<Option<(u64, u64)>, StoreFault> {
     Ok(database
-        .prepare_cached(
-            "SELECT first, last FROM range WHERE log = ? AND first <= ? ORDER BY first DESC LIMIT 1",
-        )?
+        .prepare_cached(select)?
         .query_row(params![log, signed(at)], |row| {
             Ok((number(row, 0)?, number(row, 1)?))
         })
@@ -443,14 +453,8 @@ fn range_from(
     if !nearest {
         return Ok(None);
     }
-    Ok(database
-        .prepare_cached(
-            "SELECT first, last FROM range WHERE log = ? AND first > ? ORDER BY first LIMIT 1",
-        )?
-        .query_row(params![log, signed(from)], |row| {
-            Ok((number(row, 0)?, number(row, 1)?))
-        })
-        .optional()?)
+    let select = "SELECT first, last FROM range WHERE log = ? AND first > ? ORDER BY first LIMIT 1";
+    range(database, select, log, from)
 }
 
 /// The range from the stored message that a page since this time begins with: see [`times::since`].

@@ -1,6 +1,9 @@
 //! Actions on messages that are not sent: send again, take back, discard.
 
-use super::{Effect, Model, pane::OutgoingState};
+use super::{
+    Effect, Model,
+    pane::{Outgoing, OutgoingState},
+};
 use crate::client::event::Command;
 
 /// Sends the first failed message again.
@@ -24,20 +27,11 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Takes back the first failed message, else the last pending one.
 pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
-    let outbox = &mut model.panes.focused_mut().outbox;
-    let failed = outbox
-        .iter()
-        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
-    if let Some(position) = failed {
-        let outgoing = outbox.remove(position);
-        model
-            .panes
-            .focused_mut()
-            .composer
-            .take_back(outgoing.body.as_str());
-        effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
-        return;
+    if let Some(outgoing) = withdraw_failed(model, effects) {
+        let composer = &mut model.panes.focused_mut().composer;
+        return composer.take_back(outgoing.body.as_str());
     }
+    let outbox = &mut model.panes.focused_mut().outbox;
     let saving = outbox
         .iter()
         .any(|outgoing| outgoing.state == OutgoingState::Saving);
@@ -59,15 +53,18 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Discards the first failed message.
 pub fn discard(model: &mut Model, effects: &mut Vec<Effect>) {
+    if withdraw_failed(model, effects).is_none() {
+        model.say("No message has failed");
+    }
+}
+
+/// Removes the first failed message and withdraws it.
+fn withdraw_failed(model: &mut Model, effects: &mut Vec<Effect>) -> Option<Outgoing> {
     let outbox = &mut model.panes.focused_mut().outbox;
     let failed = outbox
         .iter()
-        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
-    match failed {
-        Some(at) => {
-            let local = outbox.remove(at).local;
-            effects.push(Effect::Command(Command::Withdraw(local)));
-        }
-        None => model.say("No message has failed"),
-    }
+        .position(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)))?;
+    let outgoing = outbox.remove(failed);
+    effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+    Some(outgoing)
 }

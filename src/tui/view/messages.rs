@@ -52,6 +52,20 @@ struct Text<'a> {
     folded: Option<Folded>,
 }
 
+impl<'a> Text<'a> {
+    /// A text of one style, without matches.
+    fn plain(words: &'a str, style: Style, rule: (&'a str, Style)) -> Self {
+        Self {
+            words,
+            spans: &[],
+            found: Vec::new(),
+            style,
+            rule,
+            folded: None,
+        }
+    }
+}
+
 /// The state of an item.
 #[derive(Clone, Copy)]
 struct Shown {
@@ -205,25 +219,11 @@ impl MessagePainter<'_> {
                 self.notice(buffer, y, *tone, text)
             }
             TimelineItem::Presence { text, .. } => {
-                let text = Text {
-                    words: text,
-                    spans: &[],
-                    found: Vec::new(),
-                    style: palette.quiet,
-                    rule: ("│", palette.line),
-                    folded: None,
-                };
+                let text = Text::plain(text, palette.quiet, ("│", palette.line));
                 self.text(buffer, y, &text)
             }
             TimelineItem::Break { text } => {
-                let text = Text {
-                    words: text,
-                    spans: &[],
-                    found: Vec::new(),
-                    style: palette.warn,
-                    rule: ("┊", palette.warn),
-                    folded: None,
-                };
+                let text = Text::plain(text, palette.warn, ("┊", palette.warn));
                 self.text(buffer, y, &text)
             }
         }
@@ -244,15 +244,7 @@ impl MessagePainter<'_> {
             Tone::Remark => palette.line,
             _ => palette.accent,
         };
-        let text = Text {
-            words,
-            spans: &[],
-            found: Vec::new(),
-            style,
-            rule: ("│", rule),
-            folded: None,
-        };
-        self.text(buffer, y, &text)
+        self.text(buffer, y, &Text::plain(words, style, ("│", rule)))
     }
 
     /// Draws a text to be copied: from edge to edge, with nothing beside it.
@@ -356,14 +348,8 @@ impl MessagePainter<'_> {
         };
         self.state(buffer, y + rows - 1, glyph, style);
         if let OutgoingState::Failed(why) = &outgoing.state {
-            let text = Text {
-                words: &failure(why.as_str()),
-                spans: &[],
-                found: Vec::new(),
-                style: palette.bad,
-                rule: ("│", palette.line),
-                folded: None,
-            };
+            let why = failure(why.as_str());
+            let text = Text::plain(&why, palette.bad, ("│", palette.line));
             rows += self.text(buffer, y + rows, &text);
         }
         rows
