@@ -192,16 +192,16 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
         tell.send(admin::rules(scene)).await?;
     }
     if scene == "failed" {
-        let body = Body::inert("this one was refused");
+        let content = Content::Text(Body::inert("this one was refused"));
         let why = Line::inert("There is no room #ops");
-        tell.send(outbox(50, &body, Delivery::Failed { why }))
+        tell.send(outbox(50, &content, Delivery::Failed { why }))
             .await?;
-        let body = Body::inert("and this one waits for the server");
-        tell.send(outbox(51, &body, Delivery::Pending)).await?;
+        let content = Content::Text(Body::inert("and this one waits for the server"));
+        tell.send(outbox(51, &content, Delivery::Pending)).await?;
     }
     if scene == "waiting" {
-        let body = Body::inert("typed while the line is down");
-        tell.send(outbox(51, &body, Delivery::Pending)).await?;
+        let content = Content::Text(Body::inert("typed while the line is down"));
+        tell.send(outbox(51, &content, Delivery::Pending)).await?;
         return tell
             .send(Event::Connection(ConnectionStatus::Waiting {
                 why: Line::inert("The connection was lost"),
@@ -328,7 +328,7 @@ fn log_search(query: &Query, to: Option<u64>, offline: bool) -> SearchPage {
     let to = to.unwrap_or(LOG_HEAD);
     let from = to.saturating_sub(149).max(1);
     let messages = (from..=to).rev().map(log_message);
-    let found = messages.filter(|m| query.matches(&m.nickname, m.time, m.body.as_str()));
+    let found = messages.filter(|m| query.matches(&m.author.nickname, m.time, m.words()));
     SearchPage {
         first: 1,
         from,
