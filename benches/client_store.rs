@@ -27,7 +27,9 @@ use chat_tui::{
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
-        ClientId, DeviceId, Entry, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
+        Author, ClientId, Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname,
+        RoomName, UserId,
+        entry::Text,
         frame::{Part, RoomStart},
     },
     search::{Query, Words},
@@ -114,6 +116,8 @@ fn open(profile: &Profile) -> Store {
 fn fill(profile: &Profile) {
     let mut store = open(profile);
     let start = RoomStart {
+        changed: 0,
+        redacted: 0,
         room: RoomName::lobby(),
         topic: None,
         extent: Extent::new(1, MESSAGES),
@@ -174,7 +178,7 @@ fn opening(profile: &Profile) {
         // The previous store is closed outside the measured time, except for the first.
         last = Some(store::open(profile).unwrap());
     });
-    let shown = last.unwrap().rooms[0].page.messages.len();
+    let shown = last.unwrap().rooms[0].page.entries.len();
     assert_eq!(shown as u64, store::RESTORED_MESSAGES_MAX);
 }
 
@@ -226,7 +230,7 @@ fn saving(profile: &Profile) {
             number: Some(1),
             key: n + 1,
             room: RoomName::lobby(),
-            body: Body::inert("as long as people write, mostly"),
+            content: Content::Text(Body::inert("as long as people write, mostly")),
             counter: Some(n + 1),
             withdrawn: false,
             unconfirmed: false,
