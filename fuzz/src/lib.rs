@@ -253,9 +253,9 @@ fn settle<'a>(
             busy = true;
             session.handle_saved(now, Ok(()));
         }
-        while let Some(look) = session.poll_cache_query() {
+        while let Some((id, look)) = session.poll_cache_query() {
             busy = true;
-            session.handle_cache_result(now, empty_cache_result(&look));
+            session.handle_cache_result(now, id, empty_cache_result(&look));
         }
         let mut out = Vec::new();
         session.poll_write(now, &mut out);

@@ -5,7 +5,7 @@
 //!
 //! 1. passes each event to one of the `handle_*` methods, and then, each time,
 //! 2. carries out what [`poll_save`](Session::poll_save) and
-//!    [`poll_cache_query`](Session::poll_cache_query) return, and reports it to
+//!    [`poll_cache_query`](Session::poll_cache_query) return, and reports each result to
 //!    [`handle_saved`](Session::handle_saved) and
 //!    [`handle_cache_result`](Session::handle_cache_result), at once or later: [`persist_types`]
 //!    says what a disk must promise,
@@ -55,7 +55,7 @@ use self::{
     connection_state::{AfterLeaving, ConnectionState, Listener, Mode, ServerKind},
     credentials::CredentialState,
     outbox::{Outbox, Withdrawal},
-    persist_types::{PersistedState, StoreChange},
+    persist_types::{CacheQueryId, PersistedState, StoreChange},
     persistence::{LeaseState, LeaseWatch},
     requests::Requests,
     rooms::RoomCursors,
@@ -115,6 +115,8 @@ pub struct Session {
     /// Whether other processes may have submitted messages.
     news: bool,
     references: u64,
+    /// The id of the next query for the disk.
+    next_query: CacheQueryId,
     /// A join was sent and abandoned before its answer: it may still reach the server.
     join_astray: bool,
     /// The kind of listener, as revealed by the last connection in the clear.
@@ -159,6 +161,7 @@ impl Session {
             lease_watch: LeaseWatch::default(),
             news: false,
             references: 0,
+            next_query: CacheQueryId::default(),
             join_astray: false,
             listener: Listener::Unknown,
             key_verdict: None,

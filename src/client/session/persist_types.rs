@@ -256,7 +256,15 @@ pub enum SaveError {
     Failed(Line),
 }
 
-/// A query to the store; each is answered by a [`CacheResult`] of the same kind.
+/// Queries that may be without an answer at once; one of them at most is about the lease or the
+/// outbox.
+pub const CACHE_QUERIES_MAX: usize = 5;
+
+/// The number of a query, by which its result finds what it answers. Unique in a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheQueryId(pub u64);
+
+/// A query to the store; each is answered by a [`CacheResult`] of the same kind, in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheQuery {
     /// The stored piece of a part of a room's log: gap-free, and it begins or ends where the part

@@ -6,7 +6,8 @@ use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
     persist_types::{
-        CacheQuery, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry, Save, SaveError,
+        CacheQuery, CacheQueryId, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry, Save,
+        SaveError,
     },
     user_text,
 };
@@ -131,8 +132,16 @@ impl Session {
         self.end_if_saved();
     }
 
-    /// The next query for the disk, if any.
-    pub fn poll_cache_query(&mut self) -> Option<CacheQuery> {
+    /// The next query for the disk, if any, and the id to report its result with. At most
+    /// [`CACHE_QUERIES_MAX`](super::persist_types::CACHE_QUERIES_MAX) are without a result.
+    pub fn poll_cache_query(&mut self) -> Option<(CacheQueryId, CacheQuery)> {
+        let id = self.next_query;
+        let query = self.next_cache_query(id)?;
+        self.next_query = CacheQueryId(id.0 + 1);
+        Some((id, query))
+    }
+
+    fn next_cache_query(&mut self, id: CacheQueryId) -> Option<CacheQuery> {
         // No event is sent after the end.
         if self.is_over() {
             return None;
@@ -159,7 +168,7 @@ impl Session {
                 return Some(CacheQuery::Adopt { key });
             }
         }
-        self.poll_request_query()
+        self.poll_request_query(id)
     }
 
     /// Handles the news that another process changed the device's outbox, or took it.
@@ -201,8 +210,8 @@ impl Session {
         self.write_buffer.retry_at().filter(|_| waits)
     }
 
-    /// Handles the answer to the last [`CacheQuery`].
-    pub fn handle_cache_result(&mut self, now: Now, looked: CacheResult) {
+    /// Handles the answer to the [`CacheQuery`] with this id.
+    pub fn handle_cache_result(&mut self, now: Now, id: CacheQueryId, looked: CacheResult) {
         if self.is_over() {
             return;
         }
@@ -226,8 +235,8 @@ impl Session {
                         wants: None,
                     }));
             }
-            CacheResult::Page(page) => self.cached_page(page),
-            CacheResult::Found(found) => self.cached_search(found),
+            CacheResult::Page(page) => self.cached_page(id, page),
+            CacheResult::Found(found) => self.cached_search(id, found),
             CacheResult::Lease(_) => {}
         }
         self.end_if_saved();

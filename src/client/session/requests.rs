@@ -4,18 +4,18 @@
 //! Requests are handled one at a time, in order, so that neither disk nor server ever has more than
 //! one; every request is answered.
 
-use std::{collections::VecDeque, ops::RangeInclusive, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
-    persist_types::{CacheQuery, EntryRange},
+    persist_types::{CacheQuery, CacheQueryId, MessageRange},
     user_text::ProtocolFault,
 };
 use crate::{
     client::event::{Page, SearchPage},
     protocol::{
-        ClientFrame, Entry, Epoch, RoomName,
+        ClientFrame, Epoch, RoomName,
         frame::{
             ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, PageHead, Part,
             SearchRequest,
@@ -66,7 +66,7 @@ enum RequestStage {
     /// To be asked of the disk; `offline`: there is no server to ask.
     QueryDue { offline: bool },
     /// Asked of the disk.
-    Querying { offline: bool },
+    Querying { offline: bool, query: CacheQueryId },
     /// To be sent to the server.
     Send,
     /// Sent to the server.
@@ -279,13 +279,13 @@ impl Session {
         });
     }
 
-    /// The next query for the disk, if any.
-    pub(super) fn poll_request_query(&mut self) -> Option<CacheQuery> {
+    /// The next query for the disk, if any; its result is to come with this id.
+    pub(super) fn poll_request_query(&mut self, query: CacheQueryId) -> Option<CacheQuery> {
         let ask = self.requests.waiting.front_mut()?;
         let RequestStage::QueryDue { offline } = ask.stage else {
             return None;
         };
-        ask.stage = RequestStage::Querying { offline };
+        ask.stage = RequestStage::Querying { offline, query };
         Some(ask.cache_query(self.rooms.epoch(), offline))
     }
 
@@ -313,16 +313,19 @@ impl Session {
     }
 
     /// Handles the disk's answer to a page.
-    pub(super) fn cached_page(&mut self, page: Result<Option<Page>, Line>) {
+    pub(super) fn cached_page(&mut self, id: CacheQueryId, page: Result<Option<Page>, Line>) {
         let online = self.can_ask();
         let Some(ask) = self.requests.waiting.front_mut() else {
             return;
         };
-        let (RequestStage::Querying { offline }, RequestKind::Page { part }) =
+        let (RequestStage::Querying { offline, query }, RequestKind::Page { part }) =
             (ask.stage, &ask.kind)
         else {
             return;
         };
+        if query != id {
+            return;
+        }
         match page {
             Ok(Some(page)) => self.answer_page(Ok(Page { offline, ..page })),
             _ if !offline && online => ask.stage = RequestStage::Send,
@@ -338,42 +341,39 @@ impl Session {
     }
 
     /// Handles the disk's answer to a search.
-    pub(super) fn cached_search(&mut self, found: Result<SearchPage, Line>) {
-        let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { .. });
+    pub(super) fn cached_search(&mut self, id: CacheQueryId, found: Result<SearchPage, Line>) {
+        let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { query, .. } if query == id);
         if self.requests.waiting.front().is_some_and(looking) {
             self.answer_search(found);
         }
     }
 
     pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), ProtocolFault> {
-        let HistoryPage { head, entries } = page;
+        let HistoryPage { head, messages } = page;
         let Some(ask) = self.requests.sent(head.reference) else {
             // The answer to an abandoned request.
             return Ok(());
         };
-        if !in_order(head.from..=head.to, &entries)
-            || ask.room != head.room
-            || !matches!(ask.kind, RequestKind::Page { .. })
-        {
+        let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
+        if !due || ask.room != head.room || !matches!(ask.kind, RequestKind::Page { .. }) {
             return Err(ProtocolFault::new(
                 "a page of history with gaps, or of another room",
             ));
         }
         if let Some(epoch) = self.rooms.epoch() {
-            self.write_buffer.page(EntryRange {
+            self.write_buffer.page(MessageRange {
                 room: head.room.clone(),
                 epoch,
-                from: head.from,
-                to: head.to,
-                entries: entries.clone(),
+                messages: messages.clone(),
             });
         }
         self.rooms.extent(&head);
         self.answer_page(Ok(Page {
-            extent: head.extent,
+            first: head.first,
+            head: head.head,
             from: head.from,
             to: head.to,
-            entries,
+            messages,
             offline: false,
         }));
         Ok(())
@@ -383,7 +383,7 @@ impl Session {
         let FoundPage {
             head,
             indexed,
-            entries,
+            messages,
         } = page;
         let Some(ask) = self.requests.sent(head.reference) else {
             return Ok(());
@@ -393,14 +393,14 @@ impl Session {
         }
         self.rooms.extent(&head);
         let PageHead {
-            extent, from, to, ..
+            first, from, to, ..
         } = head;
         self.answer_search(Ok(SearchPage {
-            first: extent.first,
+            first,
             from,
             to,
-            entries,
-            indexed: (indexed < extent.head).then_some(indexed),
+            messages,
+            indexed: (indexed < head.head).then_some(indexed),
             offline: false,
         }));
         Ok(())
@@ -453,10 +453,4 @@ impl Session {
             };
         }
     }
-}
-
-/// Whether the entries have rising numbers within the range.
-fn in_order(range: RangeInclusive<u64>, entries: &[Entry]) -> bool {
-    entries.iter().all(|entry| range.contains(&entry.seq))
-        && entries.windows(2).all(|pair| pair[0].seq < pair[1].seq)
 }

@@ -351,7 +351,9 @@ impl Driver {
         let now = self.clocks.now();
         match reply {
             StoreReply::Saved(saved) => self.session.handle_saved(now, saved),
-            StoreReply::CacheResult(result) => self.session.handle_cache_result(now, result),
+            StoreReply::CacheResult(id, result) => {
+                self.session.handle_cache_result(now, id, result);
+            }
             StoreReply::News => self.session.handle_store_news(),
             StoreReply::Notice(notice) => self.notices.push(notice),
         }
@@ -365,9 +367,9 @@ impl Driver {
                 self.session.handle_saved(now, saved);
             }
         }
-        while let Some(query) = self.session.poll_cache_query() {
-            if let Some(result) = self.store_thread.query(query) {
-                self.session.handle_cache_result(now, result);
+        while let Some((id, query)) = self.session.poll_cache_query() {
+            if let Some(result) = self.store_thread.query(id, query) {
+                self.session.handle_cache_result(now, id, result);
             }
         }
     }

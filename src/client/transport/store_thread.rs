@@ -14,26 +14,28 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     client::{
-        session::persist_types::{CacheQuery, CacheResult, LeaseStatus, Save, SaveError},
+        session::persist_types::{
+            CACHE_QUERIES_MAX, CacheQuery, CacheQueryId, CacheResult, LeaseStatus, Save, SaveError,
+        },
         store::{NEWS_EVERY, Store},
     },
     text::Line,
 };
 
-/// Jobs and replies that may wait: the session has at most one save and one query in progress.
-const JOBS_MAX: usize = 4;
+/// Jobs and replies that may wait: the session has at most one save in progress besides the queries.
+const JOBS_MAX: usize = CACHE_QUERIES_MAX + 1;
 /// How long closing the store may delay the program's exit.
 pub(super) const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) enum StoreJob {
     Save(Save),
-    Query(CacheQuery),
+    Query(CacheQueryId, CacheQuery),
 }
 
 /// The result of a job.
 pub(super) enum StoreReply {
     Saved(Result<(), SaveError>),
-    CacheResult(CacheResult),
+    CacheResult(CacheQueryId, CacheResult),
     /// Another process has done something that the session should check.
     News,
     /// A notice to the user.
@@ -57,7 +59,8 @@ pub(super) enum StoreThread {
 #[derive(Default)]
 pub(super) struct PendingJobs {
     save: bool,
-    query: Option<CacheQuery>,
+    /// Answered in order.
+    queries: VecDeque<(CacheQueryId, CacheQuery)>,
 }
 
 impl StoreThread {
@@ -79,9 +82,10 @@ impl StoreThread {
                         let saved = saved.unwrap_or_else(|_| Err(SaveError::Failed(gone())));
                         Some(StoreReply::Saved(saved))
                     }
-                    Ok(StoreJob::Query(query)) => {
+                    Ok(StoreJob::Query(id, query)) => {
                         let result = catch_unwind(AssertUnwindSafe(|| store.query(&query)));
                         Some(StoreReply::CacheResult(
+                            id,
                             result.unwrap_or_else(|_| unanswered(&query)),
                         ))
                     }
@@ -132,15 +136,15 @@ impl StoreThread {
     }
 
     /// Starts a query; returns the result if it is immediate.
-    pub(super) fn query(&mut self, query: CacheQuery) -> Option<CacheResult> {
+    pub(super) fn query(&mut self, id: CacheQueryId, query: CacheQuery) -> Option<CacheResult> {
         match self {
             Self::Nothing => Some(nothing(&query)),
             Self::Gone(_) => Some(unanswered(&query)),
             Self::Store {
                 jobs, under_way, ..
-            } => match jobs.try_send(StoreJob::Query(query.clone())) {
+            } => match jobs.try_send(StoreJob::Query(id, query.clone())) {
                 Ok(()) => {
-                    under_way.query = Some(query);
+                    under_way.queries.push_back((id, query));
                     None
                 }
                 Err(_) => Some(unanswered(&query)),
@@ -169,7 +173,7 @@ impl StoreThread {
                 Some(done) => {
                     match &done {
                         StoreReply::Saved(_) => under_way.save = false,
-                        StoreReply::CacheResult(_) => under_way.query = None,
+                        StoreReply::CacheResult(..) => drop(under_way.queries.pop_front()),
                         StoreReply::Notice(_) | StoreReply::News => {}
                     }
                     return done;
@@ -194,10 +198,9 @@ impl PendingJobs {
         let saved = self
             .save
             .then(|| StoreReply::Saved(Err(SaveError::Failed(gone()))));
-        let result = self
-            .query
-            .map(|query| StoreReply::CacheResult(unanswered(&query)));
-        saved.into_iter().chain(result).collect()
+        let queries = self.queries.into_iter();
+        let results = queries.map(|(id, query)| StoreReply::CacheResult(id, unanswered(&query)));
+        saved.into_iter().chain(results).collect()
     }
 }
 
@@ -256,15 +259,16 @@ mod tests {
         }
     }
 
-    /// With no job, a save, a query or both unanswered, after an earlier reply.
+    /// With no job, a save, queries or both unanswered, after earlier replies.
     #[tokio::test]
     async fn jobs_fail_when_the_store_thread_has_died() {
-        for (saves, query) in [
-            (false, None),
-            (true, None),
-            (false, Some(page())),
-            (false, Some(CacheQuery::Lease(LeaseClaim::Take))),
-            (true, Some(page())),
+        let lease = CacheQuery::Lease(LeaseClaim::Take);
+        for (saves, queries) in [
+            (false, vec![]),
+            (true, vec![]),
+            (false, vec![page()]),
+            (false, vec![page(), lease, page()]),
+            (true, vec![page()]),
         ] {
             let (jobs, queue) = std_mpsc::sync_channel(JOBS_MAX);
             let (answers, done) = mpsc::channel(JOBS_MAX);
@@ -277,31 +281,36 @@ mod tests {
             assert!(thread.save(Save::default()).is_none());
             answers.send(StoreReply::Saved(Ok(()))).await.unwrap();
             assert!(matches!(thread.recv().await, StoreReply::Saved(Ok(()))));
+            let first = CacheQueryId(1);
+            assert!(thread.query(first, page()).is_none());
+            let found = StoreReply::CacheResult(first, CacheResult::Page(Ok(None)));
+            answers.send(found).await.unwrap();
+            assert!(matches!(
+                thread.recv().await,
+                StoreReply::CacheResult(CacheQueryId(1), CacheResult::Page(Ok(None)))
+            ));
             assert!(!saves || thread.save(Save::default()).is_none());
-            if let Some(query) = query.clone() {
-                assert!(thread.query(query).is_none());
+            for (id, query) in (2..).zip(&queries) {
+                let result = thread.query(CacheQueryId(id), query.clone());
+                assert!(result.is_none());
             }
             dying(queue, answers);
             if saves {
                 assert!(matches!(thread.recv().await, StoreReply::Saved(saved) if failed(&saved)));
             }
-            match query {
-                Some(CacheQuery::Lease(_)) => assert!(matches!(
-                    thread.recv().await,
-                    StoreReply::CacheResult(CacheResult::Lease(Err(_)))
-                )),
-                Some(_) => assert!(matches!(
-                    thread.recv().await,
-                    StoreReply::CacheResult(CacheResult::Page(Err(_)))
-                )),
-                None => {}
+            for (id, query) in (2..).zip(&queries) {
+                let StoreReply::CacheResult(answered, result) = thread.recv().await else {
+                    panic!("no result of query {id}");
+                };
+                assert_eq!(answered, CacheQueryId(id));
+                assert_eq!(result, unanswered(query));
             }
             // No other reply follows.
             let more = timeout(Duration::from_millis(1), thread.recv()).await;
             assert!(more.is_err());
             let saved = thread.save(Save::default());
             assert!(saved.is_some_and(|saved| failed(&saved)));
-            let result = thread.query(page());
+            let result = thread.query(CacheQueryId(9), page());
             assert!(matches!(result, Some(CacheResult::Page(Err(_)))));
         }
     }

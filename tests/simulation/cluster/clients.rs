@@ -460,7 +460,7 @@ impl Cluster {
     pub(super) fn keep(&mut self, index: usize) {
         let now = self.now();
         let client = &mut self.clients[index];
-        while let Some(look) = client.session.poll_cache_query() {
+        while let Some((id, look)) = client.session.poll_cache_query() {
             let run = client.run;
             let disk = client.disk.as_ref().map(|disk| disk.borrow_mut());
             let looked = match (look, disk) {
@@ -481,7 +481,7 @@ impl Cluster {
                     CacheResult::Found(Err(Line::inert("Nothing is kept")))
                 }
             };
-            client.session.handle_cache_result(now, looked);
+            client.session.handle_cache_result(now, id, looked);
         }
         let Some(disk) = &client.disk else {
             while client.session.poll_save(now).is_some() {

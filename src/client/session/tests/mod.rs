@@ -323,9 +323,9 @@ impl TestSession {
                 self.session.handle_saved(now, saved);
             }
         }
-        if let Some(look) = self.session.poll_cache_query() {
+        if let Some((id, look)) = self.session.poll_cache_query() {
             let looked = self.disk.look(&look);
-            self.session.handle_cache_result(now, looked);
+            self.session.handle_cache_result(now, id, looked);
             self.save();
         }
     }
