@@ -572,6 +572,7 @@ impl Session {
     }
 
     fn end_now(&mut self) {
+        self.refuse_requests();
         self.state = ConnectionState::Ended;
         let summary = self.stats.summary(self.outbox.unsettled());
         self.events.push_back(Event::Ended(summary));

@@ -2,7 +2,7 @@
 //! from the server, and from the disk as well as possible while there is no server.
 //!
 //! Requests are handled one at a time, in order, so that neither disk nor server ever has more than
-//! one; every request is answered.
+//! one; every request is answered, at the latest before the session's end.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -251,6 +251,14 @@ impl Session {
             self.events.push_back(event(ask));
         }
         self.next_ask();
+    }
+
+    /// Refuses all requests, since no event follows the session's end.
+    pub(super) fn refuse_requests(&mut self) {
+        for ask in std::mem::take(&mut self.requests).waiting {
+            let why = Line::inert("The session has ended");
+            self.events.push_back(ask.refused(why));
+        }
     }
 
     fn answer_page(&mut self, page: Result<Page, Line>) {

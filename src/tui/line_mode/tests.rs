@@ -486,6 +486,28 @@ fn history_that_was_asked_for_is_read_before_leaving() {
 }
 
 #[test]
+fn history_that_the_end_cuts_off_is_no_failure() {
+    let mut model = started(LineModeOptions {
+        history: 2,
+        ..FOLLOWER
+    });
+    enter(&mut model, 9, 10);
+    model.output_closed();
+    let Some(Command::Page { room, part }) = model.commands.pop_front() else {
+        panic!("no page requested");
+    };
+    assert_eq!(commands(&mut model), ["Leave"]);
+    model.event(Event::Page {
+        room,
+        part,
+        page: Err(Line::inert("The session has ended")),
+    });
+    model.event(ended(0));
+    assert_eq!(model.status, ["Connected\n"]);
+    assert_eq!(model.exit_status(), ExitStatus::Good);
+}
+
+#[test]
 fn a_follower_stays_when_the_input_ends_but_not_when_the_output_does() {
     let mut model = model(FOLLOWER);
     model.input_ended(None);

@@ -119,6 +119,20 @@ fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
 }
 
 #[test]
+fn what_is_unanswered_at_the_end_is_refused_before_it() {
+    let mut run = TestSession::online();
+    run.page(OLD);
+    run.search(1);
+    run.command(Command::Leave);
+    run.command(Command::Leave);
+    run.told(&[
+        "no page: The session has ended",
+        "not searched: The session has ended",
+        "ended: sent 0/0, received 0/0, unsent 0",
+    ]);
+}
+
+#[test]
 fn offline_the_disk_has_to_do() {
     let mut run = TestSession::online();
     run.lose();

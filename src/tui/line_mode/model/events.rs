@@ -202,7 +202,8 @@ impl Model {
         match page {
             // The connection is gone: the page is requested again on the next one.
             Ok(page) if page.offline => {}
-            Err(_) if !self.open => {}
+            // We leave, or there is no connection either.
+            Err(_) if self.leaving || !self.open => {}
             Ok(page) => {
                 self.settled += 1;
                 let (messages, next) = self.history.read(page, self.last);
