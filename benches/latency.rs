@@ -165,7 +165,7 @@ impl Bare {
             device: String::new(),
         };
         bare.send(&format!(
-            r#"{{"type":"join","protocol":1,"nickname":"{nickname}","clientID":"1","last":0}}"#
+            r#"{{"type":"join","protocol":2,"nickname":"{nickname}","clientID":"1","last":0}}"#
         ));
         let welcome = bare.until("welcome");
         let value: serde_json::Value = serde_json::from_str(&welcome).unwrap();

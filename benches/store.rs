@@ -224,7 +224,7 @@ async fn send(
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let join = format!(
-        "{{\"type\":\"join\",\"protocol\":1,\"nickname\":\"sender{number}\",\"clientID\":\"1\",\
+        "{{\"type\":\"join\",\"protocol\":2,\"nickname\":\"sender{number}\",\"clientID\":\"1\",\
          \"token\":\"{}\",\"last\":0}}\n",
         token.expose()
     );

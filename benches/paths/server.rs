@@ -237,7 +237,7 @@ fn enters(number: u64) -> Event {
     let entry = JoinRequest {
         join: Box::new(frame::Join {
             can: Capabilities::ALL,
-            protocol: Some(1),
+            protocol: Some(2),
             nickname: Nickname::parse(&format!("member{number}")).unwrap(),
             keep_nickname: false,
             client_id: client_id(),

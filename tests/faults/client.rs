@@ -97,7 +97,7 @@ impl Client {
         let next = self.pending.first().copied().unwrap_or(self.next);
         let join = ClientFrame::Join(Box::new(Join {
             can: chat_tui::protocol::frame::Capabilities::ALL,
-            protocol: Some(1),
+            protocol: Some(2),
             nickname: self.name.clone(),
             keep_nickname: false,
             client_id: self.own_id.clone(),

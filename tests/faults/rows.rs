@@ -61,7 +61,7 @@ fn ask(address: SocketAddr, frames: &[&str], is_answer: impl Fn(&Value) -> bool)
 fn join(token: u8, more: &str) -> String {
     let token = format!("{token:02x}").repeat(32);
     format!(
-        r#"{{"type":"join","protocol":1,"nickname":"n{}","clientID":"1","token":"{token}","last":0{more}}}"#,
+        r#"{{"type":"join","protocol":2,"nickname":"n{}","clientID":"1","token":"{token}","last":0{more}}}"#,
         &token[..2]
     )
 }

@@ -105,7 +105,7 @@ impl Historian {
         }
         written(&ClientFrame::Join(Box::new(Join {
             can: chat_tui::protocol::frame::Capabilities::ALL,
-            protocol: Some(1),
+            protocol: Some(2),
             nickname: Nickname::parse("historian").expect("a nickname"),
             keep_nickname: false,
             client_id: ClientId::parse("1").expect("an ID"),

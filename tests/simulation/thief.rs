@@ -30,7 +30,7 @@ impl Thief {
         self.decoder = Decoder::new();
         let join = Join {
             can: chat_tui::protocol::frame::Capabilities::ALL,
-            protocol: Some(1),
+            protocol: Some(2),
             keep_nickname: false,
             nickname: Nickname::parse("thief").expect("a nickname"),
             client_id,

@@ -190,8 +190,8 @@ impl Session {
             ServerFrame::Members(page) => self.members_page(page)?,
             ServerFrame::Presence(presence) => self.presence(presence)?,
             ServerFrame::Ack(ack) => self.ack(&ack),
-            ServerFrame::History(page) => self.history(page)?,
-            ServerFrame::Found(page) => self.found(page)?,
+            ServerFrame::History(page) => self.history(now, page)?,
+            ServerFrame::Found(page) => self.found(now, page)?,
             // It is asked for by no request yet.
             ServerFrame::Changes(_) => {}
             ServerFrame::Result(result) => self.admin_result(result),

@@ -183,7 +183,7 @@ impl Session {
     }
 
     fn write_frames(&mut self, now: Now, out: &mut Vec<u8>) {
-        if !self.is_leaving()
+        while !self.is_leaving()
             && let Some(frame) = self.poll_request_frame(now)
         {
             encode_client(&frame, out);

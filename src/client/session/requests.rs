@@ -1,34 +1,39 @@
 //! Serves the user's requests for pages and searches: from the disk if it has the page, otherwise
 //! from the server, and from the disk as well as possible while there is no server.
 //!
-//! Requests are handled one at a time, in order, so that neither disk nor server ever has more than
-//! one; every request is answered, at the latest before the session's end.
+//! Every request gets exactly one answer, at the latest before [`Event::Ended`]. Requests of one
+//! room and kind are handled one after the other, in order, and those of different rooms or kinds at
+//! the same time: the [queue] has the limits. The server answers what it is sent in order; the disk
+//! may answer in any.
 
-use std::{collections::VecDeque, time::Duration};
+mod queue;
 
+use std::{ops::RangeInclusive, time::Duration};
+
+use self::queue::{Answer, Hold, Request, RequestKind, RequestStage};
 use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
-    persist_types::{CacheQuery, CacheQueryId, MessageRange},
+    persist_types::{CacheQuery, CacheQueryId, EntryRange},
     user_text::ProtocolFault,
 };
 use crate::{
     client::event::{Page, SearchPage},
     protocol::{
-        ClientFrame, Epoch, RoomName,
-        frame::{
-            ErrorCode, ErrorFrame, FoundPage, HistoryPage, HistoryRequest, PageHead, Part,
-            SearchRequest,
-        },
+        ClientFrame, Entry, RoomName,
+        frame::{ErrorCode, ErrorFrame, FoundPage, HistoryPage, PageHead, Part},
     },
     search::Query,
     text::Line,
     time::Now,
 };
 
-/// Requests that may wait; one more is refused.
-pub(super) const REQUESTS_MAX: usize = 32;
-/// How long the server may take to answer one.
+pub(super) use self::queue::Requests;
+#[cfg(test)]
+pub(super) use self::queue::{IN_FLIGHT_MAX, REQUESTS_MAX};
+
+/// How long the server may take to answer one, from when it was sent or, if that is later, from when
+/// the server answered the one before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// The longest wait that a server can ask for before a request is given up.
 const HOLD_MAX: Duration = Duration::from_secs(5);
@@ -37,164 +42,9 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 /// How often a server may ask for a wait.
 const HOLDS_MAX: u32 = 3;
 
-/// The kind of request.
-#[derive(Clone, Debug)]
-enum RequestKind {
-    Page {
-        part: Part,
-    },
-    Search {
-        search: u64,
-        query: Query,
-        to: Option<u64>,
-    },
-}
-
-/// A request and its progress.
-#[derive(Debug)]
-struct Request {
-    room: RoomName,
-    kind: RequestKind,
-    stage: RequestStage,
-    holds: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RequestStage {
-    /// Not started.
-    New,
-    /// To be asked of the disk; `offline`: there is no server to ask.
-    QueryDue { offline: bool },
-    /// Asked of the disk.
-    Querying { offline: bool, query: CacheQueryId },
-    /// To be sent to the server.
-    Send,
-    /// Sent to the server.
-    Sent { reference: u64, until: Duration },
-    /// Delayed at the server's request.
-    Held { until: Duration },
-}
-
-/// The queue of requests; see the module's docs.
-#[derive(Debug, Default)]
-pub(super) struct Requests {
-    waiting: VecDeque<Request>,
-    /// Nothing is sent to the server before then, by the server's demand, with its reason.
-    not_before: Option<(Duration, Line)>,
-}
-
-impl Requests {
-    /// Queues a request; returns the event that refuses it if too many wait.
-    fn push(&mut self, room: RoomName, kind: RequestKind) -> Option<Event> {
-        let ask = Request {
-            room,
-            kind,
-            stage: RequestStage::New,
-            holds: 0,
-        };
-        if self.waiting.len() < REQUESTS_MAX {
-            self.waiting.push_back(ask);
-            return None;
-        }
-        let why = "Too many requests at once: try again in a moment";
-        Some(ask.refused(Line::inert(why)))
-    }
-
-    /// When the current request changes its state by itself.
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        match self.waiting.front()?.stage {
-            RequestStage::Sent { until, .. } | RequestStage::Held { until } => Some(until),
-            _ => None,
-        }
-    }
-
-    /// Number of requests that the server has to answer.
-    pub(super) fn unanswered(&self) -> usize {
-        let sent = |ask: &Request| matches!(ask.stage, RequestStage::Sent { .. });
-        usize::from(self.waiting.front().is_some_and(sent))
-    }
-
-    /// The connection has closed: the disk must answer.
-    pub(super) fn close(&mut self) {
-        self.not_before = None;
-        if let Some(ask) = self.waiting.front_mut()
-            && matches!(
-                ask.stage,
-                RequestStage::Send | RequestStage::Sent { .. } | RequestStage::Held { .. }
-            )
-        {
-            ask.stage = RequestStage::QueryDue { offline: true };
-        }
-    }
-
-    /// The request that waits for the server's answer with this reference.
-    fn sent(&mut self, reference: Option<u64>) -> Option<&mut Request> {
-        let reference = reference?;
-        self.waiting.front_mut().filter(
-            |ask| matches!(ask.stage, RequestStage::Sent { reference: r, .. } if r == reference),
-        )
-    }
-}
-
-impl Request {
-    fn refused(self, why: Line) -> Event {
-        let room = self.room;
-        match self.kind {
-            RequestKind::Page { part } => Event::Page {
-                room,
-                part,
-                page: Err(why),
-            },
-            RequestKind::Search { search, .. } => Event::Found {
-                search,
-                room,
-                found: Err(why),
-            },
-        }
-    }
-
-    fn cache_query(&self, epoch: Option<Epoch>, offline: bool) -> CacheQuery {
-        let room = self.room.clone();
-        match &self.kind {
-            RequestKind::Page { part } => CacheQuery::Page {
-                room,
-                epoch,
-                part: *part,
-                offline,
-            },
-            RequestKind::Search { query, to, .. } => CacheQuery::Search {
-                room,
-                epoch,
-                query: query.clone(),
-                to: *to,
-            },
-        }
-    }
-
-    fn frame(&self, reference: u64) -> ClientFrame {
-        let room = self.room.clone();
-        let reference = Some(reference);
-        match &self.kind {
-            RequestKind::Page { part } => ClientFrame::History(HistoryRequest {
-                room,
-                part: *part,
-                reference,
-            }),
-            RequestKind::Search { query, to, .. } => ClientFrame::Search(SearchRequest {
-                room,
-                query: query.clone(),
-                to: *to,
-                reference,
-            }),
-        }
-    }
-}
-
 impl Session {
     pub(super) fn request_page(&mut self, room: RoomName, part: Part) {
-        let refused = self.requests.push(room, RequestKind::Page { part });
-        self.events.extend(refused);
-        self.next_ask();
+        self.request(room, RequestKind::Page { part });
     }
 
     pub(super) fn request_search(
@@ -204,11 +54,13 @@ impl Session {
         query: Query,
         to: Option<u64>,
     ) {
-        let refused = self
-            .requests
-            .push(room, RequestKind::Search { search, query, to });
+        self.request(room, RequestKind::Search { search, query, to });
+    }
+
+    fn request(&mut self, room: RoomName, kind: RequestKind) {
+        let refused = self.requests.push(room, kind);
         self.events.extend(refused);
-        self.next_ask();
+        self.start_requests();
     }
 
     /// Whether there is a server to ask now.
@@ -223,242 +75,228 @@ impl Session {
         }
     }
 
-    /// Starts the next request, if none is current.
-    fn next_ask(&mut self) {
+    /// Starts the requests that wait for no other of their room and kind.
+    fn start_requests(&mut self) {
         // A server that has said nothing yet may still turn out to keep history.
         let legacy = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Legacy && live.spoke);
         let online = self.can_ask();
-        let is_new = |ask: &Request| ask.stage == RequestStage::New;
-        while legacy && let Some(ask) = self.requests.waiting.pop_front_if(|ask| is_new(ask)) {
-            let why = "This older server keeps no history";
-            self.events.push_back(ask.refused(Line::inert(why)));
+        while let Some(at) = self.requests.startable() {
+            if legacy {
+                let why = Line::inert("This older server keeps no history");
+                let request = self.requests.take(at);
+                let refused = request.map(|request| request.refused(why));
+                self.events.extend(refused);
+            } else if let Some(request) = self.requests.get_mut(at) {
+                request.stage = request.first_stage(online);
+            }
         }
-        let Some(ask) = self.requests.waiting.front_mut().filter(|ask| is_new(ask)) else {
-            return;
-        };
-        // The server knows best which entry belongs to a time, and what a search finds.
-        let by_number =
-            matches!(&ask.kind, RequestKind::Page { part } if !matches!(part, Part::Since(_)));
-        ask.stage = match online {
-            true if by_number => RequestStage::QueryDue { offline: false },
-            true => RequestStage::Send,
-            false => RequestStage::QueryDue { offline: true },
-        };
     }
 
-    fn answer(&mut self, event: impl FnOnce(Request) -> Event) {
-        if let Some(ask) = self.requests.waiting.pop_front() {
-            self.events.push_back(event(ask));
-        }
-        self.next_ask();
+    fn answer(&mut self, at: usize, answer: Answer) {
+        self.finish(at, |request| request.answered(answer));
+    }
+
+    fn refuse(&mut self, at: usize, why: Line) {
+        self.finish(at, |request| request.refused(why));
+    }
+
+    fn finish(&mut self, at: usize, event: impl FnOnce(Request) -> Event) {
+        let request = self.requests.take(at);
+        self.events.extend(request.map(event));
+        self.start_requests();
     }
 
     /// Refuses all requests, since no event follows the session's end.
     pub(super) fn refuse_requests(&mut self) {
-        for ask in std::mem::take(&mut self.requests).waiting {
+        for request in self.requests.take_all() {
             let why = Line::inert("The session has ended");
-            self.events.push_back(ask.refused(why));
+            self.events.push_back(request.refused(why));
         }
-    }
-
-    fn answer_page(&mut self, page: Result<Page, Line>) {
-        self.answer(|ask| match ask.kind {
-            RequestKind::Page { part } => Event::Page {
-                room: ask.room,
-                part,
-                page,
-            },
-            RequestKind::Search { .. } => {
-                ask.refused(Line::inert("The answer belongs to another request"))
-            }
-        });
-    }
-
-    fn answer_search(&mut self, found: Result<SearchPage, Line>) {
-        self.answer(|ask| match ask.kind {
-            RequestKind::Search { search, .. } => Event::Found {
-                search,
-                room: ask.room,
-                found,
-            },
-            RequestKind::Page { .. } => {
-                ask.refused(Line::inert("The answer belongs to another request"))
-            }
-        });
     }
 
     /// The next query for the disk, if any; its result is to come with this id.
     pub(super) fn poll_request_query(&mut self, query: CacheQueryId) -> Option<CacheQuery> {
-        let ask = self.requests.waiting.front_mut()?;
-        let RequestStage::QueryDue { offline } = ask.stage else {
-            return None;
-        };
-        ask.stage = RequestStage::Querying { offline, query };
-        Some(ask.cache_query(self.rooms.epoch(), offline))
+        let (request, offline) = self.requests.next_query()?;
+        request.stage = RequestStage::Querying { offline, query };
+        Some(request.cache_query(self.rooms.epoch(), offline))
     }
 
     /// The next request frame for the server, if any.
     pub(super) fn poll_request_frame(&mut self, now: Now) -> Option<ClientFrame> {
-        let not_before = self.requests.not_before.as_ref().map(|(until, _)| *until);
-        let ask = self.requests.waiting.front_mut()?;
-        if ask.stage != RequestStage::Send {
-            return None;
-        }
-        if let Some(until) = not_before.filter(|until| *until > now.mono) {
-            // The server would refuse it like the one before. If the wait is too long, it is
+        let hold = self.requests.hold.as_ref().map(|hold| hold.until);
+        if let Some(until) = hold.filter(|until| *until > now.mono) {
+            // The server would refuse them like the one before. If the wait is too long, they are
             // refused at once.
             let is_long = until > now.mono + HOLD_MAX;
             let until = if is_long { now.mono } else { until };
-            ask.stage = RequestStage::Held { until };
+            self.requests.hold_back(until);
             return None;
         }
+        let request = self.requests.next_to_send()?;
         self.references += 1;
-        ask.stage = RequestStage::Sent {
+        request.stage = RequestStage::Sent {
             reference: self.references,
             until: now.mono + ANSWER_WITHIN,
         };
-        Some(ask.frame(self.references))
+        Some(request.frame(self.references))
     }
 
     /// Handles the disk's answer to a page.
-    pub(super) fn cached_page(&mut self, id: CacheQueryId, page: Result<Option<Page>, Line>) {
+    pub(super) fn cached_page(&mut self, query: CacheQueryId, page: Result<Option<Page>, Line>) {
         let online = self.can_ask();
-        let Some(ask) = self.requests.waiting.front_mut() else {
+        let Some((at, offline)) = self.requests.queried(query) else {
             return;
         };
-        let (RequestStage::Querying { offline, query }, RequestKind::Page { part }) =
-            (ask.stage, &ask.kind)
-        else {
+        let Some(request) = self.requests.get_mut(at) else {
             return;
         };
-        if query != id {
-            return;
-        }
-        match page {
-            Ok(Some(page)) => self.answer_page(Ok(Page { offline, ..page })),
-            _ if !offline && online => ask.stage = RequestStage::Send,
-            _ if !offline => ask.stage = RequestStage::QueryDue { offline: true },
+        let page = match page {
+            Ok(Some(page)) => Ok(Page { offline, ..page }),
+            _ if !offline && online => return request.stage = RequestStage::Send,
+            _ if !offline => return request.stage = RequestStage::QueryDue { offline: true },
             Ok(None) => {
-                let page = self.rooms.nothing(&ask.room, *part);
-                let why = "Nothing of this room is stored here: try again once you are \
-                connected";
-                self.answer_page(page.ok_or(Line::inert(why)));
+                let nothing = match &request.kind {
+                    RequestKind::Page { part } => self.rooms.nothing(&request.room, *part),
+                    RequestKind::Search { .. } => None,
+                };
+                let why = "Nothing of this room is stored here: try again once you are connected";
+                nothing.ok_or(Line::inert(why))
             }
-            Err(why) => self.answer_page(Err(why)),
-        }
+            Err(why) => Err(why),
+        };
+        self.answer(at, Answer::Page(page));
     }
 
     /// Handles the disk's answer to a search.
-    pub(super) fn cached_search(&mut self, id: CacheQueryId, found: Result<SearchPage, Line>) {
-        let looking = |ask: &Request| matches!(ask.stage, RequestStage::Querying { query, .. } if query == id);
-        if self.requests.waiting.front().is_some_and(looking) {
-            self.answer_search(found);
+    pub(super) fn cached_search(&mut self, query: CacheQueryId, found: Result<SearchPage, Line>) {
+        if let Some((at, _)) = self.requests.queried(query) {
+            self.answer(at, Answer::Search(found));
         }
     }
 
-    pub(super) fn history(&mut self, page: HistoryPage) -> Result<(), ProtocolFault> {
-        let HistoryPage { head, messages } = page;
-        let Some(ask) = self.requests.sent(head.reference) else {
+    pub(super) fn history(&mut self, now: Now, page: HistoryPage) -> Result<(), ProtocolFault> {
+        let HistoryPage { head, entries } = page;
+        let Some((at, request)) = self.requests.sent(head.reference) else {
             // The answer to an abandoned request.
             return Ok(());
         };
-        let due = (head.from..=head.to).eq(messages.iter().map(|message| message.seq));
-        if !due || ask.room != head.room || !matches!(ask.kind, RequestKind::Page { .. }) {
+        if !in_order(head.from..=head.to, &entries)
+            || request.room != head.room
+            || !matches!(request.kind, RequestKind::Page { .. })
+        {
             return Err(ProtocolFault::new(
-                "a page of history with gaps, or of another room",
+                "a page of history out of order, or of another room",
             ));
         }
         if let Some(epoch) = self.rooms.epoch() {
-            self.write_buffer.page(MessageRange {
+            self.write_buffer.page(EntryRange {
                 room: head.room.clone(),
                 epoch,
-                messages: messages.clone(),
+                from: head.from,
+                to: head.to,
+                entries: entries.clone(),
             });
         }
         self.rooms.extent(&head);
-        self.answer_page(Ok(Page {
-            first: head.first,
-            head: head.head,
+        self.requests.extend(now.mono + ANSWER_WITHIN);
+        let page = Page {
+            extent: head.extent,
             from: head.from,
             to: head.to,
-            messages,
+            entries,
             offline: false,
-        }));
+        };
+        self.answer(at, Answer::Page(Ok(page)));
         Ok(())
     }
 
-    pub(super) fn found(&mut self, page: FoundPage) -> Result<(), ProtocolFault> {
+    pub(super) fn found(&mut self, now: Now, page: FoundPage) -> Result<(), ProtocolFault> {
         let FoundPage {
             head,
             indexed,
-            messages,
+            entries,
         } = page;
-        let Some(ask) = self.requests.sent(head.reference) else {
+        let Some((at, request)) = self.requests.sent(head.reference) else {
             return Ok(());
         };
-        if ask.room != head.room || !matches!(ask.kind, RequestKind::Search { .. }) {
+        if request.room != head.room || !matches!(request.kind, RequestKind::Search { .. }) {
             return Err(ProtocolFault::new("an answer to another search"));
         }
         self.rooms.extent(&head);
+        self.requests.extend(now.mono + ANSWER_WITHIN);
         let PageHead {
-            first, from, to, ..
+            extent, from, to, ..
         } = head;
-        self.answer_search(Ok(SearchPage {
-            first,
+        let found = SearchPage {
+            first: extent.first,
             from,
             to,
-            messages,
-            indexed: (indexed < head.head).then_some(indexed),
+            entries,
+            indexed: (indexed < extent.head).then_some(indexed),
             offline: false,
-        }));
+        };
+        self.answer(at, Answer::Search(Ok(found)));
         Ok(())
     }
 
-    /// Handles an error if it answers the current request; returns any other.
+    /// Handles an error if it answers a request; returns any other.
     pub(super) fn request_refused(&mut self, now: Now, error: ErrorFrame) -> Option<ErrorFrame> {
         // A server that does not know the type does not echo the reference.
         let unknown = error.code == ErrorCode::UnknownType && error.reference.is_none();
-        let sent = |ask: &Request| {
-            matches!(ask.stage, RequestStage::Sent { reference, .. }
-            if unknown || error.reference == Some(reference))
+        let reference = if unknown {
+            self.requests.first_reference()
+        } else {
+            error.reference
         };
-        let Some(ask) = self.requests.waiting.front_mut().filter(|ask| sent(ask)) else {
+        let Some((at, holds)) = self
+            .requests
+            .sent(reference)
+            .map(|(at, sent)| (at, sent.holds))
+        else {
             return Some(error);
         };
+        self.requests.extend(now.mono + ANSWER_WITHIN);
         let wait = error.retry_after_ms.map(Duration::from_millis);
         if let Some(wait) = wait {
-            let until = now.mono + wait.min(WAIT_MAX);
-            self.requests.not_before = Some((until, error.message.clone()));
+            self.requests.note_hold(Hold {
+                until: now.mono + wait.min(WAIT_MAX),
+                why: error.message.clone(),
+            });
         }
-        match wait.filter(|wait| *wait <= HOLD_MAX && ask.holds < HOLDS_MAX) {
-            Some(wait) => {
-                ask.holds += 1;
-                ask.stage = RequestStage::Held {
+        let wait = wait.filter(|wait| *wait <= HOLD_MAX && holds < HOLDS_MAX);
+        match (wait, self.requests.get_mut(at)) {
+            (Some(wait), Some(request)) => {
+                request.holds += 1;
+                request.stage = RequestStage::Held {
                     until: now.mono + wait,
                 };
             }
-            None => self.answer(|ask| ask.refused(error.message)),
+            _ => self.refuse(at, error.message),
         }
         None
     }
 
-    /// Handles the current request's deadline, if it has passed.
+    /// Handles the deadlines that have passed.
     pub(super) fn requests_time(&mut self, now: Now) {
-        if self.requests.deadline().is_none_or(|at| now.mono < at) {
-            return;
-        }
         let online = self.can_ask();
-        let refused = self.requests.not_before.as_ref();
-        let refused = refused.filter(|(until, _)| *until > now.mono + HOLD_MAX);
-        if let Some(ask) = self.requests.waiting.front_mut() {
-            ask.stage = match ask.stage {
-                RequestStage::Held { .. } if let Some((_, why)) = refused.filter(|_| online) => {
-                    let why = why.clone();
-                    return self.answer(|ask| ask.refused(why));
-                }
-                RequestStage::Held { .. } if online => RequestStage::Send,
-                _ => RequestStage::QueryDue { offline: true },
-            };
+        while let Some((at, request)) = self.requests.overdue(now.mono) {
+            let is_held = matches!(request.stage, RequestStage::Held { .. });
+            if !is_held || !online {
+                request.stage = RequestStage::QueryDue { offline: true };
+                continue;
+            }
+            request.stage = RequestStage::Send;
+            let hold = self.requests.hold.as_ref();
+            let long = hold.filter(|hold| hold.until > now.mono + HOLD_MAX);
+            if let Some(why) = long.map(|hold| hold.why.clone()) {
+                self.refuse(at, why);
+            }
         }
     }
+}
+
+/// Whether the entries have rising numbers within the range.
+fn in_order(range: RangeInclusive<u64>, entries: &[Entry]) -> bool {
+    entries.iter().all(|entry| range.contains(&entry.seq))
+        && entries.windows(2).all(|pair| pair[0].seq < pair[1].seq)
 }

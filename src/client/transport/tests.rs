@@ -85,7 +85,7 @@ impl Far {
         let last = join.rooms.first().map_or(0, |position| position.seq);
         let welcome = Welcome {
             can: crate::protocol::frame::Capabilities::ALL,
-            protocol: 1,
+            protocol: 2,
             server: Line::inert("test"),
             user: token.user(),
             device: token.device(&join.client_id),

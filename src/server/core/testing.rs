@@ -125,7 +125,7 @@ pub(in crate::server) fn access_settings() -> access::Settings {
 pub(in crate::server) fn join(name: &str) -> Join {
     Join {
         can: crate::protocol::frame::Capabilities::ALL,
-        protocol: Some(1),
+        protocol: Some(2),
         nickname: Nickname::parse(name).unwrap(),
         keep_nickname: false,
         client_id: client_id(),

@@ -6,8 +6,8 @@ use crate::{
     client::{
         event::{Page, SearchPage},
         session::persist_types::{
-            CacheQuery, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry, PersistedOutbox,
-            PersistedRoom, PersistedState, Save, SaveError, StoreChange,
+            CacheQuery, CacheQueryId, CacheResult, LeaseClaim, LeaseStatus, OutboxEntry,
+            PersistedOutbox, PersistedRoom, PersistedState, Save, SaveError, StoreChange,
         },
     },
     protocol::{RoomName, frame::Position},
@@ -21,6 +21,8 @@ pub(super) struct Disk {
     pub(super) saves: Vec<Save>,
     /// Unanswered saves, if the disk does not answer at once.
     pub(super) slow: Option<VecDeque<Save>>,
+    /// Unanswered queries, if the disk does not answer them at once.
+    pub(super) queries: Option<Vec<(CacheQueryId, CacheQuery)>>,
     /// After this many saves it answers no more.
     pub(super) dies_after: Option<usize>,
     /// The stored page, for any query.

@@ -10,6 +10,7 @@ mod legacy;
 mod members;
 mod outbox;
 mod rate_limiter;
+mod request_answers;
 mod requests;
 mod resume;
 mod rooms;
@@ -192,7 +193,7 @@ fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
 fn welcome() -> Welcome {
     Welcome {
         can: crate::protocol::frame::Capabilities::ALL,
-        protocol: 1,
+        protocol: 2,
         server: Line::inert("chat-server test"),
         user: us(),
         device: device(),
@@ -323,7 +324,11 @@ impl TestSession {
                 self.session.handle_saved(now, saved);
             }
         }
-        if let Some((id, look)) = self.session.poll_cache_query() {
+        while let Some((id, look)) = self.session.poll_cache_query() {
+            if let Some(waiting) = &mut self.disk.queries {
+                waiting.push((id, look));
+                continue;
+            }
             let looked = self.disk.look(&look);
             self.session.handle_cache_result(now, id, looked);
             self.save();

@@ -1,10 +1,13 @@
 use super::*;
 use crate::{
-    client::event::{Page, SearchPage},
-    protocol::{
-        Entry, Extent,
-        frame::{FoundPage, HistoryPage, PageHead, Part},
+    client::{
+        event::{Page, SearchPage},
+        session::{
+            persist_types::{CacheQuery, CacheResult},
+            requests::{IN_FLIGHT_MAX, REQUESTS_MAX},
+        },
     },
+    protocol::frame::{FoundPage, HistoryPage, PageHead, Part},
     search::{Query, Words},
 };
 
@@ -31,7 +34,7 @@ fn head(from: u64, to: u64, reference: u64) -> PageHead {
 
 fn plain(seq: u64, text: &str) -> Entry {
     match message(seq, text) {
-        ServerFrame::Entry(message) => message,
+        ServerFrame::Message(message) => message,
         _ => unreachable!(),
     }
 }
@@ -39,7 +42,39 @@ fn plain(seq: u64, text: &str) -> Entry {
 fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
     ServerFrame::History(HistoryPage {
         head: head(from, to, reference),
-        entries: (from..=to).map(|seq| plain(seq, "old")).collect(),
+        messages: (from..=to).map(|seq| plain(seq, "old")).collect(),
+    })
+}
+
+/// Page 1 to 3 of a room.
+fn history_of(room: &str, reference: u64) -> ServerFrame {
+    let room = RoomName::parse(room).unwrap();
+    let messages = (1..=3).map(|seq| Entry {
+        room: room.clone(),
+        ..plain(seq, "old")
+    });
+    ServerFrame::History(HistoryPage {
+        messages: messages.collect(),
+        head: PageHead {
+            room,
+            ..head(1, 3, reference)
+        },
+    })
+}
+
+fn found(reference: u64) -> ServerFrame {
+    ServerFrame::Found(FoundPage {
+        head: head(2, 9, reference),
+        indexed: 8,
+        messages: vec![plain(5, "green")],
+    })
+}
+
+fn refusal(reference: u64, retry_after_ms: Option<u64>) -> ServerFrame {
+    ServerFrame::Error(ErrorFrame {
+        reference: Some(reference),
+        retry_after_ms,
+        ..error(ErrorCode::RateLimited, "Not so fast")
     })
 }
 
@@ -48,7 +83,7 @@ fn kept_page(from: u64, to: u64) -> Page {
         extent: Extent::new(1, 9),
         from,
         to,
-        entries: Vec::new(),
+        messages: Vec::new(),
         offline: true,
     }
 }
@@ -57,6 +92,11 @@ impl TestSession {
     fn page(&mut self, part: Part) {
         let room = RoomName::lobby();
         self.command(Command::Page { room, part });
+    }
+
+    fn page_of(&mut self, room: &str) {
+        let room = RoomName::parse(room).unwrap();
+        self.command(Command::Page { room, part: OLD });
     }
 
     fn search(&mut self, search: u64) {
@@ -100,27 +140,142 @@ fn a_page_that_the_disk_lacks_comes_from_the_server_and_is_stored() {
 }
 
 #[test]
-fn one_is_asked_for_at_a_time_and_all_are_answered_in_order() {
+fn a_search_and_a_page_are_on_the_way_together_and_pages_of_a_room_in_order() {
     let mut run = TestSession::online();
     run.page(OLD);
     run.search(7);
     run.page(Part::Since(Timestamp::UNIX_EPOCH));
-    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.wrote(&["history Backward { from: 1, to: 3 }", "search green"]);
     run.say(history(2, 3, 1));
-    run.wrote(&["search green"]);
-    run.say(ServerFrame::Found(FoundPage {
-        head: head(2, 9, 2),
-        indexed: 8,
-        entries: vec![plain(5, "green")],
-    }));
     run.wrote(&["history Since(1970-01-01T00:00:00Z)"]);
     run.say(history(1, 3, 3));
-    run.told(&["page 2..=3", "found 1 in 2..=9", "page 1..=3"]);
+    run.say(found(2));
+    run.told(&["page 2..=3", "page 1..=3", "found 1 in 2..=9"]);
+}
+
+#[test]
+fn a_page_of_one_room_does_not_wait_for_another_room() {
+    let mut run = TestSession::online();
+    run.page_of("a");
+    run.page_of("b");
+    run.page_of("b");
+    run.wrote(&["history Backward { from: 1, to: 3 }"; 2]);
+    run.say(history_of("b", 2));
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+    run.say(history_of("a", 1));
+    run.say(history_of("b", 3));
+    run.told(&["page 1..=3"; 3]);
+}
+
+#[test]
+fn so_many_are_on_the_way_at_once_and_the_others_follow_their_answers() {
+    let mut run = TestSession::online();
+    for room in 0..=IN_FLIGHT_MAX {
+        run.page_of(&format!("r{room}"));
+    }
+    assert_eq!(run.frames().len(), IN_FLIGHT_MAX);
+    run.say(history_of("r3", 4));
+    run.wrote(&["history Backward { from: 1, to: 3 }"]);
+}
+
+#[test]
+fn the_disk_may_answer_in_any_order() {
+    let mut run = TestSession::online();
+    run.disk.queries = Some(Vec::new());
+    for room in ["a", "b", "c"] {
+        run.page_of(room);
+    }
+    let mut queries = run.disk.queries.take().unwrap();
+    queries.reverse();
+    for ((id, query), to) in queries.into_iter().zip(1..) {
+        let now = run.now();
+        let page = CacheResult::Page(Ok(Some(kept_page(1, to))));
+        run.session.handle_cache_result(now, id, page);
+        run.settle();
+        let CacheQuery::Page { room: asked, .. } = query else {
+            panic!("no page: {query:?}");
+        };
+        let Event::Page { room, page, .. } = run.only() else {
+            panic!("no page");
+        };
+        assert_eq!((room, page.unwrap().to), (asked, to));
+    }
+}
+
+#[test]
+fn a_newer_search_replaces_one_that_waits() {
+    let mut run = TestSession::online();
+    for search in 1..=3 {
+        run.search(search);
+    }
+    run.told(&["not searched: A newer search has replaced it"]);
+    run.wrote(&["search green"]);
+    run.say(found(1));
+    run.say(found(2));
+    let searches = run.events.drain(..).map(|event| match event {
+        Event::Found { search, found, .. } => (search, found.is_ok()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(searches.collect::<Vec<_>>(), [(1, true), (3, true)]);
+}
+
+#[test]
+fn a_newer_search_waits_as_long_as_the_server_has_asked_for() {
+    let mut run = TestSession::online();
+    run.search(1);
+    run.say(refusal(1, Some(1000)));
+    run.frames();
+    run.search(2);
+    run.told(&["not searched: A newer search has replaced it"]);
+    run.wrote(&[]);
+    run.pass(Duration::from_secs(1));
+    run.wrote(&["search green"]);
+}
+
+#[test]
+fn a_server_that_answers_one_after_the_other_has_the_time_for_each() {
+    let mut run = TestSession::online();
+    run.page_of("a");
+    run.page_of("b");
+    run.pass(Duration::from_secs(14));
+    run.say(history_of("a", 1));
+    run.events.clear();
+    run.pass(Duration::from_secs(14));
+    run.say(history_of("b", 2));
+    assert!(
+        run.events
+            .iter()
+            .any(|event| matches!(event, Event::Page { page: Ok(page), .. } if !page.offline))
+    );
+}
+
+#[test]
+fn after_a_refusal_one_is_sent_at_a_time() {
+    let mut run = TestSession::online();
+    for room in ["a", "b", "c"] {
+        run.page_of(room);
+    }
+    run.frames();
+    for reference in 1..=3 {
+        run.say(refusal(reference, Some(1000)));
+    }
+    run.told(&[]);
+    run.pass(Duration::from_secs(1));
+    for (room, reference) in ["a", "b", "c"].into_iter().zip(4..) {
+        run.wrote(&["history Backward { from: 1, to: 3 }"]);
+        run.say(history_of(room, reference));
+    }
+    run.told(&["page 1..=3"; 3]);
+    // The server no longer minds.
+    run.page_of("a");
+    run.page_of("b");
+    run.wrote(&["history Backward { from: 1, to: 3 }"; 2]);
 }
 
 #[test]
 fn what_is_unanswered_at_the_end_is_refused_before_it() {
     let mut run = TestSession::online();
+    run.disk.queries = Some(Vec::new());
     run.page(OLD);
     run.search(1);
     run.command(Command::Leave);
@@ -149,7 +304,7 @@ fn offline_the_disk_has_to_do() {
         first: 1,
         from: 1,
         to: 9,
-        entries: Vec::new(),
+        messages: Vec::new(),
         indexed: None,
         offline: true,
     });
@@ -192,13 +347,6 @@ fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
 
 #[test]
 fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
-    let refusal = |reference, retry_after_ms| {
-        ServerFrame::Error(ErrorFrame {
-            reference: Some(reference),
-            retry_after_ms,
-            ..error(ErrorCode::RateLimited, "Not so fast")
-        })
-    };
     let mut run = TestSession::online();
     run.page(OLD);
     run.frames();
@@ -215,13 +363,6 @@ fn a_refusal_is_told_and_one_that_may_pass_is_waited_out() {
 
 #[test]
 fn requests_after_a_refusal_wait_for_their_time() {
-    let refusal = |reference, retry_after_ms| {
-        ServerFrame::Error(ErrorFrame {
-            reference: Some(reference),
-            retry_after_ms,
-            ..error(ErrorCode::RateLimited, "Not so fast")
-        })
-    };
     let mut run = TestSession::online();
     for _ in 0..3 {
         run.page(OLD);
@@ -283,7 +424,7 @@ fn an_unidentified_server_may_turn_out_to_have_history() {
 #[test]
 fn only_so_much_can_be_asked_for_at_once() {
     let mut run = TestSession::online();
-    for _ in 0..=crate::client::session::requests::REQUESTS_MAX {
+    for _ in 0..=REQUESTS_MAX {
         run.page(OLD);
     }
     run.told(&["no page: Too many requests at once: try again in a moment"]);
@@ -297,7 +438,7 @@ fn a_page_with_a_hole_ends_the_connection() {
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),
-        entries: vec![plain(1, "a"), plain(3, "c")],
+        messages: vec![plain(1, "a"), plain(3, "c")],
     }));
     assert!(!run.connected);
 }
