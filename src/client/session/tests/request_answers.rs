@@ -202,7 +202,7 @@ impl Desk {
                     extent: Extent::new(1, to),
                     from: 1,
                     to,
-                    messages: Vec::new(),
+                    entries: Vec::new(),
                     offline: true,
                 })))
             }
@@ -213,7 +213,7 @@ impl Desk {
                     first: 1,
                     from: 1,
                     to: to.unwrap(),
-                    messages: Vec::new(),
+                    entries: Vec::new(),
                     indexed: None,
                     offline: true,
                 }))
@@ -242,15 +242,15 @@ impl Desk {
         self.run.say(match (answer, asked) {
             (ServerAnswer::Found, Asked::Page(room, number)) => ServerFrame::History(HistoryPage {
                 head: head(&room, number, number),
-                messages: vec![match message(number, "old") {
-                    ServerFrame::Message(message) => Entry { room, ..message },
+                entries: vec![match message(number, "old") {
+                    ServerFrame::Entry(message) => Entry { room, ..message },
                     other => panic!("{other:?}"),
                 }],
             }),
             (ServerAnswer::Found, Asked::Search(room, number)) => ServerFrame::Found(FoundPage {
                 head: head(&room, 1, number),
                 indexed: number,
-                messages: Vec::new(),
+                entries: Vec::new(),
             }),
             (ServerAnswer::Refusal, _) => refusal(reference, None),
             (ServerAnswer::Wait(ms), _) => refusal(reference, Some(ms)),

@@ -34,7 +34,7 @@ fn head(from: u64, to: u64, reference: u64) -> PageHead {
 
 fn plain(seq: u64, text: &str) -> Entry {
     match message(seq, text) {
-        ServerFrame::Message(message) => message,
+        ServerFrame::Entry(message) => message,
         _ => unreachable!(),
     }
 }
@@ -42,7 +42,7 @@ fn plain(seq: u64, text: &str) -> Entry {
 fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
     ServerFrame::History(HistoryPage {
         head: head(from, to, reference),
-        messages: (from..=to).map(|seq| plain(seq, "old")).collect(),
+        entries: (from..=to).map(|seq| plain(seq, "old")).collect(),
     })
 }
 
@@ -54,7 +54,7 @@ fn history_of(room: &str, reference: u64) -> ServerFrame {
         ..plain(seq, "old")
     });
     ServerFrame::History(HistoryPage {
-        messages: messages.collect(),
+        entries: messages.collect(),
         head: PageHead {
             room,
             ..head(1, 3, reference)
@@ -66,7 +66,7 @@ fn found(reference: u64) -> ServerFrame {
     ServerFrame::Found(FoundPage {
         head: head(2, 9, reference),
         indexed: 8,
-        messages: vec![plain(5, "green")],
+        entries: vec![plain(5, "green")],
     })
 }
 
@@ -83,7 +83,7 @@ fn kept_page(from: u64, to: u64) -> Page {
         extent: Extent::new(1, 9),
         from,
         to,
-        messages: Vec::new(),
+        entries: Vec::new(),
         offline: true,
     }
 }
@@ -304,7 +304,7 @@ fn offline_the_disk_has_to_do() {
         first: 1,
         from: 1,
         to: 9,
-        messages: Vec::new(),
+        entries: Vec::new(),
         indexed: None,
         offline: true,
     });
@@ -438,7 +438,7 @@ fn a_page_with_a_hole_ends_the_connection() {
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),
-        messages: vec![plain(1, "a"), plain(3, "c")],
+        entries: vec![plain(1, "a"), plain(3, "c")],
     }));
     assert!(!run.connected);
 }
