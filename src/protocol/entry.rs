@@ -155,6 +155,16 @@ impl Entry {
         }
     }
 
+    /// Whether its content can be erased. What refers to another entry stays: its effect would be
+    /// lost for a reader who gets it only now. An edit loses its text with its target.
+    pub fn is_erasable(&self) -> bool {
+        match &self.kind {
+            EntryKind::Text(_) | EntryKind::Tombstone(_) => true,
+            EntryKind::Unknown(unknown) => unknown.target.is_none(),
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } => false,
+        }
+    }
+
     /// Whether it counts as unread for others.
     pub fn counts(&self) -> bool {
         match &self.kind {

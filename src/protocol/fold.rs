@@ -88,13 +88,14 @@ impl Changes {
 }
 
 fn erase(target: &mut Entry, redacted: u64, (user, nickname): (UserId, &Nickname)) -> bool {
+    if !target.is_erasable() {
+        return false;
+    }
     let kind = match &target.kind {
-        EntryKind::Text(_) => None,
         EntryKind::Tombstone(tombstone) if tombstone.redacted <= redacted => return false,
         EntryKind::Tombstone(tombstone) => tombstone.kind.clone(),
         EntryKind::Unknown(unknown) => Some(unknown.name.clone()),
-        // These have no content of their own.
-        EntryKind::Edit { .. } | EntryKind::Redaction { .. } => return false,
+        EntryKind::Text(_) | EntryKind::Edit { .. } | EntryKind::Redaction { .. } => None,
     };
     target.kind = EntryKind::Tombstone(Tombstone {
         redacted,

@@ -16,7 +16,7 @@ use crate::{
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         wire::Refusal,
     },
-    server::log::{Batch, Committed, Run, StoreError},
+    server::log::{Batch, Committed, Rewritten, Run, StoreError},
 };
 
 /// An input of the hub.
@@ -148,8 +148,10 @@ pub struct Joined {
 /// Changes for the subscribers of the rooms.
 #[derive(Debug, Default)]
 pub struct Publication {
-    /// New messages.
+    /// New entries.
     pub runs: Vec<Run>,
+    /// Older entries whose frames have changed. They come with `runs`, which hold why.
+    pub rewritten: Vec<Rewritten>,
     /// The new first numbers of logs whose oldest messages were erased.
     pub firsts: Vec<(RoomIndex, u64)>,
     /// The rules of rooms at the start, when they have no subscribers.

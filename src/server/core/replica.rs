@@ -218,6 +218,12 @@ impl Replica {
                 self.cost_bytes -= room.drop_oldest_message();
             }
         }
+        // After the new entries: some of them may be held already.
+        for rewritten in &publication.rewritten {
+            let messages = &mut self.rooms[rewritten.room.at()].messages;
+            let grown = messages.replace(rewritten.seq, &rewritten.frame);
+            self.cost_bytes = self.cost_bytes.saturating_add_signed(grown);
+        }
         for (room, rules) in &publication.rules {
             self.rooms[room.at()].members.rule(Arc::clone(rules));
         }

@@ -59,6 +59,21 @@ impl Segment {
         Some(&self.bytes[self.start(index)..end])
     }
 
+    /// The same segment with another frame under this number; `None` if it does not hold it.
+    fn with(&self, number: u64, frame: &[u8]) -> Option<Self> {
+        self.frame(number)?;
+        let mut run = SegmentBuilder::new(self.first);
+        for held in self.first..self.next() {
+            let frame = if held == number {
+                frame
+            } else {
+                self.frame(held).unwrap_or_default()
+            };
+            run.push(|out| out.extend_from_slice(frame));
+        }
+        Some(run.finish())
+    }
+
     /// The frames from this number on.
     pub(in crate::server) fn since(&self, number: u64) -> &[u8] {
         &self.bytes[self.start(self.index(number))..]
@@ -293,6 +308,24 @@ impl Tail {
         (number, &[])
     }
 
+    /// Replaces a frame, if it is held: an entry's content was edited or erased. Readers hold
+    /// segments of their own while they write, and what they have begun they end as it was. Returns
+    /// the bytes by which the tail grew.
+    pub fn replace(&mut self, number: u64, frame: &[u8]) -> isize {
+        let position = self.position(number);
+        let held = self.segments.get_mut(position);
+        let Some((held, changed)) = held.and_then(|held| {
+            let changed = held.with(number, frame)?;
+            Some((held, changed))
+        }) else {
+            return 0;
+        };
+        let (before, after) = (held.cost_bytes(), changed.cost_bytes());
+        *held = changed;
+        self.cost_bytes = self.cost_bytes - before + after;
+        after.cast_signed() - before.cast_signed()
+    }
+
     /// Copies the frames from a number on into one segment: at least one if there is one, then as
     /// many as fit. Starts at `first` where older ones are no longer held.
     pub fn copy(&self, number: u64, bytes_max: usize) -> Segment {
@@ -401,6 +434,22 @@ mod tests {
         check(1, 2, 5, "aa");
         check(10, 100, 10, "");
         check(99, 100, 10, "");
+    }
+
+    #[test]
+    fn a_replaced_frame_is_another_for_who_comes_later() {
+        let mut tail = tail();
+        let before = tail.cost_bytes();
+        let begun = tail.advance(5, 4).1.to_vec();
+        assert_eq!(tail.replace(6, b"longer"), 3);
+        assert_eq!(tail.cost_bytes(), before + 3);
+        assert_eq!(begun, b"b", "what was begun ends as it was");
+        assert_eq!(text(&tail.gather(5, u64::MAX)), "aalonger|c|ddddee");
+        assert_eq!(tail.replace(6, b""), -6);
+        assert_eq!(tail.frame(6), Some(&b""[..]));
+        for absent in [4, 10] {
+            assert_eq!(tail.replace(absent, b"x"), 0);
+        }
     }
 
     #[test]

@@ -389,7 +389,7 @@ fn a_run_on_standby_waits_for_its_lines_and_for_nothing_else() {
 #[test]
 fn the_action_of_another_process_is_the_outcome() {
     for (delivery, says) in [
-        (failed(), "Entry 1 was not delivered: No"),
+        (failed(), "Message 1 was not delivered: No"),
         (Delivery::Withdrawn, "another process took it back"),
         (
             Delivery::SettledElsewhere,

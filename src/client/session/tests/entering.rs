@@ -6,7 +6,7 @@ fn a_first_join_says_who_we_are_and_that_nothing_is_known() {
     run.told(&["connecting"]);
     run.open();
     let join = run.join();
-    assert_eq!(join.protocol, Some(1));
+    assert_eq!(join.protocol, Some(2));
     assert_eq!(join.nickname.as_str(), "carol");
     assert_eq!(join.client_id.as_str(), "3");
     assert_eq!(join.token, Some(token()));

@@ -433,12 +433,12 @@ fn only_so_much_can_be_asked_for_at_once() {
 }
 
 #[test]
-fn a_page_with_a_hole_ends_the_connection() {
+fn a_page_out_of_order_ends_the_connection() {
     let mut run = TestSession::online();
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),
-        entries: vec![plain(1, "a"), plain(3, "c")],
+        entries: vec![plain(3, "c"), plain(1, "a")],
     }));
     assert!(!run.connected);
 }

@@ -495,7 +495,7 @@ fn a_page_with_one_message_too_many_or_without_its_numbers_is_no_page() {
     let page = |count: usize, numbers: &str| {
         let messages = vec![message.trim_end(); count].join(",");
         parse_server(
-            format!(r#"{{"type":"history","room":"lobby",{numbers}"messages":[{messages}]}}"#)
+            format!(r#"{{"type":"history","room":"lobby",{numbers}"entries":[{messages}]}}"#)
                 .as_bytes(),
         )
     };

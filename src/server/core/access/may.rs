@@ -57,6 +57,10 @@ pub enum Action<'a> {
     Read,
     /// Write in a room.
     Write,
+    /// Erase what they wrote in a room themselves.
+    Erase,
+    /// Erase what others wrote in a room.
+    EraseOthers,
     /// Write in a room in slow mode without a pause.
     SkipPause,
     /// Give an admin command.
@@ -122,6 +126,18 @@ pub fn may<'a>(
             not_muted()?;
             if rules.announce && !moderates {
                 return Err(Denied::Announcements);
+            }
+            Ok(())
+        }
+        // A mute is about what others read, and they will read less.
+        Action::Erase => room.map(|_| ()).ok_or(Denied::NoSuchRoom),
+        Action::EraseOthers => {
+            room.ok_or(Denied::NoSuchRoom)?;
+            if !moderates {
+                return Err(Denied::Needs(Role::Moderator));
+            }
+            if user.role < Role::Owner {
+                not_muted()?;
             }
             Ok(())
         }

@@ -223,6 +223,21 @@ impl AccessControl {
         }
         Ok(())
     }
+
+    /// Checks whether a user may erase content in a room now, and counts it as a message. `Ok` says
+    /// whether they may erase what others wrote, too.
+    pub fn may_erase(
+        &mut self,
+        requester: Requester,
+        rules: &RoomRules,
+        now: Now,
+    ) -> Result<bool, ErrorFrame> {
+        let user = self.user(requester, now);
+        may(&user, Some(rules), Action::Erase)?;
+        let of_others = may(&user, Some(rules), Action::EraseOthers).is_ok();
+        self.limits.message(requester.rate_key(), now.mono)?;
+        Ok(of_others)
+    }
 }
 
 /// Stored records that this program can't use.

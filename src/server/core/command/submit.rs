@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::{
-        ClientFrame, MessageId, Role, RoomName, ServerFrame,
+        ClientFrame, Content, MessageId, ServerFrame,
         entry::ContentError,
         frame::{Departure, ErrorCode, ErrorFrame, Submission},
         wire::UNKNOWN_TYPE,
@@ -49,7 +49,8 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         let answer = hub.hole(connection, id);
         return hub.answer(connection, answer);
     }
-    if let Some(error) = may_write(hub, connection, &submission.room, own) {
+    let allowed = may_submit(hub, connection, &submission);
+    if let Err(error) = allowed {
         let wait = error.retry_after_ms.map(Duration::from_millis);
         let wait = wait.filter(|wait| holds_back && *wait <= HOLD_BACK_MAX && !hub.stopping());
         return match wait {
@@ -87,7 +88,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         return;
     };
     let sender = Arc::clone(&user.member);
-    let moderates = sender.role >= Role::Moderator;
+    let moderates = allowed.unwrap_or(false);
     let what = PendingKind::Message {
         id,
         sender: Arc::clone(&sender),
@@ -117,25 +118,32 @@ fn unfit(wrong: &ContentError) -> ErrorFrame {
     }
 }
 
-/// The reason why a user may not write now. A message that has an outcome is not counted again.
-fn may_write(
+/// Whether a user may submit this now, and, if it erases something, whether they may erase what
+/// others wrote. An entry that has an outcome is not counted again.
+fn may_submit(
     hub: &mut Hub,
     connection: ConnectionId,
-    room: &RoomName,
-    own: Option<MessageId>,
-) -> Option<ErrorFrame> {
-    let room = hub.room_of(connection, room)?;
-    let session = hub.sessions.get(&connection)?;
+    submission: &Submission,
+) -> Result<bool, ErrorFrame> {
+    let Some(room) = hub.room_of(connection, &submission.room) else {
+        return Ok(false);
+    };
+    let Some(session) = hub.sessions.get(&connection) else {
+        return Ok(false);
+    };
     let requester = session.requester();
     let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
-    if own.is_some_and(moot) {
-        return None;
+    if submission.id.is_some_and(moot) {
+        return Ok(false);
     }
     let room = &hub.rooms[room.at()];
-    let may = hub
-        .access
-        .may_write(requester, &room.name, &room.rules, hub.now);
-    may.err()
+    match submission.content {
+        Ok(Content::Redaction { .. }) => hub.access.may_erase(requester, &room.rules, hub.now),
+        Ok(Content::Text(_) | Content::Edit { .. }) | Err(_) => hub
+            .access
+            .may_write(requester, &room.name, &room.rules, hub.now)
+            .map(|()| false),
+    }
 }
 
 /// Refuses a message temporarily or permanently.

@@ -240,6 +240,7 @@ impl Hub {
         if !committed.runs.is_empty() || !committed.firsts.is_empty() {
             self.effects.push(Effect::Publish(Arc::new(Publication {
                 runs: committed.runs,
+                rewritten: committed.rewritten,
                 firsts: committed.firsts,
                 ..Publication::default()
             })));
