@@ -62,6 +62,8 @@ fn every_type_has_an_example() {
         "promoted",
         "rules",
         "message",
+        "entry",
+        "changes",
         "withdraw",
         "nick",
         "ping",
