@@ -20,7 +20,7 @@ use super::{
     messages::{LoadCounter, WorkerMsg},
     passwords::Passwords,
     reload::Reload,
-    storage::{self, Appender, Pages},
+    store_threads::{self, Appender, Pages},
     tls::Credentials,
     until,
     worker::{self, Delivery},
@@ -213,7 +213,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let (epoch, standings, known) = (store.epoch(), store.standings(), store.known_times());
     let facts = store.state().map_err(|_| RunError::Store)?;
     let supervisor = config.supervisor.clone();
-    let (appender, pages, closed) = storage::start(store, &supervisor)?;
+    let (appender, pages, closed) = store_threads::start(store, &supervisor)?;
     let (events, mut requests) = mpsc::channel(EVENTS_MAX);
     let limiter = ConnectionLimiter::new(config.per_site, config.recorder.clone());
     let fleet = Fleet::start(&config, clock, &standings, (&events, &pages))?;

@@ -53,7 +53,7 @@ mod readers;
 mod reload;
 mod sniff;
 mod sockets;
-mod storage;
+mod store_threads;
 mod stream;
 mod tls;
 mod transport;

@@ -35,7 +35,7 @@ use super::{
     presence_throttle::PresenceThrottle,
     readers::Readers,
     sockets::{EVENTS_MAX, Readiness, Sockets},
-    storage::Pages,
+    store_threads::Pages,
     stream::SCRATCH_BYTES,
     until,
 };

@@ -47,7 +47,7 @@ enum Admitted {
 impl AccessControl {
     /// Checks whether a client may join, as far as that is known before the store is asked. Counts
     /// the attempt.
-    pub fn knock(&mut self, request: &JoinRequest, now: Now) -> Result<(), ErrorFrame> {
+    pub fn may_try(&mut self, request: &JoinRequest, now: Now) -> Result<(), ErrorFrame> {
         let address = request.channel.address;
         let known = request.key.and_then(|key| self.accounts.user_of(&key));
         let key = match known {

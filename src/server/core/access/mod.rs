@@ -2,10 +2,10 @@
 //! limits), and the checks that take several of them.
 //!
 //! ```text
-//! join    -> knock  (may they join at all?)                 no change
+//! join    -> may_try  (may they join at all?)               no change
 //!         -> check  (as which user? under this nickname?)   a Visitor; no change
 //!         -> admit  (they join)                             records change
-//! message -> may_write, rename -> may_rename, history -> may_read
+//! message -> may_write, redaction -> may_erase, rename -> may_rename, history -> may_read
 //! command -> core::admin
 //! ```
 //!

@@ -50,7 +50,7 @@ pub(in crate::server::core) fn run(
         let error = ErrorFrame::new(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
         return hub.break_off(connection, error, Departure::Protocol);
     }
-    if let Err(error) = hub.access.knock(&entry, hub.now) {
+    if let Err(error) = hub.access.may_try(&entry, hub.now) {
         return refuse(hub, connection, &entry, error);
     }
     let operation = open(hub, &entry);

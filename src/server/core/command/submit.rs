@@ -46,7 +46,7 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     }
     // The store would give the same answer, at a higher cost.
     if let Some(id) = own.filter(|id| session.holds_back(*id)) {
-        let answer = hub.hole(connection, id);
+        let answer = hub.gap_answer(connection, id);
         return hub.answer(connection, answer);
     }
     let allowed = may_submit(hub, connection, &submission);

@@ -295,7 +295,7 @@ impl Hub {
             | OpResult::Foreign
             | OpResult::TooFarAhead
             | OpResult::Retained { .. } => {
-                let answer = self.hole(connection, id);
+                let answer = self.gap_answer(connection, id);
                 self.answer(connection, answer);
             }
         }
@@ -372,7 +372,7 @@ impl Hub {
     }
 
     /// The answer for an id that leaves a gap: an earlier one has no outcome yet.
-    pub(in crate::server::core) fn hole(
+    pub(in crate::server::core) fn gap_answer(
         &self,
         connection: ConnectionId,
         id: MessageId,
