@@ -222,11 +222,11 @@ fn tables_give_the_limits_in_force() {
         number(limits::LAST_MESSAGES_MAX.try_into().expect("small")),
     );
     check(
-        "messages in a page of `history` or `found`",
+        "entries in a page of `history`, `changes` or `found`",
         number(limits::HISTORY_PAGE_MAX),
     );
     check(
-        "bytes of the messages in such a page",
+        "bytes of the entries in such a page",
         number(limits::HISTORY_BYTES_MAX),
     );
     check("words of a `query`", number(search::TERMS_MAX));

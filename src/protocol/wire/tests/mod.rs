@@ -1,6 +1,7 @@
 //! Tests round trips, refusals, and invalid bytes.
 
 mod admin;
+mod entries;
 
 use super::*;
 use crate::{
