@@ -596,7 +596,7 @@ fn whether_a_key_was_proven_stays_over_restarts_and_export_and_import() {
     let mut alice = server.join("alice");
     alice.send(&json!({"type": "history", "from": 1, "to": 2, "ref": 1}));
     let page = alice.next("history");
-    let messages = page["messages"].as_array().unwrap();
+    let messages = page["entries"].as_array().unwrap();
     let proven: Vec<_> = messages.iter().map(|message| &message["proven"]).collect();
     assert_eq!(proven, [&json!(false), &Value::Null]);
     drop(alice);
@@ -852,7 +852,7 @@ fn without_an_index_searches_find_messages_and_no_index_is_left() {
     let mut bob = server.join("bob");
     bob.send(&json!({"type": "search", "query": "green", "ref": 1}));
     let found = bob.next("found");
-    assert_eq!(found["messages"][0]["message"], "the build is green");
+    assert_eq!(found["entries"][0]["message"], "the build is green");
     assert_eq!((&found["from"], &found["indexed"]), (&json!(1), &json!(1)));
 }
 

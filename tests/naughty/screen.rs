@@ -132,7 +132,7 @@ fn texts_in_the_log_are_not_obeyed_when_shown() {
                 _ => continue,
             };
             guest.say(&json!({
-                "type": kind, "room": "lobby", "messages": messages, "first": 1, "head": head,
+                "type": kind, "room": "lobby", "entries": messages, "first": 1, "head": head,
                 "from": 1, "to": head, "indexed": head, "ref": asked["ref"]
             }));
         }

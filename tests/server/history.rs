@@ -31,7 +31,7 @@ fn number(value: &Value) -> u64 {
 
 /// Returns the numbers of a page's messages, after checking them against its ends and its texts.
 fn numbers(page: &Value) -> Vec<u64> {
-    let messages = page["messages"].as_array().unwrap();
+    let messages = page["entries"].as_array().unwrap();
     let numbers: Vec<_> = messages.iter().map(|m| number(&m["seq"])).collect();
     for message in messages {
         assert_eq!(message["message"], format!("number {}", message["seq"]));
@@ -146,7 +146,7 @@ fn a_client_that_requests_a_thousand_pages_unread_delays_nobody_and_gets_them_al
     for reference in 1..=asks {
         let page = hoarder.next("history");
         assert_eq!(page["ref"], reference);
-        assert!(page["messages"].as_array().unwrap().len() >= 50);
+        assert!(page["entries"].as_array().unwrap().len() >= 50);
     }
     asking.join().unwrap();
 }
@@ -174,7 +174,7 @@ fn a_continued_search_finds_the_same_as_reading_every_message() {
             let page = alice.next("found");
             assert_eq!(page["indexed"], 900);
             found.extend(
-                page["messages"]
+                page["entries"]
                     .as_array()
                     .unwrap()
                     .iter()
@@ -254,7 +254,7 @@ fn invalid_log_queries_are_refused_by_ref_and_the_connection_stays_open() {
         for back in [true, false] {
             bob.send(&json!({"type": "history", "from": from, "to": to, "back": back}));
             let page = bob.frame();
-            assert_eq!(page["messages"], json!([]), "{from} to {to}, {back}");
+            assert_eq!(page["entries"], json!([]), "{from} to {to}, {back}");
             assert_eq!(number(&page["from"]), number(&page["to"]) + 1);
         }
     }

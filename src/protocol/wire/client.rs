@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    admin, capabilities, capability_names,
+    admin,
+    capabilities::{capabilities, capability_names},
     entry::{EDIT, REDACTION},
     flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write},
     refusal::{Refusal, about, bad_nickname},

@@ -1,8 +1,8 @@
 //! Entries of a log, as they stand in a frame of their own, in a page, and in the stores.
 
 use super::{
+    error::{WireError, need, time},
     flat::{Flat, Number, Str, number, read_flat, shown, write},
-    server::{WireError, need, time},
 };
 use crate::{
     protocol::{

@@ -1,13 +1,14 @@
 //! Frames from servers: read by the client, written by the server.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::{
-    DEPARTURES, ERROR_CODES, admin, capabilities, capability_names, departure,
+    DEPARTURES, ERROR_CODES, admin,
+    capabilities::{capabilities, capability_names},
+    departure,
     entry::{encode_entry, entry, is_entry, parse_entry},
+    error::{WireError, need, time},
     error_code,
     flat::{Flat, List, MemberFlat, Number, RoomFlat, Str, number, read_flat, shown, write},
     name_of,
@@ -23,39 +24,15 @@ use crate::{
             Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
         },
         key::{Fingerprint, Nonce},
-        name::{DeviceId, Epoch, MessageId, NameError, Nickname, RoomName, Token, UserId},
+        name::{DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
     },
     text::Line,
 };
 
-/// A server's frame that is invalid: the server, or something on the way, is broken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WireError(String);
-
-impl WireError {
-    pub(super) fn new(why: String) -> Self {
-        Self(why)
-    }
-}
-
-impl fmt::Display for WireError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for WireError {}
-
-impl From<NameError> for WireError {
-    fn from(error: NameError) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Reads a server's frame: one whole object, as [`Decoder`](crate::protocol::codec::Decoder)
 /// returns it.
 pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
-    let flat = read_flat(frame).map_err(WireError)?;
+    let flat = read_flat(frame).map_err(WireError::new)?;
     if is_entry(&flat) {
         return entry(&flat, frame).map(ServerFrame::Entry);
     }
@@ -64,15 +41,6 @@ pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
 
 /// Typed access to the fields of a server's frame.
 struct Fields<'a>(Flat<'a>);
-
-pub(super) fn need<T>(name: &str, value: Option<T>) -> Result<T, WireError> {
-    value.ok_or_else(|| WireError(format!("The server left out {name}")))
-}
-
-pub(super) fn time(text: &str) -> Result<Timestamp, WireError> {
-    text.parse()
-        .map_err(|_| WireError("The server sent a time that is not RFC 3339".to_owned()))
-}
 
 impl Fields<'_> {
     fn frame(&self) -> Result<ServerFrame, WireError> {
