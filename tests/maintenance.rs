@@ -123,7 +123,7 @@ impl Client {
             counter: 0,
         };
         client.send(&json!({
-            "type": "join", "protocol": 1, "nickname": name, "clientID": "1",
+            "type": "join", "protocol": 2, "nickname": name, "clientID": "1",
             "token": token(name).expose(), "last": 200,
         }));
         client.welcome = client.next("welcome");

@@ -201,7 +201,7 @@ impl Client {
         self.stage = Stage::Joining;
         let rooms: Vec<_> = self.rooms.clone().map(room_name).collect();
         let mut wish = json!({
-            "type": "join", "protocol": 1, "nickname": format!("u{}", self.number), "clientID": "1",
+            "type": "join", "protocol": 2, "nickname": format!("u{}", self.number), "clientID": "1",
             "token": format!("{:064x}", self.number + 1), "last": 0, "enter": rooms,
         });
         if self.tls.is_some() {

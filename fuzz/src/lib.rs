@@ -210,7 +210,7 @@ fn welcome() -> String {
     let welcome = serde_json::json!({
         "type": "welcome", "server": "fuzzer", "user": user.to_string(), "nickname": "carol",
         "device": device.to_string(), "token": token, "timestamp": "2026-11-22T09:22:21Z",
-        "epoch": epoch, "protocol": 1, "counter": 0,
+        "epoch": epoch, "protocol": 2, "counter": 0,
         "rooms": [{"room": "lobby", "first": 1, "head": 9, "next": 5}],
         "limits": {"frame_bytes": 65536, "text_bytes": 16384, "nickname_graphemes": 32,
             "unanswered_messages": 1000, "ping_after_ms": 20000, "gone_after_ms": 45000}

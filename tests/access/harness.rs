@@ -162,7 +162,7 @@ impl Person {
     ) -> Option<(Client, Value)> {
         let mut client = Client::connect(own, server);
         let mut join = json!({
-            "type": "join", "protocol": 1, "nickname": self.nickname, "clientID": "1",
+            "type": "join", "protocol": 2, "nickname": self.nickname, "clientID": "1",
             "token": Token::from_bytes([7; 32]).expose(), "key": self.key.public().to_string(),
         });
         join[name] = value.into();

@@ -175,6 +175,7 @@ fn ending() -> Vec<(bool, String, &'static str)> {
         all.push((false, wish.to_string(), code));
     };
     wrong("protocol", 0.into(), "unsupported_protocol");
+    wrong("protocol", 1.into(), "unsupported_protocol");
     wrong("protocol", "1".into(), "malformed");
     wrong("nickname", Value::Null, "bad_nickname");
     wrong("nickname", "server".into(), "nickname_in_use");

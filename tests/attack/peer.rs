@@ -312,7 +312,7 @@ pub(crate) fn join(nickname: &str) -> Value {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).unwrap();
     json!({
-        "type": "join", "protocol": 1, "nickname": nickname, "clientID": "1", "last": 0,
+        "type": "join", "protocol": 2, "nickname": nickname, "clientID": "1", "last": 0,
         "token": Token::from_bytes(bytes).expose(),
     })
 }

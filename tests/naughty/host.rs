@@ -111,7 +111,7 @@ impl Guest {
             "device": device.to_string(), "token": self.join["token"],
             "nickname": self.join["nickname"], "timestamp": TIME, "epoch": "00c0ffee00c0ffee",
             "rooms": [{"room": "lobby", "topic": text, "first": 1, "head": head, "next": head + 1}],
-            "protocol": 1, "counter": 0, "limits": {
+            "protocol": 2, "counter": 0, "limits": {
                 "frame_bytes": 65536, "text_bytes": 16384, "nickname_graphemes": 32,
                 "unanswered_messages": 1000, "ping_after_ms": 20000, "gone_after_ms": 45000
             }

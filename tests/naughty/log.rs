@@ -36,7 +36,7 @@ fn say_everywhere(port: u16, number: usize, text: &str) {
     let device = token.device(&client_id);
     let join = |field: &str| {
         let mut join = json!({
-            "type": "join", "protocol": 1, "nickname": "peer", "clientID": client_id.as_str(),
+            "type": "join", "protocol": 2, "nickname": "peer", "clientID": client_id.as_str(),
             "token": token.expose(), "agent": text
         });
         join[field] = text.into();

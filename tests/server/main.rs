@@ -177,7 +177,7 @@ fn token(name: &str) -> Token {
 
 fn join(name: &str) -> Value {
     json!({
-        "type": "join", "protocol": 1, "nickname": name, "clientID": "1",
+        "type": "join", "protocol": 2, "nickname": name, "clientID": "1",
         "token": token(name).expose(), "last": 0,
     })
 }

@@ -79,7 +79,7 @@ fn the_two_joins_of_the_seed_and_of_today_are_told_apart() {
         None,
     );
     check(
-        r#"{"type":"join","protocol":1,"nickname":" carol ","clientID":"3"}"#,
+        r#"{"type":"join","protocol":2,"nickname":" carol ","clientID":"3"}"#,
         Some(1),
     );
 }

@@ -50,6 +50,11 @@ pub(in crate::server::core) fn run(
         let error = ErrorFrame::new(ErrorCode::UnsupportedProtocol, "There is no protocol 0");
         return hub.break_off(connection, error, Departure::Protocol);
     }
+    if let Some(1..limits::PROTOCOL_VERSION) = entry.join.protocol {
+        let message = "Your program is too old for this server: update it";
+        let error = ErrorFrame::new(ErrorCode::UnsupportedProtocol, message);
+        return refuse(hub, connection, &entry, error);
+    }
     if let Err(error) = hub.access.may_try(&entry, hub.now) {
         return refuse(hub, connection, &entry, error);
     }
