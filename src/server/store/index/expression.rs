@@ -2,11 +2,14 @@
 
 use rusqlite::Connection;
 
-use super::schema::{self, PREFIX_CHARS, sender_word};
+use super::{
+    blocks,
+    schema::{PREFIX_CHARS, sender_word},
+};
 use crate::search::{Query, Term};
 
-/// Words to which all prefixes of a query may expand; each is looked up in every segment. A prefix
-/// with more words is a common one, and candidates are filtered instead.
+/// Words to which all prefixes of a query may expand in a block; each is looked up in every segment.
+/// A prefix with more words is a common one, and candidates are filtered instead.
 const WORDS_MAX: usize = 48;
 
 /// A query for FTS5. Its results are candidates, which include all messages that the query matches.
@@ -14,21 +17,25 @@ const WORDS_MAX: usize = 48;
 pub(super) enum Expression {
     /// An expression to match.
     Match(String),
-    /// No results: one of the words does not occur.
+    /// No results: one of the words does not occur in the block.
     Nothing,
-    /// All entries: the query has nothing to look up.
+    /// All entries: the query has nothing to look up, in this block or any other.
     All,
 }
 
-/// Builds the expression, looking up which words occur.
-pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Result<Expression> {
+/// Builds the expression for a block, looking up which words occur there.
+pub(super) fn expression(
+    connection: &Connection,
+    block: i64,
+    query: &Query,
+) -> rusqlite::Result<Expression> {
     let mut parts = Vec::new();
     let mut words_left = WORDS_MAX;
     if let Some(sender) = &query.sender {
         parts.push(phrase(&[sender_word(sender)], ""));
     }
     for term in query.words.terms() {
-        match part(connection, term, &mut words_left)? {
+        match part(connection, block, term, &mut words_left)? {
             Expression::Match(part) => parts.push(part),
             Expression::Nothing => return Ok(Expression::Nothing),
             // The other terms narrow it down.
@@ -42,8 +49,21 @@ pub(super) fn expression(connection: &Connection, query: &Query) -> rusqlite::Re
     })
 }
 
+/// Builds the expression for an overlay, which is small enough for FTS5 to merge the rows of all
+/// words with a prefix.
+pub(super) fn for_overlay(query: &Query) -> String {
+    let sender = query.sender.iter();
+    let sender = sender.map(|sender| phrase(&[sender_word(sender)], ""));
+    let terms = query.words.terms().iter();
+    let terms = terms
+        .filter(|term| !term.words().is_empty())
+        .map(|term| phrase(term.words(), if term.is_prefix() { "*" } else { "" }));
+    sender.chain(terms).collect::<Vec<_>>().join(" AND ")
+}
+
 fn part(
     connection: &Connection,
+    block: i64,
     term: &Term,
     words_left: &mut usize,
 ) -> rusqlite::Result<Expression> {
@@ -54,7 +74,7 @@ fn part(
         return Ok(Expression::Match(phrase(term.words(), "")));
     }
     if words.is_empty() && last.chars().nth(PREFIX_CHARS).is_some() {
-        let mut found = words_from(connection, last, *words_left)?;
+        let mut found = words_from(connection, block, last, *words_left)?;
         if found.is_empty() {
             return Ok(Expression::Nothing);
         }
@@ -85,15 +105,16 @@ fn phrase(words: &[String], star: &str) -> String {
     format!("\"{}\"{star}", words.join(" "))
 }
 
-/// The words with this prefix: all of them, or one more than `most`.
+/// The words of a block with this prefix: all of them, or one more than `most`.
 fn words_from(
     connection: &Connection,
+    block: i64,
     beginning: &str,
     most: usize,
 ) -> rusqlite::Result<Vec<String>> {
     let mut found = Vec::new();
     let mut from = beginning.to_owned();
-    while let Some(word) = schema::next_word(connection, &from)? {
+    while let Some(word) = blocks::next_word(connection, block, &from)? {
         if !word.starts_with(beginning) || found.len() > most {
             break;
         }

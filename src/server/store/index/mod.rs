@@ -8,41 +8,58 @@
 //!
 //! # Contents
 //!
-//! One contentless FTS5 table. (`content=` names a table of the same database file; in the log's
-//! file the index would share its writer, its WAL and its fsync.) An entry's row id is
-//! `room << 40 | seq`: a room is a range of rows, and newest first is FTS5's own order backwards, so a search
-//! reads only as much as it returns. Results are not ranked.
+//! The entries of all rooms are in blocks, in the order in which they were indexed. A block is a
+//! contentless FTS5 table of at most [`BLOCK_ENTRIES`] entries. (`content=` names a table of the
+//! same database file; in the log's file the index would share its writer, its WAL and its fsync.)
+//! A table of spans tells which runs of a room's entries each block holds. Blocks are not per room:
+//! a server may have many rooms with few entries.
+//!
+//! An entry's row id is `room << 40 | seq`, so a room's entries in a block are a range of rows, and
+//! newest first is FTS5's own order backwards. A search asks the blocks of the room's spans, newest
+//! first, and reads only as much as it returns. Results are not ranked.
 //!
 //! The text is split into words by [`fold`](crate::search::fold), as for [`Query::matches`]; FTS5
 //! gets them separated by spaces and keeps them as they are (its `ascii` tokenizer only splits at
-//! spaces, given lower case). The first word of each entry stands for its sender.
+//! spaces, given lower case). The first word of each entry stands for its sender. An entry that is
+//! no text, or can't be read, has no words.
 //!
 //! For prefixes of three letters FTS5 has a table of their own. For longer ones it would merge all
 //! rows of all words with the prefix; instead the words are looked up first, and the query is for
 //! any of them. Prefixes of very many words, and those of one or two letters, are common:
 //! candidates are read from the log and filtered by [`Query::matches`], as are all results of FTS5.
 //!
+//! # Changes
+//!
+//! A later entry may change an older one's text, or remove it. When the index comes to the later
+//! entry, the present text of the older one goes into the overlay of its block, a small FTS5 table
+//! of its own, so that it is found at once. A hit for a former text does not match as the log has
+//! it, and is left out. The block is stale until it is rebuilt.
+//!
 //! # Erasing
 //!
-//! FTS5 removes an entry when it gets the entry's old text, so this must happen while the log still
-//! has it. Retention asks for it with [`Index::erase`], continues, and later removes from the log
-//! only the entries that [`Index::erased`] reports as gone: from the table (`secure-delete`), from
-//! signposts (`erase`), from free space (`secure_delete`) and from the WAL, which is emptied. If a
-//! large part is to be erased, the index is rebuilt instead.
+//! FTS5 could remove an entry's words only by their old text, and would leave traces in other pages.
+//! So nothing is removed from a block. A block all of whose entries are to be erased is dropped; one
+//! that also holds others, or is stale, is rebuilt from what the log holds at present: in bounded
+//! steps in a new block beside it, which then takes its place. Small remains of several blocks are
+//! joined. Retention asks for an erasure with [`Index::erase`], continues, and later removes from
+//! the log only the entries that [`Index::erased`] reports as gone: from the tables, from their
+//! pages, which SQLite overwrites (`secure_delete`), and from the WAL, which is emptied.
 //!
-//! SQLite's `secure_delete` has a gap: when rows move from one page to another, their old bytes
-//! stay in the first page's free space until that is overwritten. A small file is rewritten after
-//! each erasure; in a large one such bytes, words without order or number, may outlive their
-//! message until the page is reused.
+//! A rebuilt block rests for many times as long as the rebuild took. What is to be erased or changes
+//! in small steps meanwhile shares the next rebuild.
 //!
 //! # Limits
 //!
 //! Batches have [`BATCH_BYTES_MAX`] bytes of frames. FTS5's segments are merged a little with each
-//! batch, so no merge takes long and few segments remain. A search stops after a time, and after a
-//! number of entries read: [`Bounds`].
+//! batch, and those of a full block to one, in steps, so no merge takes long. A search stops after a
+//! time, and after a number of entries read: [`Bounds`].
 
-mod erase;
+mod blocks;
+mod database;
 mod expression;
+mod failure;
+mod limits;
+mod rebuild;
 mod schema;
 mod search;
 mod shared;
@@ -64,11 +81,14 @@ use crate::{
 };
 
 pub use self::shared::IndexedLog;
-use self::shared::{Shared, State, message};
+use self::{
+    limits::Limits,
+    shared::{Shared, State, message},
+};
 #[cfg(doc)]
 use crate::search::Query;
 #[cfg(doc)]
-use writer::BATCH_BYTES_MAX;
+use limits::{BATCH_BYTES_MAX, BLOCK_ENTRIES};
 
 /// The index, with the thread that maintains it. Dropping it stops the thread, and waits for its
 /// current batch.
@@ -92,8 +112,19 @@ impl Index {
         log: Box<dyn IndexedLog + Send>,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
+        Self::start_within(Limits::default(), path, epoch, rooms, log, supervisor)
+    }
+
+    fn start_within(
+        limits: Limits,
+        path: &Path,
+        epoch: Epoch,
+        rooms: &[RoomName],
+        log: Box<dyn IndexedLog + Send>,
+        supervisor: &Supervisor,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(rooms.len()));
-        let writer = writer::Writer::new(path, epoch, rooms, log, Arc::clone(&shared));
+        let writer = writer::Writer::new(path, epoch, rooms, log, limits, Arc::clone(&shared));
         let thread = supervisor.start("index", move || {
             priority::behind_talk();
             writer.run();
@@ -112,7 +143,7 @@ impl Index {
     }
 
     /// Asks for all entries of a room below a number to be removed. Returns at once;
-    /// [`erased`](Self::erased) tells when it is done. The log has to keep their texts until then.
+    /// [`erased`](Self::erased) tells when it is done.
     pub fn erase(&self, room: RoomIndex, below: u64) {
         self.shared.change(|state| {
             let room = &mut state.rooms[room.at()];

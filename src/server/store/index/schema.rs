@@ -2,38 +2,44 @@
 
 use std::{fs, io, path::Path};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use super::failure::{Trouble, cannot_open};
 use crate::protocol::{Epoch, Nickname, RoomName};
 use crate::search::fold;
 
 /// The version of the tables and of the tokenization; a file with another version is rebuilt. To be
 /// raised whenever [`fold::words`] changes its results.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Bits of a row id that hold the entry's number; the room's are above them.
 const SEQ_BITS: u32 = 40;
-const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+pub(super) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
 /// Memory of the page caches, in KiB.
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
 /// Bytes to which a WAL is truncated when it restarts.
 const WAL_BYTES_MAX: i64 = 16 * 1024 * 1024;
+/// Statements that a reader keeps prepared: there are some for each block.
+const READER_STATEMENTS: usize = 512;
 
-/// The length of the prefixes for which FTS5 has a table (`prefix` below).
+/// The length of the prefixes for which each block has a table.
 pub(super) const PREFIX_CHARS: usize = 3;
 
 const TABLES: &str = "
-    CREATE VIRTUAL TABLE entries USING fts5(
-        words, content='', columnsize=0, prefix='3', tokenize='ascii');
-    INSERT INTO entries(entries, rank) VALUES ('automerge', 4);
-    INSERT INTO entries(entries, rank) VALUES ('crisismerge', 16);
-    CREATE VIRTUAL TABLE occurrences USING fts5vocab(entries, instance);
-    -- Of each room all entries from first to indexed are in; mark is the last one's.
+    -- All entries of a room from first to indexed are in blocks; mark is the last one's.
     CREATE TABLE rooms(
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
         first INTEGER NOT NULL, indexed INTEGER NOT NULL, mark INTEGER);
+    -- Block N has the tables block_N and words_N; a stale one has overlay_N too.
+    CREATE TABLE blocks(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, entries INTEGER NOT NULL,
+        stage TEXT NOT NULL, stale INTEGER NOT NULL);
+    CREATE TABLE spans(
+        room INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+        block INTEGER NOT NULL, PRIMARY KEY(room, first)) WITHOUT ROWID;
+    CREATE INDEX spans_of_block ON spans(block);
     CREATE TABLE log(epoch TEXT NOT NULL);
 ";
 
@@ -46,25 +52,9 @@ pub(super) struct Kept {
     pub(super) first: u64,
     /// The highest; below `first` if there is none.
     pub(super) indexed: u64,
-    /// The [`mark`] of the highest entry; `None` if it is erased, or nothing is indexed.
+    /// The [`mark`](super::shared::mark) of the highest entry; `None` if it can't be read, is
+    /// erased, or nothing is indexed.
     pub(super) mark: Option<i64>,
-}
-
-impl Kept {
-    /// The number of indexed entries.
-    pub(super) fn count(self) -> u64 {
-        (self.indexed + 1).saturating_sub(self.first)
-    }
-}
-
-/// A hash that identifies an entry: if a log was replaced by another copy that continued
-/// differently, the same number has another frame.
-pub(super) fn mark(frame: &[u8]) -> i64 {
-    use sha2::{Digest, Sha256};
-
-    let mut mark = [0; 8];
-    mark.copy_from_slice(&Sha256::digest(frame)[..8]);
-    i64::from_le_bytes(mark)
 }
 
 /// The row id of an entry.
@@ -92,61 +82,14 @@ pub(super) fn sender_word(nickname: &Nickname) -> String {
     word
 }
 
-/// Builds an entry's text for FTS5 in `out`, and passes each word of the message to `each`.
-pub(super) fn entry(nickname: &Nickname, text: &str, out: &mut String, mut each: impl FnMut(&str)) {
+/// Builds an entry's words for FTS5 in `out`.
+pub(super) fn words(nickname: &Nickname, text: &str, out: &mut String) {
     out.clear();
     out.push_str(&sender_word(nickname));
     fold::words(text, |word, _| {
         out.push(' ');
         out.push_str(word);
-        each(word);
     });
-}
-
-/// The first word in the index from this one on, in byte order. Reads one page of each segment.
-pub(super) fn next_word(connection: &Connection, from: &str) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached("SELECT term FROM occurrences WHERE term >= ?1 LIMIT 1")?
-        .query_row([from], |row| row.get(0))
-        .optional()
-}
-
-/// An error of the index.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The file can't be used: it is damaged, or of another log or version.
-    Useless(String),
-    /// It may work later: no space, no permission, another program in the way.
-    Later(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Trouble {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::CannotOpen
-                | ErrorCode::PermissionDenied
-                | ErrorCode::ReadOnly
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::OutOfMemory
-                | ErrorCode::OperationInterrupted,
-            ) => Self::Later(error),
-            _ => Self::Useless(error.to_string()),
-        }
-    }
-}
-
-/// An error of the file system.
-pub(super) fn cannot_open(error: &io::Error) -> Trouble {
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-    Trouble::Later(rusqlite::Error::SqliteFailure(
-        code,
-        Some(error.to_string()),
-    ))
 }
 
 /// Opens or creates the file for writing. Returns what is indexed of each room.
@@ -163,7 +106,7 @@ pub(super) fn open(
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "secure_delete", "on")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    // VACUUM must not copy texts to another file.
+    // Nothing is copied to another file.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -212,21 +155,23 @@ fn room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Kept> {
     )
 }
 
-fn kept(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
-    let number = |column| {
-        let value: i64 = row.get(column)?;
-        let number = u64::try_from(value)
-            .ok()
-            .filter(|number| *number <= SEQ_MAX);
-        number.ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
-    };
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok(Kept {
         id: row.get(0)?,
         // One more than the highest number if all are erased.
-        first: number(1)?.max(1),
-        indexed: number(2)?,
+        first: number(row, 1)?.max(1),
+        indexed: number(row, 2)?,
         mark: row.get(3)?,
     })
+}
+
+/// A column that holds an entry's number, or a count of entries.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    let number = u64::try_from(value)
+        .ok()
+        .filter(|number| *number <= SEQ_MAX);
+    number.ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
 /// Stores which part of a room is indexed.
@@ -247,6 +192,7 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(READER_STATEMENTS);
     Ok(connection)
 }
 

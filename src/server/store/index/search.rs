@@ -1,4 +1,7 @@
 //! Searches messages, newest first, within bounds.
+//!
+//! An entry found in a block or its overlay is read from the log and counts only if it matches as
+//! it stands there.
 
 use std::{
     collections::VecDeque,
@@ -10,13 +13,16 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, params};
 
 use super::{
     IndexedLog, Shared,
-    expression::{Expression, expression},
+    blocks::{self, Held},
+    expression::{Expression, expression, for_overlay},
+    failure::{Failure, Trouble},
+    limits::BLOCK_ENTRIES,
     message,
-    schema::{self, Kept, Trouble},
+    schema::{self, Kept},
 };
 use crate::{
     protocol::{
@@ -35,11 +41,13 @@ use crate::{
 };
 
 /// Bytes of frames read at a time when entries are scanned.
-const BLOCK_BYTES: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 /// Numbers scanned at a time.
-const BLOCK: u64 = 512;
-/// Bytes of frames that a block holds at most: with long messages it has fewer of them.
-const BLOCK_HELD_BYTES: usize = 2 * 1024 * 1024;
+const CHUNK: u64 = 512;
+/// Bytes of frames that a chunk holds at most: with long messages it has fewer of them.
+const CHUNK_HELD_BYTES: usize = 2 * 1024 * 1024;
+/// Spans of at most so many entries are read from the log: asking their block takes as long.
+const SINGLY_MAX: u64 = 8;
 /// While nothing was looked up yet, FTS5 is interrupted only after this multiple of the search's
 /// time: after an interruption entries have to be scanned instead, which comes less far.
 const FIRST_TIMES: u32 = 8;
@@ -55,7 +63,7 @@ pub struct Bounds {
     pub tail_max: u64,
     /// Entries scanned in total where no index helps.
     pub scanned_max: u64,
-    /// Numbers that the first query to FTS5 covers; later ones cover more.
+    /// Numbers that a query to FTS5 covers.
     pub window: u64,
 }
 
@@ -66,13 +74,10 @@ impl Default for Bounds {
             time_max: Duration::from_millis(30),
             tail_max: 2_000,
             scanned_max: 20_000,
-            window: 1 << 16,
+            window: BLOCK_ENTRIES,
         }
     }
 }
-
-/// The largest growth from one window to the next.
-const WINDOW_GROWTH: u64 = 4;
 
 /// Searches the index, with its own connection to the file. Can be used on any thread.
 #[derive(Debug)]
@@ -205,32 +210,6 @@ struct Search<'a> {
     /// Whether entries between the index and the log's end were skipped.
     left_out: bool,
     damaged: bool,
-}
-
-/// Why the index gave no answer.
-enum Failure {
-    Index(Trouble),
-    Log(StoreError),
-}
-
-impl Failure {
-    /// Whether it was interrupted for taking too long.
-    fn is_interruption(&self) -> bool {
-        matches!(self, Self::Index(Trouble::Later(error))
-            if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted))
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Index(error.into())
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Log(error)
-    }
 }
 
 /// How a part of a search ended.
@@ -394,12 +373,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Scans entries in blocks: at least one block.
+    /// Scans entries in chunks: at least one chunk.
     fn scan(&mut self, low: u64, high: u64, max: u64) -> Result<Ended, StoreError> {
-        let (mut top, mut block) = (high, BLOCK);
+        let (mut top, mut chunk) = (high, CHUNK);
         while top >= low.max(1) {
-            let wanted = low.max((top + 1).saturating_sub(block)).max(1);
-            let (bottom, segments) = self.block(wanted, top)?;
+            let wanted = low.max((top + 1).saturating_sub(chunk)).max(1);
+            let (bottom, segments) = self.chunk(wanted, top)?;
             for segment in segments.iter().rev() {
                 for seq in (segment.first()..segment.next().min(top + 1)).rev() {
                     let frame = segment.frame(seq).unwrap_or_default();
@@ -408,10 +387,10 @@ impl<'a> Search<'a> {
                     }
                 }
             }
-            block = if bottom > wanted {
+            chunk = if bottom > wanted {
                 top + 1 - bottom
             } else {
-                BLOCK.min(block * 2)
+                CHUNK.min(chunk * 2)
             };
             top = bottom - 1;
             if top >= low && (high - top >= max || self.is_over()) {
@@ -423,19 +402,19 @@ impl<'a> Search<'a> {
 
     /// The entries of a range, or, if these hold too many bytes, the last of them; with the number
     /// of the first.
-    fn block(&mut self, bottom: u64, top: u64) -> Result<(u64, VecDeque<Segment>), StoreError> {
+    fn chunk(&mut self, bottom: u64, top: u64) -> Result<(u64, VecDeque<Segment>), StoreError> {
         let (mut bottom, mut next) = (bottom, bottom);
         let mut segments: VecDeque<Segment> = VecDeque::new();
         let mut held = 0;
         while next <= top {
-            let segment = self.log.read(self.room, next, BLOCK_BYTES)?;
+            let segment = self.log.read(self.room, next, CHUNK_BYTES)?;
             if segment.is_empty() {
                 break;
             }
             next = segment.next();
             held += segment.bytes().len();
             segments.push_back(segment);
-            while held > BLOCK_HELD_BYTES
+            while held > CHUNK_HELD_BYTES
                 && segments.len() > 1
                 && let Some(oldest) = segments.pop_front()
             {
@@ -469,7 +448,8 @@ impl<'a> Search<'a> {
         ControlFlow::Continue(())
     }
 
-    /// Queries the index, one window of numbers after the other: at least one.
+    /// Searches the blocks that hold the room's entries, newest entries first, one window after the
+    /// other: at least one.
     fn look_up(
         &mut self,
         connection: &Connection,
@@ -477,64 +457,114 @@ impl<'a> Search<'a> {
         low: u64,
         high: u64,
     ) -> Result<Ended, Failure> {
-        let text = match expression(connection, self.query)? {
-            Expression::Match(text) => text,
-            Expression::Nothing => return Ok(Ended::Through),
-            Expression::All => return Ok(self.scan(low, high, self.bounds.scanned_max)?),
-        };
-        let mut top = high;
-        let mut window = self.bounds.window.max(1);
+        // All numbers from this one on are searched.
+        let mut reached = high + 1;
         loop {
-            let began = Instant::now();
-            let bottom = low.max((top + 1).saturating_sub(window));
-            let rows = schema::row(room, bottom)..=schema::row(room, top);
-            let mut reached = top + 1;
-            match self.look_into(connection, &text, &rows, &mut reached) {
+            match self.look_into_next(connection, room, low, &mut reached) {
                 Ok(ControlFlow::Continue(())) => {}
-                Ok(ControlFlow::Break(())) => return Ok(Ended::At(reached)),
+                Ok(ControlFlow::Break(ended)) => return Ok(ended),
                 // FTS5 was interrupted; its results so far count.
                 Err(failure) if failure.is_interruption() && reached <= high => {
                     return Ok(Ended::At(reached));
                 }
                 Err(failure) => return Err(failure),
             }
-            if bottom <= low {
-                return Ok(Ended::Through);
-            }
             if self.is_over() {
-                return Ok(Ended::At(bottom));
+                return Ok(Ended::At(reached));
             }
-            window = self.next_window(window, began.elapsed());
-            top = bottom - 1;
             self.deadline.set(self.left());
         }
     }
 
-    /// The size of the next window: as many numbers as fit in the time left, judging by the last
-    /// window, within limits.
-    fn next_window(&self, last: u64, took: Duration) -> u64 {
-        let times = self.left().as_micros() / took.as_micros().max(1);
-        let most = last.saturating_mul(WINDOW_GROWTH);
-        let next = u128::from(last).saturating_mul(times);
-        u64::try_from(next).map_or(most, |next| next.clamp(self.bounds.window.max(1), most))
+    /// Searches the next window below `reached`, which it lowers. A window lies in one block.
+    fn look_into_next(
+        &mut self,
+        connection: &Connection,
+        room: i64,
+        low: u64,
+        reached: &mut u64,
+    ) -> Result<ControlFlow<Ended>, Failure> {
+        let held = blocks::last_from(connection, room, *reached - 1)?;
+        let Some(held) = held.filter(|held| held.last >= low) else {
+            return Ok(ControlFlow::Break(Ended::Through));
+        };
+        let top = held.last.min(*reached - 1);
+        let bottom = (top + 1).saturating_sub(self.bounds.window.max(1));
+        let bottom = bottom.max(held.first).max(low);
+        let searched = if held.last - held.first < SINGLY_MAX {
+            self.read_singly(bottom, top, reached)?
+        } else {
+            let text = match expression(connection, held.block, self.query)? {
+                Expression::Match(text) => Some(text),
+                Expression::Nothing => None,
+                Expression::All => {
+                    let scanned = self.scan(low, top, self.bounds.scanned_max)?;
+                    return Ok(ControlFlow::Break(scanned));
+                }
+            };
+            let rows = schema::row(room, bottom)..=schema::row(room, top);
+            self.look_into(connection, held, text.as_deref(), &rows, reached)?
+        };
+        if searched.is_break() {
+            return Ok(ControlFlow::Break(Ended::At(*reached)));
+        }
+        *reached = bottom;
+        Ok(if bottom <= low {
+            ControlFlow::Break(Ended::Through)
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
-    /// Queries one window. Breaks where the search ends; `reached` is the number from which on all
-    /// were searched.
+    /// Queries one window of a block and its overlay. Breaks where the search ends; `reached` is the
+    /// number from which on all were searched.
     fn look_into(
         &mut self,
         connection: &Connection,
-        text: &str,
+        held: Held,
+        text: Option<&str>,
         rows: &RangeInclusive<i64>,
         reached: &mut u64,
     ) -> Result<ControlFlow<()>, Failure> {
-        let mut found = connection.prepare_cached(
-            "SELECT rowid FROM entries
-             WHERE entries MATCH ?1 AND rowid BETWEEN ?2 AND ?3 ORDER BY rowid DESC",
-        )?;
-        let mut found = found.query(params![text, rows.start(), rows.end()])?;
+        let id = held.block;
+        let select = |table: &str, text| {
+            format!(
+                "SELECT rowid FROM {table}_{id}
+                 WHERE {table}_{id} MATCH {text} AND rowid BETWEEN ?3 AND ?4"
+            )
+        };
+        let parts: Vec<String> = [
+            text.is_some().then(|| select("block", "?1")),
+            held.stale.then(|| select("overlay", "?2")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let mut found =
+            connection.prepare_cached(&format!("{} ORDER BY rowid DESC", parts.join(" UNION ")))?;
+        let overlay = held.stale.then(|| for_overlay(self.query));
+        let mut found = found.query(params![text, overlay, rows.start(), rows.end()])?;
         while let Some(row) = found.next()? {
             let seq = schema::seq(row.get(0)?);
+            if self.read_singly(seq, seq, reached)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Reads entries of the log one by one, backwards. Breaks where the search ends; `reached` is
+    /// the number from which on all were searched.
+    fn read_singly(
+        &mut self,
+        bottom: u64,
+        top: u64,
+        reached: &mut u64,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        for seq in (bottom..=top).rev() {
             let segment = self.log.read(self.room, seq, 0)?;
             if let Some(frame) = segment.frame(seq)
                 && let ControlFlow::Break(last) = self.judge(seq, frame)

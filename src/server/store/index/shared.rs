@@ -5,8 +5,9 @@ use crate::{
     server::log::{RoomIndex, StoreError, segment::Segment},
 };
 use std::{
+    ops::RangeInclusive,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The log, as the index reads it. It sees everything committed.
@@ -21,6 +22,17 @@ pub trait IndexedLog {
     /// Like [`LogReader::read`](crate::server::log::LogReader::read).
     fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
     -> Result<Segment, StoreError>;
+
+    /// The entries that later entries of the same room have changed, with these numbers in `revs`:
+    /// pairs of the later entry's number (the rev) and the changed entry's, in order of rev, at
+    /// most `max`. An entry may be left out if a still later one has changed it again: it comes
+    /// with that one's number.
+    fn changed(
+        &mut self,
+        room: RoomIndex,
+        revs: RangeInclusive<u64>,
+        max: usize,
+    ) -> Result<Vec<(u64, u64)>, StoreError>;
 }
 
 /// State shared by the thread, its owner and the readers.
@@ -88,14 +100,36 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }
 
-    /// Waits for a poke. Returns false if the thread is to stop.
-    pub(super) fn wait(&self) -> bool {
-        let waited = self
-            .woken
-            .wait_while(self.lock(), |state| !state.stopped && !state.poked);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+    /// Waits for a poke, at most until a time. Returns false if the thread is to stop.
+    pub(super) fn wait(&self, until: Option<Instant>) -> bool {
+        let idle = |state: &mut State| !state.stopped && !state.poked;
+        let mut state = match until {
+            None => {
+                let waited = self.woken.wait_while(self.lock(), idle);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+            Some(until) => {
+                let time = until.saturating_duration_since(Instant::now());
+                let waited = self.woken.wait_timeout_while(self.lock(), time, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         state.poked = false;
         !state.stopped
+    }
+}
+
+/// Reads entries from a number on. `None` if the first of them is damaged: it has no words.
+pub(super) fn read(
+    log: &mut dyn IndexedLog,
+    room: RoomIndex,
+    from: u64,
+    bytes_max: usize,
+) -> Result<Option<Segment>, StoreError> {
+    match log.read(room, from, bytes_max) {
+        Ok(segment) => Ok(Some(segment)),
+        Err(StoreError::Damaged) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -104,4 +138,18 @@ pub(super) fn message(frame: &[u8]) -> Option<Entry> {
     parse_entry(frame)
         .ok()
         .filter(|entry| entry.text().is_some())
+}
+
+/// A hash that identifies an entry by what never changes of it: if a log was replaced by another
+/// copy that continued differently, the same number has another id or time.
+pub(super) fn mark(frame: &[u8]) -> i64 {
+    use sha2::{Digest, Sha256};
+
+    let digest = match parse_entry(frame) {
+        Ok(entry) => Sha256::digest(format!("{} {}", entry.id, entry.time)),
+        Err(_) => Sha256::digest(frame),
+    };
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&digest[..8]);
+    i64::from_le_bytes(mark)
 }

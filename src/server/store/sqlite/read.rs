@@ -1,6 +1,6 @@
 //! Reads the log, on the store's own connection and on those of its readers.
 
-use std::{path::Path, time::Duration};
+use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Result, Row, Rows, config::DbConfig};
@@ -84,6 +84,16 @@ impl IndexedLog for SqliteLog {
         self.within(room, |connection, no| {
             segment(connection, no, from, bytes_max)
         })
+    }
+
+    fn changed(
+        &mut self,
+        _: RoomIndex,
+        _: RangeInclusive<u64>,
+        _: usize,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        // This log's entries never change.
+        Ok(Vec::new())
     }
 }
 

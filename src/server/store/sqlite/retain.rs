@@ -4,8 +4,8 @@
 //! `first`. SQLite overwrites removed rows (`secure_delete`); the write-ahead log, which still has
 //! them, is emptied once a run of steps has ended. The devices' counters and the numbers stay.
 //!
-//! The index can forget an entry only while the log still has its text. So a step asks it to, and
-//! removes what it has forgotten by then; the rest waits for the next run.
+//! The words of an entry must not outlive it in the index. So a step asks the index to forget it, and
+//! removes what that has forgotten by then; the rest waits for the next run.
 
 use std::ops::Range;
 

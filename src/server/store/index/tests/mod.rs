@@ -1,23 +1,28 @@
 //! A log of two rooms that tests write to, with the index that follows it.
 
+mod changing;
 mod erasing;
 mod files;
+mod gate;
 mod searching;
 mod sqlite;
 
 use std::{
     fs,
+    ops::RangeInclusive,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use self::gate::Gate;
 use super::*;
 use crate::{
     protocol::{
         Author, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, ServerFrame, UserId,
-        entry::Text, wire::encode_server,
+        entry::{Text, Tombstone},
+        wire::encode_server,
     },
     search::Query,
     server::log::{Found, Segment, StoreError, segment::SegmentBuilder},
@@ -30,40 +35,43 @@ const OTHER: RoomIndex = RoomIndex(1);
 
 /// A log of two rooms that tests write to.
 #[derive(Clone, Default)]
-struct TestLog(Arc<Mutex<[Room; 2]>>);
+struct TestLog {
+    rooms: Arc<Mutex<[Room; 2]>>,
+    /// Stops the index's thread in the middle of its work.
+    gate: Option<Arc<Gate>>,
+}
 
 #[derive(Default)]
 struct Room {
     first: u64,
     /// By how many minutes the clock is wrong.
     ahead: i64,
-    entries: Vec<(Nickname, Timestamp, String, Vec<u8>)>,
+    entries: Vec<TestEntry>,
     /// The lowest number ever read.
     lowest_read: Option<u64>,
 }
 
-impl TestLog {
-    fn new() -> Self {
-        let log = Self::default();
-        for room in log.0.lock().unwrap().iter_mut() {
-            room.first = 1;
-        }
-        log
-    }
+struct TestEntry {
+    nickname: Nickname,
+    time: Timestamp,
+    /// As a search sees it; `None` if it has no text.
+    text: Option<String>,
+    frame: Vec<u8>,
+    /// The number of the later entry that changed it last.
+    rev: Option<u64>,
+    /// It can't be read.
+    damaged: bool,
+}
 
-    /// Appends a message, one a minute.
-    fn say(&self, room: RoomIndex, nickname: &str, text: &str) {
-        let room = &mut self.0.lock().unwrap()[room.at()];
-        let counter = room.entries.len() as u64 + 1;
-        let nickname = Nickname::parse(nickname).unwrap();
-        let minutes = i64::try_from(counter).unwrap() + room.ahead;
-        let time = Timestamp::from_second(minutes * 60).unwrap();
+impl TestEntry {
+    fn new(seq: u64, nickname: &Nickname, time: Timestamp, text: Option<&str>) -> Self {
+        let body = text.map(Body::inert);
         let frame = ServerFrame::Entry(Entry {
             room: RoomName::lobby(),
-            seq: counter,
+            seq,
             id: MessageId {
                 device: DeviceId::from_bytes([1; 12]),
-                counter,
+                counter: seq,
             },
             author: Author {
                 user: UserId::from_bytes([1; 12]),
@@ -72,38 +80,101 @@ impl TestLog {
             },
             time,
             clock_was: None,
-            kind: EntryKind::Text(Text {
-                body: Body::inert(text),
-                edited: None,
-            }),
+            kind: match &body {
+                Some(body) => EntryKind::Text(Text {
+                    body: body.clone(),
+                    edited: None,
+                }),
+                None => EntryKind::Tombstone(Tombstone {
+                    redacted: seq + 1,
+                    by: None,
+                    kind: None,
+                }),
+            },
         });
         let mut bytes = Vec::new();
         encode_server(&frame, &mut bytes);
-        // As a stored text is returned.
-        let text = Body::inert(text).as_str().to_owned();
-        room.entries.push((nickname, time, text, bytes));
+        Self {
+            nickname: nickname.clone(),
+            time,
+            // As a stored text is returned.
+            text: body.map(|body| body.as_str().to_owned()),
+            frame: bytes,
+            rev: None,
+            damaged: false,
+        }
+    }
+}
+
+impl TestLog {
+    fn new() -> Self {
+        let log = Self::default();
+        for room in log.rooms.lock().unwrap().iter_mut() {
+            room.first = 1;
+        }
+        log
+    }
+
+    /// Appends a message, one a minute.
+    fn say(&self, room: RoomIndex, nickname: &str, text: &str) {
+        self.append(room, nickname, Some(text));
+    }
+
+    /// Appends an entry, one a minute. Returns its number.
+    fn append(&self, room: RoomIndex, nickname: &str, text: Option<&str>) -> u64 {
+        let room = &mut self.rooms.lock().unwrap()[room.at()];
+        let seq = room.entries.len() as u64 + 1;
+        let nickname = Nickname::parse(nickname).unwrap();
+        let minutes = i64::try_from(seq).unwrap() + room.ahead;
+        let time = Timestamp::from_second(minutes * 60).unwrap();
+        room.entries
+            .push(TestEntry::new(seq, &nickname, time, text));
+        seq
+    }
+
+    /// Appends an entry that gives an older one another text, or none.
+    fn change(&self, room: RoomIndex, seq: u64, text: Option<&str>) {
+        let rev = self.append(room, "alice", None);
+        self.with_entry(room, seq, |entry| {
+            *entry = TestEntry {
+                rev: Some(rev),
+                ..TestEntry::new(seq, &entry.nickname, entry.time, text)
+            };
+        });
+    }
+
+    fn with_entry(&self, room: RoomIndex, seq: u64, act: impl FnOnce(&mut TestEntry)) {
+        let room = &mut self.rooms.lock().unwrap()[room.at()];
+        act(&mut room.entries[usize::try_from(seq - 1).unwrap()]);
+    }
+
+    fn pass_gate(&self) {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
     }
 
     /// Sets the clock.
     fn set_clock(&self, room: RoomIndex, ahead: i64) {
-        self.0.lock().unwrap()[room.at()].ahead = ahead;
+        self.rooms.lock().unwrap()[room.at()].ahead = ahead;
     }
 
     fn drop_below(&self, room: RoomIndex, first: u64) {
-        self.0.lock().unwrap()[room.at()].first = first;
+        self.rooms.lock().unwrap()[room.at()].first = first;
     }
 
     fn head(&self, room: RoomIndex) -> u64 {
-        self.0.lock().unwrap()[room.at()].entries.len() as u64
+        self.rooms.lock().unwrap()[room.at()].entries.len() as u64
     }
 
     /// The numbers that a query finds, newest first.
     fn matches(&self, room: RoomIndex, query: &Query) -> Vec<u64> {
-        let room = &self.0.lock().unwrap()[room.at()];
+        let room = &self.rooms.lock().unwrap()[room.at()];
         let mut found: Vec<u64> = (1..)
             .zip(&room.entries)
-            .filter(|(seq, (nickname, time, text, _))| {
-                *seq >= room.first && query.matches(nickname, *time, text)
+            .filter(|(seq, entry)| {
+                let text = entry.text.as_ref().filter(|_| *seq >= room.first);
+                text.is_some_and(|text| query.matches(&entry.nickname, entry.time, text))
             })
             .map(|(seq, _)| seq)
             .collect();
@@ -114,8 +185,8 @@ impl TestLog {
 
 impl IndexedLog for TestLog {
     fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
-        let room = &self.0.lock().unwrap()[room.at()];
-        let goes_back = |pair: &[(Nickname, Timestamp, String, Vec<u8>)]| pair[0].1 > pair[1].1;
+        let room = &self.rooms.lock().unwrap()[room.at()];
+        let goes_back = |pair: &[TestEntry]| pair[0].time > pair[1].time;
         let pairs = (2..).zip(room.entries.windows(2));
         let marked = pairs.filter(|(_, pair)| goes_back(pair));
         Ok(marked
@@ -125,7 +196,8 @@ impl IndexedLog for TestLog {
     }
 
     fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
-        let room = &self.0.lock().unwrap()[room.at()];
+        self.pass_gate();
+        let room = &self.rooms.lock().unwrap()[room.at()];
         Ok(Extent::new(room.first, room.entries.len() as u64))
     }
 
@@ -135,18 +207,41 @@ impl IndexedLog for TestLog {
         from: u64,
         bytes_max: usize,
     ) -> Result<Segment, StoreError> {
-        let room = &mut self.0.lock().unwrap()[room.at()];
+        self.pass_gate();
+        let room = &mut self.rooms.lock().unwrap()[room.at()];
         let from = from.max(room.first);
         room.lowest_read = Some(room.lowest_read.map_or(from, |lowest| lowest.min(from)));
         let mut run = SegmentBuilder::new(from);
         let start = usize::try_from(from - 1).unwrap().min(room.entries.len());
-        for (.., frame) in &room.entries[start..] {
-            if !run.is_empty() && run.len() + frame.len() > bytes_max {
+        for entry in &room.entries[start..] {
+            if entry.damaged && run.is_empty() {
+                return Err(StoreError::Damaged);
+            }
+            let fits = run.is_empty() || run.len() + entry.frame.len() <= bytes_max;
+            if entry.damaged || !fits {
                 break;
             }
-            run.push(|out| out.extend_from_slice(frame));
+            run.push(|out| out.extend_from_slice(&entry.frame));
         }
         Ok(run.finish())
+    }
+
+    fn changed(
+        &mut self,
+        room: RoomIndex,
+        revs: RangeInclusive<u64>,
+        max: usize,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.pass_gate();
+        let room = &self.rooms.lock().unwrap()[room.at()];
+        let numbered = (1..).zip(&room.entries);
+        let mut changed: Vec<(u64, u64)> = numbered
+            .filter_map(|(seq, entry)| Some((entry.rev?, seq)))
+            .filter(|(rev, _)| revs.contains(rev))
+            .collect();
+        changed.sort_unstable();
+        changed.truncate(max);
+        Ok(changed)
     }
 }
 
@@ -154,6 +249,9 @@ struct World {
     folder: tempfile::TempDir,
     log: TestLog,
     index: Option<Index>,
+    limits: Limits,
+    /// How many of the rooms are served.
+    served: usize,
 }
 
 impl World {
@@ -162,7 +260,20 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             log: TestLog::new(),
             index: None,
+            limits: Limits {
+                rest_times: 0,
+                ..Limits::default()
+            },
+            served: 2,
         }
+    }
+
+    /// With blocks of so many entries, which are rebuilt in small steps.
+    fn with_blocks(entries: u64) -> Self {
+        let mut world = Self::new();
+        world.limits.block_entries = entries;
+        world.limits.rebuild_bytes_max = 1_000;
+        world
     }
 
     fn path(&self) -> PathBuf {
@@ -173,8 +284,16 @@ impl World {
         let rooms = [RoomName::lobby(), RoomName::parse("other").unwrap()];
         let epoch = Epoch::from_bytes([epoch; 8]);
         let log = Box::new(self.log.clone());
-        let index = Index::start(&self.path(), epoch, &rooms, log, &Supervisor::default()).unwrap();
-        self.index.insert(index)
+        let (path, supervisor) = (self.path(), Supervisor::default());
+        let index = Index::start_within(
+            self.limits,
+            &path,
+            epoch,
+            &rooms[..self.served],
+            log,
+            &supervisor,
+        );
+        self.index.insert(index.unwrap())
     }
 
     fn stop(&mut self) {
@@ -236,18 +355,54 @@ impl World {
         bytes
     }
 
+    /// Reads a number from the file, beside the running index.
+    fn ask(&self, sql: &str) -> i64 {
+        let connection = rusqlite::Connection::open(self.path()).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn blocks(&self) -> i64 {
+        self.ask("SELECT count(*) FROM blocks")
+    }
+
+    /// Whether no block holds words of an earlier text, and the WAL is empty.
+    fn is_clean(&self) -> bool {
+        let wal = fs::metadata(self.path().with_extension("db-wal"));
+        self.ask("SELECT count(*) FROM blocks WHERE stale = 1 OR stage = 'unfinished'") == 0
+            && wal.is_ok_and(|wal| wal.len() == 0)
+    }
+
+    fn clean(&self) {
+        until(|| self.is_clean());
+    }
+
     fn check_integrity(&self) {
         let connection = rusqlite::Connection::open(self.path()).unwrap();
-        connection
-            .execute(
-                "INSERT INTO entries(entries) VALUES ('integrity-check')",
-                [],
-            )
-            .unwrap();
+        let tables: Vec<String> = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE sql LIKE '%USING fts5(%'")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert!(!tables.is_empty());
+        for table in tables {
+            let check = format!("INSERT INTO {table}({table}) VALUES ('integrity-check')");
+            connection.execute(&check, []).unwrap();
+        }
         let state: String = connection
             .pragma_query_value(None, "integrity_check", |row| row.get(0))
             .unwrap();
         assert_eq!(state, "ok");
+    }
+}
+
+/// Repeats until it is so: the index works in the background.
+fn until(mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::yield_now();
     }
 }
 

@@ -49,9 +49,13 @@ fn question(random: &mut fastrand::Rng, said: &[String]) -> String {
 
 #[test]
 fn a_search_finds_what_a_look_through_the_log_finds() {
-    for seed in 0..4 {
+    for seed in 0..6 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut world = World::new();
+        let mut world = match seed % 3 {
+            0 => World::new(),
+            1 => World::with_blocks(30),
+            _ => World::with_blocks(150),
+        };
         let mut said = Vec::new();
         for _ in 0..400 {
             let text = text(&mut random);
@@ -61,8 +65,15 @@ fn a_search_finds_what_a_look_through_the_log_finds() {
         }
         world.start(1);
         world.drain();
+        for _ in 0..random.u8(..30) {
+            let seq = random.u64(1..world.log.head(ROOM));
+            let text = text(&mut random);
+            world.log.change(ROOM, seq, Some(&text));
+            said.push(text);
+        }
+        world.drain();
         let mut asked = 0;
-        while asked < 150 {
+        while asked < 100 {
             let written = question(&mut random, &said);
             let Ok(query) = Query::parse(&written, &TimeZone::UTC) else {
                 continue;
@@ -86,6 +97,26 @@ fn a_search_finds_what_a_look_through_the_log_finds() {
         world.stop();
         world.check_integrity();
     }
+}
+
+#[test]
+fn full_blocks_have_one_segment() {
+    let mut world = World::with_blocks(1_000);
+    for number in 0..3_500 {
+        let text = format!("one {number} {}", "long ".repeat(number % 50));
+        world.log.say(ROOM, "alice", &text);
+    }
+    world.start(1);
+    world.drain();
+    until(|| world.ask("SELECT count(*) FROM blocks WHERE stage = 'closed'") == 3);
+    for block in 1..=3 {
+        let segments = format!("SELECT count(DISTINCT segid) FROM block_{block}_idx");
+        assert_eq!(world.ask(&segments), 1);
+    }
+    world.check(ROOM, "one");
+    world.check(ROOM, "12*");
+    world.stop();
+    world.check_integrity();
 }
 
 #[test]

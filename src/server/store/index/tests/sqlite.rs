@@ -1,6 +1,6 @@
 //! The index, as the log in SQLite maintains it.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use super::*;
 use crate::{
@@ -67,15 +67,6 @@ fn find(reader: &mut dyn Reader, written: &str) -> Vec<u64> {
 
 fn indexed(reader: &mut dyn Reader) -> u64 {
     reader.search(ROOM, &query("x"), 0).unwrap().indexed
-}
-
-/// Repeats until the answer is right: the index is built in the background.
-fn until(mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE);
-        std::thread::yield_now();
-    }
 }
 
 #[test]
