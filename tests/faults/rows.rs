@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, ErrorKind, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
+    time::Instant,
 };
 
 use rusqlite::Connection;
@@ -293,6 +294,7 @@ fn with_a_damaged_index_each_request_is_answered_or_the_server_ends() {
         let (data, server) = start();
         let index = Connection::open(data.path().join("index.db")).unwrap();
         index.busy_timeout(PATIENCE).unwrap();
+        wait_for_block(&index);
         index.execute_batch(what).unwrap();
         drop(index);
         ask_all(server, what, "history");
@@ -307,6 +309,16 @@ fn with_a_damaged_index_each_request_is_answered_or_the_server_ends() {
             }
             ask_all(server, &format!("{name} {what}"), "history");
         }
+    }
+}
+
+/// Waits until the index has made a block.
+fn wait_for_block(index: &Connection) {
+    let began = Instant::now();
+    let count = "SELECT count(*) FROM spans";
+    while index.query_row(count, [], |row| row.get::<_, i64>(0)) != Ok(1) {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::yield_now();
     }
 }
 

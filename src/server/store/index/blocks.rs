@@ -259,7 +259,7 @@ pub(super) fn last_from(
 ) -> rusqlite::Result<Option<Held>> {
     connection
         .prepare_cached(
-            "SELECT block, first, last, stale FROM spans JOIN blocks ON blocks.id = spans.block
+            "SELECT block, first, last, stale FROM spans LEFT JOIN blocks ON blocks.id = block
              WHERE room = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
         )?
         .query_row(params![room, seq.cast_signed()], held)
