@@ -244,10 +244,7 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
         // The files as they are at this moment.
         let mut after = World::with_blocks(16);
         if !finished {
-            for file in fs::read_dir(world.folder.path()).unwrap() {
-                let file = file.unwrap();
-                fs::copy(file.path(), after.folder.path().join(file.file_name())).unwrap();
-            }
+            after.copy_from(&world);
         }
         gate.let_through(None);
         world.stop();
@@ -279,4 +276,38 @@ fn a_kill_at_any_step_loses_nothing_and_leaves_nothing() {
         kills += 1;
     }
     assert!(kills > 20, "{kills}");
+}
+
+#[test]
+fn a_killed_rebuild_leaves_nothing_even_if_it_is_not_needed_any_more() {
+    let mut world = filled();
+    world.start(1);
+    world.drain();
+    world.stop();
+    world.log.change(ROOM, 5, None);
+    let gate = Arc::new(Gate::closed());
+    world.log.gate = Some(Arc::clone(&gate));
+    world.start(1);
+    world.log.gate = None;
+    // Until the rebuild has copied something.
+    let copied = "SELECT count(*) FROM blocks WHERE stage = 'unfinished'";
+    let mut calls = 0;
+    while world.ask(copied) == 0 || calls < 5 {
+        calls += u32::from(world.ask(copied) > 0);
+        gate.let_through(Some(1));
+        gate.wait();
+    }
+    let mut after = World::with_blocks(16);
+    after.copy_from(&world);
+    gate.let_through(None);
+    world.stop();
+    after.log = world.log.clone();
+    // All that was indexed.
+    after.log.drop_below(ROOM, 41);
+    after.log.drop_below(OTHER, 14);
+    let index = after.start(1);
+    assert!(index.wait(ROOM, 41, 41, PATIENCE) && index.wait(OTHER, 13, 14, PATIENCE));
+    assert!(!contains(&after.bytes(), "former"));
+    assert_eq!(after.ask(copied), 0);
+    assert_eq!(after.blocks(), 1);
 }

@@ -346,6 +346,14 @@ impl World {
         }
     }
 
+    /// Takes over the files of another index as they are.
+    fn copy_from(&self, other: &Self) {
+        for file in fs::read_dir(other.folder.path()).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), self.folder.path().join(file.file_name())).unwrap();
+        }
+    }
+
     /// All bytes of the index's files.
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
