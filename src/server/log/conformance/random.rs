@@ -1,0 +1,159 @@
+//! Long random runs on both stores, which must agree.
+
+use super::*;
+
+/// Compares what both stores must agree on. One may have forgotten an old id's outcome that the
+/// other still knows.
+fn assert_alike(one: &Committed, other: &Committed, context: &str) {
+    for results in one.results.iter().zip(&other.results) {
+        match results {
+            (OpResult::Repeated(MessageOutcome::Forgotten), OpResult::Repeated(_))
+            | (OpResult::Repeated(_), OpResult::Repeated(MessageOutcome::Forgotten)) => {}
+            (one, other) => assert_eq!(one, other, "{context}"),
+        }
+    }
+    assert_eq!(one.firsts, other.firsts, "{context}");
+    assert_eq!(one.runs.len(), other.runs.len(), "{context}");
+    for (one, other) in one.runs.iter().zip(&other.runs) {
+        assert_eq!(one.room, other.room, "{context}");
+        assert_eq!(one.segment.first(), other.segment.first(), "{context}");
+        assert_eq!(one.segment.bytes(), other.segment.bytes(), "{context}");
+    }
+}
+
+fn assert_read_alike(
+    one: &mut dyn Reader,
+    other: &mut dyn Reader,
+    random: &mut fastrand::Rng,
+    context: &str,
+) {
+    let room = RoomIndex(random.u32(..2));
+    let (from, to) = (random.u64(..60), random.u64(..60));
+    let (a, b) = (
+        one.read(room, from, random.clone().usize(..4_000)).unwrap(),
+        other.read(room, from, random.usize(..4_000)).unwrap(),
+    );
+    assert_eq!((a.first(), a.bytes()), (b.first(), b.bytes()), "{context}");
+    let part = match random.u8(..3) {
+        0 => Part::Forward { from, to },
+        1 => Part::Backward { from, to },
+        _ => Part::Since(at(random.i64(0..3_000))),
+    };
+    let (a, b) = (
+        one.page(room, part).unwrap(),
+        other.page(room, part).unwrap(),
+    );
+    assert_eq!(
+        (a.extent, a.from, a.to, a.frames),
+        (b.extent, b.from, b.to, b.frames),
+        "{context}: {part:?}"
+    );
+    let query = Query::parse("tea", &jiff::tz::TimeZone::UTC).unwrap();
+    let (a, b) = (
+        one.search(room, &query, to).unwrap(),
+        other.search(room, &query, to).unwrap(),
+    );
+    assert_eq!(
+        (a.extent, a.from, a.to, a.frames),
+        (b.extent, b.from, b.to, b.frames),
+        "{context}"
+    );
+}
+
+fn random_facts(random: &mut fastrand::Rng) -> Vec<StateRecord> {
+    let mut one = |_| StateRecord {
+        kind: ["ban", "role"][random.usize(..2)].into(),
+        key: random.u8(..8).to_string(),
+        value: (random.u8(..3) > 0).then(|| random.u8(..).to_string()),
+    };
+    (0..4).map(&mut one).collect()
+}
+
+fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Operation {
+    if random.u8(..10) == 0 {
+        return Operation::PutState(random_facts(random));
+    }
+    let name = random.u8(1..4);
+    let next = &mut counters[usize::from(name)];
+    // Mostly the next, often an earlier one, sometimes one too many.
+    let counter = match random.u8(..10) {
+        0 | 1 => random.u64(1..=*next + 1),
+        2 => *next + 2,
+        _ => {
+            *next += 1;
+            *next
+        }
+    };
+    let settled = if random.u8(..20) == 0 { counter } else { 0 };
+    let mut operation = match random.u8(..10) {
+        0 => spend(name, counter, None),
+        1 => spend(name, counter, Some(ErrorCode::NoSuchRoom)),
+        2 => {
+            let next = random.bool().then_some(counter);
+            *counters[usize::from(name)..].first_mut().unwrap() =
+                counters[usize::from(name)].max(next.unwrap_or(1) - 1);
+            open(name, next, &[(LOBBY, random.u64(..40)), (TEA, 1)])
+        }
+        _ => {
+            let text = if random.bool() { "tea" } else { "milk" };
+            message_in(RoomIndex(random.u32(..2)), name, counter, text)
+        }
+    };
+    if let Operation::Append { settled: at, .. } | Operation::Settle { settled: at, .. } =
+        &mut operation
+    {
+        *at = settled.saturating_sub(1);
+    }
+    operation
+}
+
+#[test]
+fn both_come_out_of_random_runs_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    for seed in 0..40 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut memory = memory();
+        let settings = unsynced(&directory.path().join(seed.to_string()));
+        let mut sqlite = SqliteStore::open(&settings, &rooms()).unwrap();
+        let mut reader = sqlite.reader().unwrap().unwrap();
+        let mut counters = [0; 4];
+        let mut shift = 1_000;
+        // The store in memory drops a whole batch at once.
+        let retains = random.bool();
+        for round in 0..60 {
+            let context = format!("seed {seed}, round {round}");
+            let count = if retains { 1 } else { random.usize(..12) };
+            let operations = if retains && random.u8(..5) == 0 {
+                vec![Operation::Retain(Retention {
+                    keep_since: random.bool().then(|| at(random.i64(0..=round) + shift)),
+                    messages_max: random.bool().then(|| random.u64(..20)),
+                    bytes_max: None,
+                })]
+            } else {
+                let mut operation = |_| random_operation(&mut random, &mut counters);
+                (0..count).map(&mut operation).collect()
+            };
+            let correction = [0, 0, 0, 0, 0, 40, 500, -500][random.usize(..8)];
+            shift += correction;
+            let batch = Batch {
+                now: at((round + shift + random.i64(-3..3)).max(0)),
+                correction: SignedDuration::from_secs(correction),
+                operations,
+            };
+            let expected = memory.append(batch.clone()).unwrap();
+            let committed = sqlite.append(batch).unwrap();
+            assert_alike(&expected, &committed, &context);
+            assert_eq!(memory.extents(), sqlite.extents(), "{context}");
+            assert_eq!(memory.state(), sqlite.state(), "{context}");
+            if random.u8(..10) == 0 {
+                let epoch = sqlite.epoch();
+                drop((sqlite, reader));
+                sqlite = SqliteStore::open(&settings, &rooms()).unwrap();
+                reader = sqlite.reader().unwrap().unwrap();
+                assert_eq!(sqlite.epoch(), epoch);
+            }
+            assert_read_alike(&mut memory, &mut sqlite, &mut random.clone(), &context);
+            assert_read_alike(&mut memory, &mut *reader, &mut random, &context);
+        }
+    }
+}
