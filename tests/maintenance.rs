@@ -1042,7 +1042,7 @@ fn a_database_with_a_foreign_schema_is_neither_restored_nor_served() {
         "CREATE INDEX evil ON entry(time)",
         "DROP INDEX entry_device_counter",
         "ALTER TABLE spent ADD COLUMN evil TEXT",
-        "DROP TABLE house",
+        "DROP TABLE record",
     ] {
         let bad = data.path().join("bad.db");
         fs::copy(&good, &bad).unwrap();

@@ -16,7 +16,7 @@ fn damage(data: &Path, sql: &str) {
 fn keep(data: &Path, kind: &str, key: &str, value: &str) {
     damage(
         data,
-        &format!("INSERT INTO house(kind, key, value) VALUES('{kind}', '{key}', {value})"),
+        &format!("INSERT INTO record(kind, key, value) VALUES('{kind}', '{key}', {value})"),
     );
 }
 
@@ -72,7 +72,7 @@ fn records_of_a_newer_server_are_kept_and_named() {
             .says("1 records of the kind \"badge\" are from a newer server");
     }
     let database = Connection::open(data.join("log.db")).unwrap();
-    let count = "SELECT count(*) FROM house WHERE kind = 'badge'";
+    let count = "SELECT count(*) FROM record WHERE kind = 'badge'";
     let count: u32 = database.query_row(count, (), |row| row.get(0)).unwrap();
     assert_eq!(count, 1);
     drop(database);

@@ -145,7 +145,7 @@ const DAMAGE: &[(&str, &str)] = &[
     ("DROP TABLE room", "unavailable"),
     ("DROP TABLE device", "history"),
     (
-        "DROP TABLE spent; DROP TABLE house; DROP TABLE meta",
+        "DROP TABLE spent; DROP TABLE record; DROP TABLE meta",
         "history",
     ),
     (

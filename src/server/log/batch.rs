@@ -69,7 +69,8 @@ pub enum Operation {
         /// Whether the sender may erase what others wrote.
         moderates: bool,
     },
-    /// Drops the oldest entries that retention no longer keeps, in a bounded step.
+    /// Drops the oldest entries that retention no longer keeps, in a bounded step, before anything
+    /// else of the batch is done. Edits of them that are still held lose their texts.
     Retain(Retention),
     /// Changes records of the server's state.
     PutState(Vec<StateRecord>),
@@ -98,7 +99,8 @@ pub struct DeviceOwner {
 pub struct Retention {
     /// Entries older than this are dropped.
     pub keep_since: Option<Timestamp>,
-    /// The most entries that a room keeps; the oldest beyond it are dropped.
+    /// The most [shown](crate::protocol::Entry::is_shown) entries that a room keeps; the oldest
+    /// beyond it are dropped.
     pub messages_max: Option<u64>,
     /// The most bytes that the log may take. Beyond it the oldest entries of all rooms are dropped,
     /// but each room keeps its latest [`KEPT_BY_BYTES`].

@@ -7,37 +7,29 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     convert::Infallible,
-    mem,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use bytes::Bytes;
+use jiff::Timestamp;
 
-use crate::server::log::{
-    Batch, Changed, ChangedSince, Committed, DeviceOwner, Found, KnownTimes, LogReader, LogWriter,
-    MessageOutcome, OpResult, Operation, Page, Reader, Retention, Revised, Run, SearchIndex,
-    Standing, StateRecord, StateStore, Store, StoreError,
-    semantics::{
-        self, CounterOrder, Frames, OpenedDevice, Scan, decode_entry, encode_new, entry_time,
-        first_young, place, span,
-    },
+use super::{
+    Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter,
+    MessageOutcome, OpResult, Operation, Page, Reader, Retention, Rewritten, RoomIndex, Run,
+    SearchIndex, Segment, Standing, StateRecord, StateStore, Store, StoreError,
+    plan::{Lookup, PlannedDevice, plan},
+    semantics::{DeviceRecord, Scan},
 };
 use crate::{
     protocol::{
-        Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, RoomName, UserId,
-        entry::Text,
-        frame::{ErrorCode, Member, Part},
+        DeviceId, Entry, Epoch, MessageId, RoomName, UserId, frame::Part,
         limits::UNANSWERED_MESSAGES_MAX,
     },
-    search::{
-        Query,
-        times::{self, CORRECTIONS_MAX, stretches},
-    },
-    server::log::{
-        RoomIndex,
-        segment::{Segment, SegmentBuilder, Tail},
-    },
-    text::Body,
+    search::Query,
 };
+
+mod room;
+
+use room::Room;
 
 /// Segments that one step of retention drops at most.
 const RETAIN_STEPS_MAX: usize = 1_000;
@@ -45,7 +37,8 @@ const RETAIN_STEPS_MAX: usize = 1_000;
 /// Limits of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// Bytes of one room's log.
+    /// Bytes of one room's log. For each entry it takes up to 100 more, for its id, and up to 150
+    /// for what has changed it.
     pub room_bytes_max: usize,
     /// Bytes of all logs together.
     pub total_bytes_max: usize,
@@ -64,22 +57,6 @@ impl Default for MemoryLimits {
     }
 }
 
-#[derive(Debug)]
-struct Room {
-    name: RoomName,
-    log: Tail,
-    /// The ids of the entries held, from `log.first()` on.
-    ids: VecDeque<MessageId>,
-    /// The latest entry's time.
-    last_time: Option<Timestamp>,
-    /// How far the clock was corrected since then.
-    correction: SignedDuration,
-    /// The numbers of held entries that are marked with a correction.
-    marked: VecDeque<u64>,
-    /// The entries of the current batch.
-    run: SegmentBuilder,
-}
-
 #[derive(Debug, Default)]
 struct Device {
     /// The owner, if they have a key.
@@ -88,7 +65,7 @@ struct Device {
     counter: u64,
     /// The outcomes of the latest counters; the last is that of `counter`.
     outcomes: VecDeque<MessageOutcome>,
-    /// When it was last used, in operations.
+    /// When it was last used, in uses.
     used: u64,
 }
 
@@ -100,10 +77,6 @@ pub struct MemoryStore {
     rooms: Vec<Room>,
     /// The memory that all logs take together.
     cost_bytes: usize,
-    /// The rooms that the current batch adds to.
-    touched: Vec<RoomIndex>,
-    /// The rooms from which it dropped entries; a room may be listed twice.
-    shortened: Vec<RoomIndex>,
     devices: HashMap<DeviceId, Device>,
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
@@ -112,25 +85,58 @@ pub struct MemoryStore {
     records: BTreeMap<(Box<str>, String), String>,
 }
 
+/// What the current batch has done to the logs.
+#[derive(Default)]
+struct Effects {
+    /// The rooms from which it dropped entries; a room may be listed twice.
+    shortened: Vec<RoomIndex>,
+    /// The new frames of entries of earlier batches.
+    rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
+}
+
+impl Lookup for MemoryStore {
+    type Error = Infallible;
+
+    fn name(&self, room: RoomIndex) -> &RoomName {
+        self.rooms[room.at()].name()
+    }
+
+    fn device(&mut self, id: DeviceId) -> Result<Option<DeviceRecord>, Infallible> {
+        let record = |device: &Device| DeviceRecord {
+            counter: device.counter,
+            user: device.user,
+        };
+        Ok(Some(self.devices.get(&id).map(record).unwrap_or_default()))
+    }
+
+    fn outcome(&mut self, id: MessageId) -> Result<MessageOutcome, Infallible> {
+        let device = self.devices.get(&id.device);
+        Ok(device.map_or(MessageOutcome::Forgotten, |device| {
+            device.outcome(id.counter)
+        }))
+    }
+
+    fn id_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<MessageId>, Infallible> {
+        Ok(self.rooms[room.at()].id_at(seq))
+    }
+
+    fn entry(&mut self, room: RoomIndex, id: MessageId) -> Result<Option<Entry>, Infallible> {
+        Ok(self.rooms[room.at()].find(id))
+    }
+
+    fn entry_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<Entry>, Infallible> {
+        Ok(self.rooms[room.at()].entry(seq))
+    }
+}
+
 impl MemoryStore {
     /// An empty log with these rooms.
     pub fn new(epoch: Epoch, rooms: &[RoomName], limits: MemoryLimits) -> Self {
-        let room = |name: &RoomName| Room {
-            name: name.clone(),
-            log: Tail::new(1),
-            ids: VecDeque::new(),
-            last_time: None,
-            correction: SignedDuration::ZERO,
-            marked: VecDeque::new(),
-            run: SegmentBuilder::new(1),
-        };
         Self {
             epoch,
             limits,
-            rooms: rooms.iter().map(room).collect(),
+            rooms: rooms.iter().map(Room::new).collect(),
             cost_bytes: 0,
-            touched: Vec::new(),
-            shortened: Vec::new(),
             devices: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
@@ -139,14 +145,13 @@ impl MemoryStore {
     }
 
     /// Returns the device, created if it is not known, and makes it the most recently used.
-    fn device(&mut self, id: DeviceId, settled: u64) -> &mut Device {
+    fn use_device(&mut self, id: DeviceId) -> &mut Device {
         self.uses += 1;
         let uses = self.uses;
         let device = self.devices.entry(id).or_default();
         self.by_use.remove(&device.used);
         self.by_use.insert(uses, id);
         device.used = uses;
-        device.raise(settled);
         if self.by_use.len() > self.limits.devices_max
             && let Some((_, oldest)) = self.by_use.pop_first()
         {
@@ -155,88 +160,30 @@ impl MemoryStore {
         self.devices.entry(id).or_default()
     }
 
-    fn open(
-        &mut self,
-        id: DeviceId,
-        owner: Option<DeviceOwner>,
-        next: Option<u64>,
-        look: &[(RoomIndex, u64)],
-    ) -> OpResult {
-        let known = self.devices.get(&id);
-        let (user, settled) = known.map_or((None, 0), |known| (known.user, known.counter));
-        let OpenedDevice { counter, user } = match semantics::open(user, settled, owner, next) {
-            Ok(opened) => opened,
-            Err(refused) => return refused,
-        };
-        let ids = look
-            .iter()
-            .map(|&(room, seq)| self.rooms.get(room.at())?.id_at(seq))
-            .collect();
+    fn keep_device(&mut self, planned: PlannedDevice) {
         // A device without messages and owner takes no space yet.
-        if self.devices.contains_key(&id) || counter > 0 || user.is_some() {
-            self.device(id, counter).user = user;
+        if planned.record == DeviceRecord::default() {
+            return;
         }
-        OpResult::Opened { counter, ids }
+        let device = self.use_device(planned.id);
+        for (counter, outcome) in planned.outcomes {
+            device.raise(counter - 1);
+            device.settle(outcome);
+        }
+        device.raise(planned.record.counter);
+        device.user = planned.record.user;
     }
 
-    fn take(&mut self, now: Timestamp, operation: Operation) -> OpResult {
-        let (id, settled) = match &operation {
-            Operation::OpenDevice {
-                device,
-                owner,
-                next,
-                look,
-            } => return self.open(*device, *owner, *next, look),
-            Operation::Retain(retention) => return self.retain(now, *retention),
-            Operation::PutState(records) => return self.put_state(records),
-            Operation::Append { id, settled, .. } | Operation::Settle { id, settled, .. } => {
-                (*id, *settled)
-            }
-        };
-        let device = self.device(id.device, settled);
-        let counter = device.counter;
-        match place(counter, id.counter) {
-            CounterOrder::Settled => return OpResult::Repeated(device.outcome(id.counter)),
-            CounterOrder::Ahead => return OpResult::CounterGap { counter },
-            CounterOrder::Next => {}
-        }
-        let outcome = match operation {
-            Operation::Append {
-                room,
-                sender,
-                content: Content::Text(body),
-                ..
-            } => {
-                let state = &mut self.rooms[room.at()];
-                if state.run.is_empty() {
-                    self.touched.push(room);
-                }
-                state.append(room, now, id, &sender, body)
-            }
-            Operation::Append { .. } => MessageOutcome::Refused(ErrorCode::UnknownType),
-            Operation::Settle {
-                refused: Some(code),
-                ..
-            } => MessageOutcome::Refused(code),
-            Operation::Settle { .. }
-            | Operation::OpenDevice { .. }
-            | Operation::Retain(_)
-            | Operation::PutState(_) => MessageOutcome::Withdrawn,
-        };
-        self.device(id.device, 0).settle(outcome);
-        OpResult::Done(outcome)
-    }
-
-    fn retain(&mut self, now: Timestamp, retention: Retention) -> OpResult {
+    fn retain(&mut self, now: Timestamp, retention: Retention, effects: &mut Effects) -> OpResult {
         let mut steps = 0;
         let mut more = false;
         for room in self.indices() {
             let kept = self.rooms[room.at()].kept_from(now, retention);
-            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].log.first() < kept {
-                self.drop_oldest(room);
+            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].extent().first < kept {
+                self.drop_oldest(room, effects);
                 steps += 1;
             }
-            more |= self.rooms[room.at()].log.first() < kept;
+            more |= self.rooms[room.at()].extent().first < kept;
         }
         OpResult::Retained { more }
     }
@@ -246,7 +193,7 @@ impl MemoryStore {
         (0..).map(RoomIndex).take(count)
     }
 
-    fn put_state(&mut self, records: &[StateRecord]) -> OpResult {
+    fn put_state(&mut self, records: &[StateRecord]) {
         for record in records {
             record.assert_bounded();
             let key = (record.kind.clone(), record.key.clone());
@@ -255,50 +202,39 @@ impl MemoryStore {
                 None => drop(self.records.remove(&key)),
             }
         }
-        OpResult::StatePut
     }
 
-    /// Appends the runs of the batch to their rooms' logs.
-    fn finish_runs(&mut self) -> Vec<Run> {
-        self.touched.sort_unstable();
-        let finish = |&room: &RoomIndex| {
-            let state = &mut self.rooms[room.at()];
-            let before = state.log.cost_bytes();
-            let segment = state.finish_run()?;
-            self.cost_bytes += state.log.cost_bytes() - before;
-            Some(Run { room, segment })
-        };
-        self.touched.iter().filter_map(finish).collect()
+    /// Changes a room, and counts the memory that it takes.
+    fn change<T>(&mut self, room: RoomIndex, change: impl FnOnce(&mut Room) -> T) -> T {
+        let room = &mut self.rooms[room.at()];
+        let before = room.cost_bytes();
+        let changed = change(room);
+        self.cost_bytes = self.cost_bytes + room.cost_bytes() - before;
+        changed
     }
 
-    /// Drops the oldest entries beyond the limits. Returns the rooms that lost some, with their new
-    /// first numbers.
-    fn evict(&mut self) -> Vec<(RoomIndex, u64)> {
-        for room in mem::take(&mut self.touched) {
-            while self.rooms[room.at()].log.cost_bytes() > self.limits.room_bytes_max {
-                self.drop_oldest(room);
+    /// Drops the oldest entries beyond the limits: of these rooms, then of the largest ones.
+    fn evict(&mut self, touched: &[Run], effects: &mut Effects) {
+        for run in touched {
+            while self.rooms[run.room.at()].cost_bytes() > self.limits.room_bytes_max {
+                self.drop_oldest(run.room, effects);
             }
         }
         while self.cost_bytes > self.limits.total_bytes_max {
-            let cost = |room: &RoomIndex| self.rooms[room.at()].log.cost_bytes();
+            let cost = |room: &RoomIndex| self.rooms[room.at()].cost_bytes();
             let Some(largest) = self.indices().max_by_key(cost) else {
                 break;
             };
-            self.drop_oldest(largest);
+            self.drop_oldest(largest, effects);
         }
-        let mut shortened = mem::take(&mut self.shortened);
-        shortened.sort_unstable();
-        shortened.dedup();
-        let first = |room: RoomIndex| (room, self.rooms[room.at()].log.first());
-        shortened.into_iter().map(first).collect()
     }
 
-    fn drop_oldest(&mut self, room: RoomIndex) {
-        self.shortened.push(room);
-        let room = &mut self.rooms[room.at()];
-        let before = room.log.cost_bytes();
-        room.drop_oldest();
-        self.cost_bytes -= before - room.log.cost_bytes();
+    /// Drops a room's oldest segment. Edits of the entries in it lose their texts.
+    fn drop_oldest(&mut self, room: RoomIndex, effects: &mut Effects) {
+        effects.shortened.push(room);
+        for (seq, frame) in self.change(room, Room::drop_oldest) {
+            effects.rewritten.insert((room, seq), frame);
+        }
     }
 }
 
@@ -319,104 +255,12 @@ impl Device {
     }
 
     fn outcome(&self, counter: u64) -> MessageOutcome {
-        usize::try_from(self.counter - counter)
-            .ok()
+        self.counter
+            .checked_sub(counter)
+            .and_then(|back| usize::try_from(back).ok())
             .and_then(|back| self.outcomes.iter().rev().nth(back))
             .copied()
             .unwrap_or(MessageOutcome::Forgotten)
-    }
-}
-
-impl Room {
-    fn append(
-        &mut self,
-        room: RoomIndex,
-        now: Timestamp,
-        id: MessageId,
-        sender: &Member,
-        body: Body,
-    ) -> MessageOutcome {
-        let seq = self.run.next();
-        let (time, clock_was) = entry_time(now, self.correction, self.last_time);
-        self.last_time = Some(time);
-        self.correction = SignedDuration::ZERO;
-        if clock_was.is_some() {
-            self.marked.push_back(seq);
-        }
-        self.ids.push_back(id);
-        let name = &self.name;
-        let kind = EntryKind::Text(Text { body, edited: None });
-        self.run
-            .push(|out| encode_new(name, seq, id, sender, (time, clock_was), kind, out));
-        MessageOutcome::Stored { room, seq, time }
-    }
-
-    fn finish_run(&mut self) -> Option<Segment> {
-        if self.run.is_empty() {
-            return None;
-        }
-        let next = SegmentBuilder::new(self.run.next());
-        let segment = mem::replace(&mut self.run, next).finish();
-        self.log.push(segment.clone());
-        Some(segment)
-    }
-
-    fn drop_oldest(&mut self) {
-        let before = self.log.first();
-        self.log.drop_oldest();
-        for _ in before..self.log.first() {
-            self.ids.pop_front();
-        }
-        let first = self.log.first();
-        while self.marked.pop_front_if(|seq| *seq < first).is_some() {}
-    }
-
-    fn extent(&self) -> Extent {
-        Extent::new(self.log.first(), self.log.next() - 1)
-    }
-
-    /// The lowest number to be kept.
-    fn kept_from(&self, now: Timestamp, retention: Retention) -> u64 {
-        let extent = self.extent();
-        let by_number = retention.messages_max.map(|max| extent.latest(max));
-        let by_age = retention.keep_since.and_then(|since| {
-            let oldest: Vec<u64> = self
-                .marked
-                .iter()
-                .copied()
-                .take(CORRECTIONS_MAX - 1)
-                .collect();
-            let end = self.marked.get(oldest.len()).copied();
-            let stretches = stretches(extent.first..end.unwrap_or(extent.next()), &oldest);
-            let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
-            let Ok(young) = first_young(stretches, since, now, time_at);
-            young
-        });
-        extent.first.max(by_number.max(by_age).unwrap_or(0))
-    }
-
-    fn entry(&self, seq: u64) -> Option<Entry> {
-        decode_entry(self.log.frame(seq)?)
-    }
-
-    fn time_at(&self, seq: u64) -> Timestamp {
-        self.entry(seq).map_or(Timestamp::MIN, |entry| entry.time)
-    }
-
-    /// The first number of a page since this time.
-    fn since(&self, time: Timestamp) -> u64 {
-        let extent = self.extent();
-        let skipped = self.marked.len().saturating_sub(CORRECTIONS_MAX);
-        let latest: Vec<u64> = self.marked.iter().copied().skip(skipped).collect();
-        let stretches = stretches(extent.numbers(), &latest);
-        let time_at = |seq| Ok::<_, Infallible>(self.time_at(seq));
-        let Ok(found) = times::since(stretches, time, time_at);
-        found.unwrap_or(extent.next())
-    }
-
-    fn id_at(&self, seq: u64) -> Option<MessageId> {
-        let index = usize::try_from(seq.checked_sub(self.log.first())?).ok()?;
-        self.ids.get(index).copied()
     }
 }
 
@@ -426,35 +270,76 @@ impl LogWriter for MemoryStore {
     }
 
     fn standings(&self) -> Vec<Standing> {
-        let standing = |room: &Room| Standing {
-            extent: room.extent(),
-            revised: Revised::default(),
-        };
-        self.rooms.iter().map(standing).collect()
+        self.rooms.iter().map(Room::standing).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
         KnownTimes {
             believed: None,
-            last: self.rooms.iter().filter_map(|room| room.last_time).max(),
+            last: self.rooms.iter().filter_map(Room::last_time).max(),
         }
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
-        for room in &mut self.rooms {
-            room.correction = room.correction.saturating_add(batch.correction);
+        let before = self.standings();
+        let mut effects = Effects::default();
+        let mut retained = Vec::new();
+        for operation in &batch.operations {
+            if let Operation::Retain(retention) = operation {
+                retained.push(self.retain(batch.now, *retention, &mut effects));
+            }
         }
-        let results = batch
-            .operations
-            .into_iter()
-            .map(|operation| self.take(batch.now, operation))
-            .collect();
+        let states: Vec<_> = self.rooms.iter().map(Room::state).collect();
+        let Ok(plan) = plan(self, batch, states.into_iter(), retained);
+        for device in plan.devices {
+            self.keep_device(device);
+        }
+        self.put_state(&plan.records);
+        for Rewritten { room, seq, frame } in plan.rewritten {
+            self.change(room, |room| room.replace(seq, &frame));
+            effects.rewritten.insert((room, seq), frame);
+        }
+        let mut runs = Vec::new();
+        for (room, planned) in (0..).map(RoomIndex).zip(plan.rooms) {
+            let segment = planned.run.clone();
+            if !segment.is_empty() {
+                runs.push(Run { room, segment });
+            }
+            self.change(room, |room| room.take(planned));
+        }
+        for ((room, seq), change) in plan.changes {
+            self.rooms[room.at()].note(seq, change);
+        }
+        self.evict(&runs, &mut effects);
+        if !effects.rewritten.is_empty() {
+            for Run { room, segment } in &mut runs {
+                self.rooms[room.at()].refresh(segment);
+            }
+        }
+        let after = self.standings();
+        let mut firsts = effects.shortened;
+        firsts.sort_unstable();
+        firsts.dedup();
+        let rewritten = effects.rewritten.into_iter();
+        let rewritten = rewritten.filter(|((room, seq), _)| {
+            let (old, new) = (before[room.at()].extent, after[room.at()].extent);
+            (new.first..old.next()).contains(seq)
+        });
+        let revised = self.indices().filter_map(|room| {
+            let revised = after[room.at()].revised;
+            (revised != before[room.at()].revised).then_some((room, revised))
+        });
         Ok(Committed {
-            results,
-            runs: self.finish_runs(),
-            rewritten: Vec::new(),
-            firsts: self.evict(),
-            revised: Vec::new(),
+            results: plan.results,
+            rewritten: rewritten
+                .map(|((room, seq), frame)| Rewritten { room, seq, frame })
+                .collect(),
+            revised: revised.collect(),
+            firsts: firsts
+                .into_iter()
+                .map(|room| (room, after[room.at()].extent.first))
+                .collect(),
+            runs,
         })
     }
 }
@@ -483,31 +368,15 @@ impl LogReader for MemoryStore {
         from: u64,
         bytes_max: usize,
     ) -> Result<Segment, StoreError> {
-        Ok(self.rooms[room.at()].log.copy(from, bytes_max))
+        Ok(self.rooms[room.at()].copy(from, bytes_max))
     }
 
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
-        let room = &self.rooms[room.at()];
-        let extent = room.extent();
-        let ((from, to), ends) = span(extent, part, |time| Ok(room.since(time)))?;
-        let mut frames = Frames::default();
-        let mut add = |seq| room.log.frame(seq).is_some_and(|frame| frames.add(frame));
-        if ends {
-            let _ = (from..=to).rev().all(&mut add);
-        } else {
-            let _ = (from..=to).all(&mut add);
-        }
-        Ok(frames.into_page(extent, (from, to), ends))
+        self.rooms[room.at()].page(part)
     }
 
-    fn changed(&mut self, room: RoomIndex, _: ChangedSince) -> Result<Changed, StoreError> {
-        let extent = self.rooms[room.at()].extent();
-        Ok(Changed {
-            extent,
-            through: extent.head,
-            more: false,
-            frames: Vec::new(),
-        })
+    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
+        self.rooms[room.at()].changed(wanted)
     }
 }
 
@@ -515,11 +384,9 @@ impl SearchIndex for MemoryStore {
     fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
         let room = &self.rooms[room.at()];
         let mut scan = Scan::new(query, room.extent(), to);
-        let _ = (scan.until()..=scan.to()).rev().all(|seq| {
-            room.log
-                .frame(seq)
-                .is_some_and(|frame| scan.look(seq, frame))
-        });
+        let _ = (scan.until()..=scan.to())
+            .rev()
+            .all(|seq| room.frame(seq).is_some_and(|frame| scan.look(seq, frame)));
         Ok(scan.finish())
     }
 }
@@ -529,7 +396,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::{Nickname, Role};
+    use crate::{
+        protocol::{Content, Extent, Nickname, Role, frame::Member},
+        text::Body,
+    };
 
     fn device(name: u8) -> DeviceId {
         DeviceId::from_bytes([name; 12])

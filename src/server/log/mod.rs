@@ -24,6 +24,7 @@ mod batch;
 #[cfg(test)]
 pub(in crate::server) mod conformance;
 mod memory;
+pub(in crate::server) mod plan;
 mod room;
 pub mod segment;
 pub mod semantics;

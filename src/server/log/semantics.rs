@@ -5,13 +5,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::server::log::{CORRECTION_MIN, DeviceOwner, Found, OpResult, Page};
+use crate::server::log::{
+    CORRECTION_MIN, Changed, ChangedSince, DeviceOwner, Found, OpResult, Page,
+};
 use crate::{
     protocol::{
-        Author, Entry, EntryKind, Extent, MessageId, Role, RoomName, UserId,
+        Author, Entry, Extent, Role, UserId,
         frame::{Member, Part},
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
-        wire::{encode_entry, parse_entry},
+        wire::parse_entry,
     },
     search::{Query, times::first_not},
 };
@@ -21,6 +23,13 @@ pub(in crate::server) const SCANNED_MAX: u64 = 5_000;
 /// Bytes that such a search reads at most, plus one entry: a few milliseconds, however long the
 /// texts are.
 const SCANNED_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Entries without a place of their own that a page passes over at most. Together with
+/// [`SCANNED_BYTES_MAX`] it bounds a page's work, about as much as that of a search.
+const PASSED_MAX: u64 = 2_000;
+/// Changes that a page of changed entries looks at, and one more if it is of the last revision: an
+/// entry changes its target and, if that was edited before, the earlier edit.
+pub(in crate::server) const CHANGES_MAX: usize = 5_000;
 
 /// The order of a counter relative to those that a device has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,32 +59,34 @@ pub(in crate::server) fn place(settled: u64, counter: u64) -> CounterOrder {
 /// must not use up a device's numbers. At 10 messages a minute it is three years.
 pub(in crate::server) const AHEAD_MAX: u64 = 1 << 24;
 
-/// The result of opening a device: its highest settled counter, and its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) struct OpenedDevice {
+/// What is known of a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::server) struct DeviceRecord {
+    /// The highest counter settled.
     pub(in crate::server) counter: u64,
+    /// The owner, if they have a key.
     pub(in crate::server) user: Option<UserId>,
 }
 
-/// Opens a device of `user`, with all counters up to `settled` settled, to a client that claims
-/// `next` as its next counter; or returns why not.
+/// Opens a device to a client that claims `next` as its next counter, and returns its record then;
+/// or why it is not opened.
 pub(in crate::server) fn open(
-    user: Option<UserId>,
-    settled: u64,
+    device: DeviceRecord,
     owner: Option<DeviceOwner>,
     next: Option<u64>,
-) -> Result<OpenedDevice, OpResult> {
+) -> Result<DeviceRecord, OpResult> {
+    let DeviceRecord { counter, user } = device;
     let is_theirs =
         |user| owner.is_some_and(|owner: DeviceOwner| user == owner.user || user == owner.key_user);
     if user.is_some_and(|user| !is_theirs(user)) {
         return Err(OpResult::Foreign);
     }
     let said = next.map_or(0, |next| next.saturating_sub(1));
-    if said > settled.saturating_add(AHEAD_MAX) {
+    if said > counter.saturating_add(AHEAD_MAX) {
         return Err(OpResult::TooFarAhead);
     }
-    Ok(OpenedDevice {
-        counter: said.max(settled),
+    Ok(DeviceRecord {
+        counter: said.max(counter),
         // The key's own user id, which does not change with the account that the key belongs to.
         user: user.or(owner.map(|owner| owner.key_user)),
     })
@@ -148,28 +159,6 @@ pub(in crate::server) fn author(member: &Member) -> Author {
     }
 }
 
-/// Appends a new entry's frame to `out`.
-pub(in crate::server) fn encode_new(
-    room: &RoomName,
-    seq: u64,
-    id: MessageId,
-    sender: &Member,
-    (time, clock_was): (Timestamp, Option<Timestamp>),
-    kind: EntryKind,
-    out: &mut Vec<u8>,
-) {
-    let entry = Entry {
-        room: room.clone(),
-        seq,
-        id,
-        author: author(sender),
-        time,
-        clock_was,
-        kind,
-    };
-    encode_entry(&entry, out);
-}
-
 /// Decodes an entry; `None` if the frame is none.
 pub(in crate::server) fn decode_entry(frame: &[u8]) -> Option<Entry> {
     parse_entry(frame).ok()
@@ -212,27 +201,136 @@ impl Frames {
     fn is_full(&self) -> bool {
         self.frames.len() == HISTORY_PAGE_MAX
     }
+}
 
-    /// The page of the numbers `from` to `to`, as far as its frames were added: newest first if the
-    /// page `ends` there, oldest first if it begins there.
-    pub(in crate::server) fn into_page(
-        mut self,
-        extent: Extent,
-        (from, to): (u64, u64),
-        ends: bool,
-    ) -> Page {
-        let count = self.frames.len() as u64;
-        let (from, to) = if ends {
-            self.frames.reverse();
-            (to + 1 - count, to)
-        } else {
-            (from, from + count - 1)
-        };
-        Page {
+/// A page in the making.
+#[derive(Debug)]
+pub(in crate::server) struct PageScan {
+    extent: Extent,
+    from: u64,
+    to: u64,
+    ends: bool,
+    frames: Frames,
+    /// Numbers covered so far.
+    covered: u64,
+    /// Bytes of the entries that were passed over.
+    passed: usize,
+}
+
+impl PageScan {
+    /// A page of the numbers `from` to `to` that begins or `ends` there.
+    pub(in crate::server) fn new(extent: Extent, (from, to): (u64, u64), ends: bool) -> Self {
+        Self {
             extent,
             from,
             to,
-            frames: self.frames,
+            ends,
+            frames: Frames::default(),
+            covered: 0,
+            passed: 0,
+        }
+    }
+
+    /// Takes the next entry: the newest first if the page ends at `to`. Returns false if the page
+    /// ends here.
+    pub(in crate::server) fn take(&mut self, shown: bool, frame: &[u8]) -> bool {
+        if shown {
+            if !self.frames.add(frame) {
+                return false;
+            }
+        } else {
+            if self.covered >= PASSED_MAX || self.passed >= SCANNED_BYTES_MAX {
+                return false;
+            }
+            self.passed += frame.len();
+        }
+        self.covered += 1;
+        true
+    }
+
+    /// The page, as far as it was filled.
+    pub(in crate::server) fn finish(self) -> Page {
+        let mut frames = self.frames.frames;
+        let (from, to) = if self.ends {
+            frames.reverse();
+            (self.to + 1 - self.covered, self.to)
+        } else {
+            (self.from, self.from + self.covered - 1)
+        };
+        Page {
+            extent: self.extent,
+            from,
+            to,
+            frames,
+        }
+    }
+}
+
+/// A page of changed entries in the making.
+#[derive(Debug)]
+pub(in crate::server) struct ChangedScan {
+    extent: Extent,
+    to: u64,
+    frames: Frames,
+    /// All wanted changes by entries up to this number are in the page.
+    through: u64,
+    /// The revision of the entry that was taken last, and how many of that revision are in the
+    /// page.
+    last: (u64, usize),
+    seen: usize,
+    more: bool,
+}
+
+impl ChangedScan {
+    /// A page of what is wanted.
+    pub(in crate::server) fn new(extent: Extent, wanted: ChangedSince) -> Self {
+        Self {
+            extent,
+            to: wanted.to,
+            frames: Frames::default(),
+            through: wanted.since,
+            last: (wanted.since, 0),
+            seen: 0,
+            more: false,
+        }
+    }
+
+    /// Takes the next change in the order of revisions. `frame` reads the changed entry's frame, if
+    /// it is wanted. Returns false if the page ends here.
+    pub(in crate::server) fn take<E>(
+        &mut self,
+        rev: u64,
+        seq: u64,
+        frame: impl FnOnce() -> Result<Bytes, E>,
+    ) -> Result<bool, E> {
+        if rev > self.last.0 {
+            self.through = self.last.0;
+            self.last = (rev, 0);
+            // A revision is never split, so that the next page begins behind it.
+            self.more = self.seen >= CHANGES_MAX;
+        }
+        if !self.more && seq <= self.to {
+            self.more = !self.frames.add(&frame()?);
+            self.last.1 += usize::from(!self.more);
+        }
+        self.seen += 1;
+        Ok(!self.more)
+    }
+
+    /// The page.
+    pub(in crate::server) fn finish(mut self) -> Changed {
+        if self.more {
+            // Of a revision that does not fit, nothing is in the page.
+            let whole = self.frames.frames.len() - self.last.1;
+            self.frames.frames.truncate(whole);
+        } else {
+            self.through = self.extent.head;
+        }
+        Changed {
+            extent: self.extent,
+            through: self.through,
+            more: self.more,
+            frames: self.frames.frames,
         }
     }
 }

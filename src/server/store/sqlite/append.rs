@@ -1,26 +1,31 @@
 //! Commits a batch in one transaction.
+//!
+//! Retention comes first. Then the [plan](crate::server::log::plan) of the other operations is
+//! made and carried out.
 
-use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::Connection;
 
 use super::{
-    Room, RoomState, SqliteStore,
-    damage::{Damages, InRow},
+    Room, SqliteStore,
+    damage::Damages,
     devices::{Changes, Device, Devices},
-    failure, retain,
-    schema::{SEQ_MAX, entry_key, entry_of, milliseconds, number, number_at, set_meta, time_at},
+    failure,
+    lookup::SqliteLookup,
+    retain,
+    schema::{FORM, SEQ_MAX, entry_key, milliseconds, number, set_meta},
     state,
 };
 use crate::{
-    protocol::{
-        Content, DeviceId, EntryKind, MessageId, entry::Text, frame::ErrorCode, wire::ERROR_CODES,
-    },
+    protocol::MessageId,
     server::{
         log::{
-            Batch, Committed, DeviceOwner, MessageOutcome, OpResult, Operation, Retention,
-            RoomIndex, Run, StoreError,
-            segment::SegmentBuilder,
-            semantics::{self, CounterOrder, OpenedDevice, encode_new, entry_time, place},
+            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, Rewritten, RoomIndex,
+            Run, StoreError,
+            plan::{Change, Plan, PlannedDevice, PlannedEntry, RoomState, plan},
         },
         store::index::Index,
     },
@@ -30,16 +35,16 @@ use crate::{
 pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
     pub(super) rooms: &'a [Room],
-    devices: &'a Devices,
+    known: &'a Devices,
     index: Option<&'a Index>,
     damages: &'a Damages,
     /// The index could not say what it holds, so nothing may be removed.
     blocked: bool,
     pub(super) states: Vec<RoomState>,
-    changes: Changes,
-    runs: Vec<Option<SegmentBuilder>>,
-    /// Buffer for an entry's frame.
-    frame: Vec<u8>,
+    devices: Changes,
+    runs: Vec<Run>,
+    /// The new frames of entries of earlier batches.
+    pub(super) rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
     /// Bytes of state records.
     record_bytes: usize,
     results: Vec<OpResult>,
@@ -49,13 +54,15 @@ pub(super) struct Work<'a> {
 pub(super) struct Done {
     pub(super) committed: Committed,
     pub(super) states: Vec<RoomState>,
-    pub(super) changes: Changes,
+    pub(super) devices: Changes,
     /// Whether anything was written.
     pub(super) wrote: bool,
-    /// Bytes of the new entries and state records.
+    /// Bytes of the new and rewritten entries, and of state records.
     pub(super) bytes: usize,
     /// Retention was blocked by the index.
     pub(super) blocked: bool,
+    /// The content of an entry was erased.
+    pub(super) erased: bool,
 }
 
 impl SqliteStore {
@@ -85,35 +92,13 @@ impl SqliteStore {
     /// Answers a batch of only [`Operation::OpenDevice`] by reading, because nothing can be
     /// written. A device's claim of settled counters is accepted, but neither it nor the owner is
     /// stored.
-    pub(super) fn answer(&self, batch: &Batch) -> Result<Committed, StoreError> {
+    pub(super) fn answer(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut work = Work::new(self);
-        let answered = batch.operations.iter().try_for_each(|operation| {
-            let Operation::OpenDevice {
-                device,
-                owner,
-                next,
-                look,
-            } = operation
-            else {
-                return Ok(());
-            };
-            let known = work.changes.get(work.connection, work.devices, *device);
-            let ids = work.ids_at(look)?;
-            let verdict = known.map(|known| {
-                match semantics::open(known.user, known.counter, *owner, *next) {
-                    Ok(opened) => OpResult::Opened {
-                        counter: opened.counter,
-                        ids,
-                    },
-                    Err(refused) => refused,
-                }
-            });
-            let verdict = work.or_damaged(verdict)?;
-            work.results.push(verdict);
-            Ok(())
-        });
-        match answered {
-            Ok(()) => Ok(work.finish(false).committed),
+        match work.plan(batch, Vec::new()) {
+            Ok(plan) => {
+                work.results = plan.results;
+                Ok(work.finish(false).committed)
+            }
             Err(error) if failure::may_pass(&error, self.directory()) => Err(StoreError::Refused),
             Err(error) => Err(self.fail(&format!(
                 "The log can't be read: {}",
@@ -148,50 +133,39 @@ impl<'a> Work<'a> {
         Self {
             connection: &store.connection,
             rooms,
-            devices: &store.devices,
+            known: &store.devices,
             index: store.index.as_ref(),
             damages: &store.damages,
             blocked: false,
             states: rooms.iter().map(|room| room.state).collect(),
-            changes: Changes::default(),
-            runs: rooms.iter().map(|_| None).collect(),
-            frame: Vec::new(),
+            devices: Changes::default(),
+            runs: Vec::new(),
+            rewritten: BTreeMap::new(),
             record_bytes: 0,
             results: Vec::new(),
         }
     }
 
     fn carry_out(&mut self, batch: Batch) -> rusqlite::Result<()> {
-        for state in &mut self.states {
-            state.correction = state.correction.saturating_add(batch.correction);
+        let mut retained = Vec::new();
+        for operation in &batch.operations {
+            if let Operation::Retain(retention) = operation {
+                retained.push(self.retain(batch.now, *retention)?);
+            }
         }
-        for operation in batch.operations {
-            let verdict = match operation {
-                Operation::OpenDevice {
-                    device,
-                    owner,
-                    next,
-                    look,
-                } => {
-                    let opened = self.open(device, owner, next, &look);
-                    self.or_damaged(opened)?
-                }
-                Operation::Retain(retention) => self.retain(batch.now, retention)?,
-                Operation::PutState(records) => {
-                    self.record_bytes += state::write(self.connection, &records)?;
-                    OpResult::StatePut
-                }
-                Operation::Append { id, settled, .. } | Operation::Settle { id, settled, .. } => {
-                    match self.raised(id.device, settled) {
-                        Ok(counter) => self.settle(batch.now, id, counter, operation)?,
-                        error => self.or_damaged(error.map(|_| OpResult::Damaged))?,
-                    }
-                }
-            };
-            self.results.push(verdict);
-        }
-        self.changes.write(self.connection)?;
-        self.write_rooms()
+        let plan = self.plan(batch, retained)?;
+        self.write(plan)
+    }
+
+    fn plan(&mut self, batch: Batch, retained: Vec<OpResult>) -> rusqlite::Result<Plan> {
+        let mut lookup = SqliteLookup {
+            connection: self.connection,
+            rooms: self.rooms,
+            known: self.known,
+            devices: &mut self.devices,
+            damages: self.damages,
+        };
+        plan(&mut lookup, batch, self.states.iter().copied(), retained)
     }
 
     fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<OpResult> {
@@ -212,282 +186,190 @@ impl<'a> Work<'a> {
         verdict
     }
 
-    fn open(
-        &mut self,
-        id: DeviceId,
-        owner: Option<DeviceOwner>,
-        next: Option<u64>,
-        look: &[(RoomIndex, u64)],
-    ) -> rusqlite::Result<OpResult> {
-        let device = self.changes.get(self.connection, self.devices, id)?;
-        let opened = match semantics::open(device.user, device.counter, owner, next) {
-            Ok(opened) => opened,
-            Err(refused) => return Ok(refused),
+    /// Writes what a plan says.
+    fn write(&mut self, plan: Plan) -> rusqlite::Result<()> {
+        for device in plan.devices {
+            self.write_device(device)?;
+        }
+        self.record_bytes = state::write(self.connection, &plan.records)?;
+        for ((index, room), planned) in (0..).map(RoomIndex).zip(self.rooms).zip(plan.rooms) {
+            for entry in &planned.entries {
+                let frame = planned.run.frame(entry.seq).unwrap_or_default();
+                self.insert(room.no, *entry, frame)?;
+            }
+            self.states[index.at()] = planned.state;
+            if !planned.run.is_empty() {
+                self.runs.push(Run {
+                    room: index,
+                    segment: planned.run,
+                });
+            }
+        }
+        for Rewritten { room, seq, frame } in plan.rewritten {
+            self.rewrite(room, seq, frame)?;
+        }
+        for ((room, seq), change) in plan.changes {
+            self.write_change(self.rooms[room.at()].no, seq, change)?;
+        }
+        self.devices.write(self.connection)?;
+        self.write_rooms()?;
+        self.results = plan.results;
+        Ok(())
+    }
+
+    fn write_device(&mut self, planned: PlannedDevice) -> rusqlite::Result<()> {
+        if planned.record == planned.before {
+            return Ok(());
+        }
+        let device = self.devices.get(self.connection, self.known, planned.id)?;
+        let device = Device {
+            counter: planned.record.counter,
+            user: planned.record.user,
+            ..device
         };
-        let OpenedDevice { counter, user } = opened;
-        if (counter, user) != (device.counter, device.user) {
-            let opened = Device {
-                counter,
-                user,
-                ..device
+        let no = self.devices.put(self.connection, planned.id, device)?;
+        for (counter, outcome) in planned.outcomes {
+            let code = match outcome {
+                MessageOutcome::Stored { .. } | MessageOutcome::Forgotten => continue,
+                MessageOutcome::Withdrawn => None,
+                MessageOutcome::Unchanged => Some(UNCHANGED.to_owned()),
+                MessageOutcome::Refused(code) => Some(code.to_string()),
             };
-            self.changes.put(self.connection, id, opened)?;
+            self.connection
+                .prepare_cached("INSERT INTO spent(device, counter, code) VALUES(?1, ?2, ?3)")?
+                .execute((no, number(counter), code))?;
         }
-        let ids = self.ids_at(look)?;
-        Ok(OpResult::Opened { counter, ids })
+        Ok(())
     }
 
-    /// Turns an error about a damaged row into [`OpResult::Damaged`], so that one device's damaged
-    /// record does not make the whole batch fail; possible only as long as nothing was done for it.
-    fn or_damaged(&self, verdict: rusqlite::Result<OpResult>) -> rusqlite::Result<OpResult> {
-        match verdict {
-            Err(error) if self.damages.tell(&error) => Ok(OpResult::Damaged),
-            verdict => verdict,
+    fn insert(&self, room: i64, entry: PlannedEntry, frame: &[u8]) -> rusqlite::Result<()> {
+        // The room has no numbers left: the batch is refused.
+        if entry.seq > SEQ_MAX {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
         }
+        let MessageId { device, counter } = entry.id;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entry(id, time, clock_was, device, counter, frame, form, shown)
+                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute((
+                entry_key(room, entry.seq),
+                entry.time.as_millisecond(),
+                entry.clock_was.map(Timestamp::as_millisecond),
+                self.devices.row(device),
+                number(counter),
+                frame,
+                FORM,
+                entry.shown,
+            ))?;
+        Ok(())
     }
 
-    /// Reads an entry; a damaged one counts as missing.
-    fn unless_damaged<T>(&self, found: rusqlite::Result<Option<T>>) -> rusqlite::Result<Option<T>> {
-        match found {
-            Err(error) if self.damages.tell(&error) => Ok(None),
-            found => found,
-        }
-    }
-
-    /// Raises the device's counter to at least `settled`, and returns it.
-    fn raised(&mut self, id: DeviceId, settled: u64) -> rusqlite::Result<u64> {
-        let device = self.changes.get(self.connection, self.devices, id)?;
-        if settled > device.counter {
-            let counter = settled;
-            let device = Device { counter, ..device };
-            self.changes.put(self.connection, id, device)?;
-        }
-        Ok(settled.max(device.counter))
-    }
-
-    fn settle(
-        &mut self,
-        now: Timestamp,
-        id: MessageId,
-        counter: u64,
-        operation: Operation,
-    ) -> rusqlite::Result<OpResult> {
-        match place(counter, id.counter) {
-            CounterOrder::Settled => return Ok(OpResult::Repeated(self.outcome(id)?)),
-            CounterOrder::Ahead => return Ok(OpResult::CounterGap { counter }),
-            CounterOrder::Next => {}
-        }
-        let device = self.changes.get(self.connection, self.devices, id.device)?;
-        let counter = id.counter;
-        let device = Device { counter, ..device };
-        let no = self.changes.put(self.connection, id.device, device)?;
-        let settled = match operation {
-            Operation::Append {
-                room,
-                sender,
-                content: Content::Text(body),
-                ..
-            } => {
-                let at = &mut self.states[room.at()];
-                // The room has no numbers left: the batch is refused.
-                let full = || rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX);
-                let seq = (at.extent.head < SEQ_MAX)
-                    .then_some(at.extent.next())
-                    .ok_or_else(full)?;
-                let last = (at.extent.head > 0).then_some(at.last_time);
-                let time = entry_time(now, at.correction, last);
-                self.frame.clear();
-                let name = &self.rooms[room.at()].name;
-                let kind = EntryKind::Text(Text { body, edited: None });
-                encode_new(name, seq, id, &sender, time, kind, &mut self.frame);
-                self.insert(room, seq, time, (no, id.counter))?;
-                let (time, _) = time;
-                MessageOutcome::Stored { room, seq, time }
-            }
-            Operation::Append { .. } => {
-                let refused = ErrorCode::UnknownType;
-                self.use_up((no, id.counter), Some(refused))?;
-                MessageOutcome::Refused(refused)
-            }
-            Operation::Settle { refused, .. } => {
-                self.use_up((no, id.counter), refused)?;
-                refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused)
-            }
-            Operation::OpenDevice { .. } | Operation::Retain(_) | Operation::PutState(_) => {
-                unreachable!("these settle no id")
-            }
-        };
-        Ok(OpResult::Done(settled))
-    }
-
-    fn insert(
+    /// Replaces the frame of an entry of an earlier batch.
+    pub(super) fn rewrite(
         &mut self,
         room: RoomIndex,
         seq: u64,
-        (time, clock_was): (Timestamp, Option<Timestamp>),
-        (device, counter): (i64, u64),
+        frame: Bytes,
     ) -> rusqlite::Result<()> {
+        let key = entry_key(self.rooms[room.at()].no, seq);
         self.connection
-            .prepare_cached(
-                "INSERT INTO entry(id, time, clock_was, device, counter, frame)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute((
-                entry_key(self.rooms[room.at()].no, seq),
-                time.as_millisecond(),
-                clock_was.map(Timestamp::as_millisecond),
-                device,
-                number(counter),
-                &self.frame[..],
-            ))?;
-        let state = &mut self.states[room.at()];
-        state.extent.head = seq;
-        state.last_time = time;
-        state.correction = SignedDuration::ZERO;
-        let run = self.runs[room.at()].get_or_insert_with(|| SegmentBuilder::new(seq));
-        run.push(|out| out.extend_from_slice(&self.frame));
+            .prepare_cached("UPDATE entry SET frame = ?2, form = ?3 WHERE id = ?1")?
+            .execute((key, &frame[..], FORM))?;
+        self.rewritten.insert((room, seq), frame);
         Ok(())
     }
 
-    fn use_up(
-        &self,
-        (device, counter): (i64, u64),
-        refused: Option<ErrorCode>,
-    ) -> rusqlite::Result<()> {
+    fn write_change(&self, room: i64, seq: u64, change: Change) -> rusqlite::Result<()> {
+        let Change {
+            rev,
+            edited,
+            redacted,
+        } = change;
         self.connection
-            .prepare_cached("INSERT INTO spent(device, counter, code) VALUES(?1, ?2, ?3)")?
+            .prepare_cached(
+                "INSERT INTO change(entry, rev, edited, redacted) VALUES(?1, ?2, ?3, ?4)
+                 ON CONFLICT(entry) DO UPDATE SET
+                     rev = excluded.rev, edited = excluded.edited, redacted = excluded.redacted",
+            )?
             .execute((
-                device,
-                number(counter),
-                refused.map(|code| code.to_string()),
+                entry_key(room, seq),
+                entry_key(room, rev),
+                edited.map(number),
+                redacted.map(number),
             ))?;
         Ok(())
-    }
-
-    /// The outcome of an id.
-    fn outcome(&mut self, id: MessageId) -> rusqlite::Result<MessageOutcome> {
-        let device = self.changes.get(self.connection, self.devices, id.device)?;
-        let key = (device.no, number(id.counter));
-        let stored = self
-            .connection
-            .prepare_cached("SELECT id, time FROM entry WHERE device = ?1 AND counter = ?2")?
-            .query_row(key, |row| {
-                let entry = row.get(0)?;
-                Ok((entry, time_at(row, 1).in_row("entry", entry)?))
-            })
-            .optional();
-        let stored = self.unless_damaged(stored)?;
-        if let Some((row, time)) = stored {
-            let (no, seq) = entry_of(row);
-            let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
-            // In a room that this server does not serve.
-            return Ok(room.map_or(MessageOutcome::Forgotten, |(index, _)| {
-                MessageOutcome::Stored {
-                    room: RoomIndex(index),
-                    seq,
-                    time,
-                }
-            }));
-        }
-        let spent: rusqlite::Result<Option<Option<String>>> = self
-            .connection
-            .prepare_cached("SELECT code FROM spent WHERE device = ?1 AND counter = ?2")?
-            .query_row(key, |row| {
-                row.get(0).in_row("spent", id.counter.cast_signed())
-            })
-            .optional();
-        let spent = self.unless_damaged(spent)?;
-        Ok(match spent {
-            None => MessageOutcome::Forgotten,
-            Some(None) => MessageOutcome::Withdrawn,
-            Some(Some(name)) => MessageOutcome::Refused(code(&name)),
-        })
-    }
-
-    fn ids_at(&self, look: &[(RoomIndex, u64)]) -> rusqlite::Result<Vec<Option<MessageId>>> {
-        let ids = look.iter().map(|&(room, seq)| self.id_at(room, seq));
-        ids.collect()
-    }
-
-    fn id_at(&self, room: RoomIndex, seq: u64) -> rusqlite::Result<Option<MessageId>> {
-        let Some(room) = self.rooms.get(room.at()) else {
-            return Ok(None);
-        };
-        if seq > SEQ_MAX {
-            return Ok(None);
-        }
-        let key = entry_key(room.no, seq);
-        let id = self
-            .connection
-            .prepare_cached(
-                "SELECT device.id, entry.counter FROM entry
-                 JOIN device ON device.no = entry.device WHERE entry.id = ?1",
-            )?
-            .query_row([key], |row| {
-                Ok(MessageId {
-                    device: DeviceId::from_bytes(row.get(0).in_row("entry", key)?),
-                    counter: number_at(row, 1).in_row("entry", key)?,
-                })
-            })
-            .optional();
-        self.unless_damaged(id)
     }
 
     fn write_rooms(&self) -> rusqlite::Result<()> {
         for (room, state) in self.rooms.iter().zip(&self.states) {
-            if room.state != *state {
-                self.connection
-                    .prepare_cached(
-                        "UPDATE room SET first = ?2, head = ?3, last_time = ?4, correction = ?5
-                         WHERE no = ?1",
-                    )?
-                    .execute((
-                        room.no,
-                        number(state.extent.first),
-                        number(state.extent.head),
-                        state.last_time.as_millisecond(),
-                        milliseconds(state.correction),
-                    ))?;
+            if room.state == *state {
+                continue;
             }
+            let last_time = state.last_time.map_or(0, Timestamp::as_millisecond);
+            self.connection
+                .prepare_cached(
+                    "UPDATE room SET first = ?2, head = ?3, last_time = ?4, correction = ?5,
+                         changed = ?6, redacted = ?7, unshown = ?8
+                     WHERE no = ?1",
+                )?
+                .execute((
+                    room.no,
+                    number(state.extent.first),
+                    number(state.extent.head),
+                    last_time,
+                    milliseconds(state.correction),
+                    number(state.revised.changed),
+                    number(state.revised.redacted),
+                    number(state.unshown),
+                ))?;
         }
         Ok(())
     }
 
     fn finish(self, wrote: bool) -> Done {
-        let runs: Vec<_> = (0..)
-            .map(RoomIndex)
-            .zip(self.runs)
-            .filter_map(|(room, run)| {
-                let segment = run?.finish();
-                Some(Run { room, segment })
-            })
-            .collect();
-        let firsts = (0..)
-            .map(RoomIndex)
-            .zip(self.rooms.iter().zip(&self.states))
+        let rooms = || {
+            (0..)
+                .map(RoomIndex)
+                .zip(self.rooms.iter().zip(&self.states))
+        };
+        let firsts: Vec<_> = rooms()
             .filter(|(_, (room, state))| room.state.extent.first != state.extent.first)
             .map(|(index, (_, state))| (index, state.extent.first))
             .collect();
-        let entry_bytes: usize = runs.iter().map(|run| run.segment.bytes().len()).sum();
+        let revised: Vec<_> = rooms()
+            .filter(|(_, (room, state))| room.state.revised != state.revised)
+            .map(|(index, (_, state))| (index, state.revised))
+            .collect();
+        let erased =
+            rooms().any(|(_, (room, state))| room.state.revised.redacted != state.revised.redacted);
+        let first = |room: RoomIndex| self.states[room.at()].extent.first;
+        // Retention may have dropped some of them later in the same step.
+        let rewritten = self.rewritten.into_iter();
+        let rewritten: Vec<_> = rewritten
+            .filter(|((room, seq), _)| *seq >= first(*room))
+            .map(|((room, seq), frame)| Rewritten { room, seq, frame })
+            .collect();
+        let new_bytes = self.runs.iter().map(|run| run.segment.bytes().len());
+        let old_bytes = rewritten.iter().map(|entry| entry.frame.len());
         Done {
             wrote,
-            bytes: entry_bytes + self.record_bytes,
+            bytes: new_bytes.chain(old_bytes).sum::<usize>() + self.record_bytes,
             committed: Committed {
                 results: self.results,
-                runs,
-                rewritten: Vec::new(),
+                runs: self.runs,
+                rewritten,
                 firsts,
-                revised: Vec::new(),
+                revised,
             },
             states: self.states,
-            changes: self.changes,
+            devices: self.devices,
             blocked: self.blocked,
+            erased,
         }
     }
 }
 
-/// The code of a stored refusal.
-fn code(name: &str) -> ErrorCode {
-    let known = ERROR_CODES.iter().find(|(_, known)| *known == name);
-    known.map_or(ErrorCode::Other, |(code, _)| *code)
-}
+/// The code in `spent` of a message that would have changed nothing.
+pub(super) const UNCHANGED: &str = "unchanged";

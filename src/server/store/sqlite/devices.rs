@@ -110,6 +110,11 @@ impl Changes {
         Ok(no)
     }
 
+    /// The row of a device that was read or changed, if it has one.
+    pub(super) fn row(&self, id: DeviceId) -> Option<i64> {
+        self.devices.get(&id)?.device.no
+    }
+
     /// Updates the rows of changed devices.
     pub(super) fn write(&self, connection: &Connection) -> Result<()> {
         let mut update =

@@ -45,6 +45,7 @@ mod damage;
 mod devices;
 mod failure;
 pub(in crate::server) mod lock;
+mod lookup;
 pub mod maintenance;
 mod open;
 mod open_error;
@@ -69,7 +70,7 @@ use std::{
 use rusqlite::{Connection, Error, config::DbConfig};
 
 pub use self::open_error::OpenError;
-use self::rooms::{Refusals, Room, RoomState};
+use self::rooms::{Refusals, Room};
 pub use self::settings::{Durability, Settings};
 use self::{
     checkpoint::Checkpoints,
@@ -83,7 +84,7 @@ use self::{
 use super::index::Index;
 use crate::server::log::{
     Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter, Operation,
-    Page, Reader, Revised, SearchIndex, Standing, StateRecord, StateStore, Store, StoreError,
+    Page, Reader, SearchIndex, Standing, StateRecord, StateStore, Store, StoreError,
 };
 use crate::{
     protocol::{Epoch, frame::Part},
@@ -199,11 +200,11 @@ impl SqliteStore {
         }
     }
 
-    /// Empties the write-ahead log once retention has removed all it should: the texts must be gone
-    /// everywhere.
-    fn empty_when_removed(&mut self, committed: &Committed) {
+    /// Empties the write-ahead log once retention has removed all it should, and after an erasure:
+    /// the texts must be gone everywhere.
+    fn empty_when_removed(&mut self, committed: &Committed, erased: bool) {
         use crate::server::log::OpResult::Retained;
-        self.removing |= !committed.firsts.is_empty();
+        self.removing |= !committed.firsts.is_empty() || erased;
         let more = |verdict: &_| matches!(verdict, Retained { more: true });
         if self.removing && !committed.results.iter().any(more) {
             self.removing = false;
@@ -252,7 +253,7 @@ impl LogWriter for SqliteStore {
     fn standings(&self) -> Vec<Standing> {
         let standing = |room: &Room| Standing {
             extent: room.state.extent,
-            revised: Revised::default(),
+            revised: room.state.revised,
         };
         self.rooms.iter().map(standing).collect()
     }
@@ -262,11 +263,10 @@ impl LogWriter for SqliteStore {
         let believed = schema::meta(&self.connection, retain::BELIEVED)
             .ok()
             .flatten();
-        let states = self.rooms.iter().map(|room| room.state);
-        let written = states.filter(|state| state.extent.head > 0);
+        let times = self.rooms.iter().filter_map(|room| room.state.last_time);
         KnownTimes {
             believed: believed.and_then(|time| time.parse().ok()),
-            last: written.map(|state| state.last_time).max(),
+            last: times.max(),
         }
     }
 
@@ -280,20 +280,18 @@ impl LogWriter for SqliteStore {
             operations.all(|operation| matches!(operation, Operation::OpenDevice { .. }))
         };
         let readable = only_opens(&batch).then(|| batch.clone());
-        if let Some(batch) = &readable
-            && self.refusals.refusing
-        {
+        if self.refusals.refusing && readable.is_some() {
             return self.answer(batch);
         }
         let done = match (self.transact(batch), readable) {
-            (Err(StoreError::Refused), Some(batch)) => return self.answer(&batch),
+            (Err(StoreError::Refused), Some(batch)) => return self.answer(batch),
             (done, _) => done?,
         };
         drop(writing);
         for (room, state) in self.rooms.iter_mut().zip(done.states) {
             room.state = state;
         }
-        self.devices.keep(done.changes);
+        self.devices.keep(done.devices);
         if done.wrote {
             self.say_stored();
         }
@@ -304,7 +302,7 @@ impl LogWriter for SqliteStore {
             index.poke();
         }
         self.count_blocked(done.blocked);
-        self.empty_when_removed(&done.committed);
+        self.empty_when_removed(&done.committed, done.erased);
         Ok(done.committed)
     }
 

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{
-    Durability, Refusals, Room, RoomState, Settings, SqliteStore,
+    Durability, Refusals, Room, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     damage::{Damages, InRow},
     devices::Devices,
@@ -27,14 +27,14 @@ use super::{
     read::{self, SqliteLog, extent_at, is_possible},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
-        set_meta, time_at, use_wal, version,
+        number_at, set_meta, time_at, use_wal, version,
     },
 };
 use crate::{
-    protocol::{Epoch, Extent, RoomName},
+    protocol::{Epoch, RoomName},
     server::{
         event_log::EventLog,
-        log::semantics::decode_entry,
+        log::{Revised, plan::RoomState, semantics::decode_entry},
         store::{fresh_epoch, index::Index},
     },
 };
@@ -319,7 +319,7 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
         let from = extent.latest(LAST_CHECKED);
         let mut sound = true;
         read::each(connection, no, from, extent.head, false, |seq, frame| {
-            sound &= decode_entry(frame).is_some_and(|message| message.seq == seq);
+            sound &= decode_entry(frame).is_some_and(|entry| entry.seq == seq);
             sound
         })?;
         if !sound {
@@ -404,7 +404,7 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
         .iter()
         .map(|name| match find_room(connection, name)? {
             Some(mut room) => {
-                room.state.correction = correction(connection, room.no)?;
+                add_state(connection, &mut room)?;
                 Ok(room)
             }
             None => make_room(connection, name),
@@ -414,17 +414,26 @@ fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<V
     Ok(rooms)
 }
 
-/// How far the clock was corrected since a room's last entry.
-fn correction(connection: &Connection, room: i64) -> rusqlite::Result<SignedDuration> {
-    let correction = "SELECT correction FROM room WHERE no = ?1";
-    connection
-        .query_row(correction, [room], |row| {
-            Ok(SignedDuration::from_millis(row.get(0)?))
+/// Adds to a room's state what older schemas don't have.
+fn add_state(connection: &Connection, room: &mut Room) -> rusqlite::Result<()> {
+    let state = "SELECT correction, changed, redacted, unshown FROM room WHERE no = ?1";
+    room.state = connection
+        .query_row(state, [room.no], |row| {
+            Ok(RoomState {
+                correction: SignedDuration::from_millis(row.get(0)?),
+                revised: Revised {
+                    changed: number_at(row, 1)?,
+                    redacted: number_at(row, 2)?,
+                },
+                unshown: number_at(row, 3)?,
+                ..room.state
+            })
         })
-        .in_row("room", room)
+        .in_row("room", room.no)?;
+    Ok(())
 }
 
-/// Finds a room by its name, in a log of any schema: without its correction.
+/// Finds a room by its name, in a log of any schema: with its extent and last time only.
 pub(super) fn find_room(
     connection: &Connection,
     name: &RoomName,
@@ -435,13 +444,15 @@ pub(super) fn find_room(
             [name.as_str()],
             |row| {
                 let no = row.get(0)?;
+                let extent = extent_at(row, 1).in_row("room", no)?;
+                let last_time = time_at(row, 3).in_row("room", no)?;
                 Ok(Room {
                     no,
                     name: name.clone(),
                     state: RoomState {
-                        extent: extent_at(row, 1).in_row("room", no)?,
-                        last_time: time_at(row, 3).in_row("room", no)?,
-                        correction: SignedDuration::ZERO,
+                        extent,
+                        last_time: (extent.head > 0).then_some(last_time),
+                        ..RoomState::EMPTY
                     },
                 })
             },
@@ -458,10 +469,6 @@ pub(super) fn make_room(connection: &Connection, name: &RoomName) -> rusqlite::R
     Ok(Room {
         no: connection.last_insert_rowid(),
         name: name.clone(),
-        state: RoomState {
-            extent: Extent::EMPTY,
-            last_time: Timestamp::UNIX_EPOCH,
-            correction: SignedDuration::ZERO,
-        },
+        state: RoomState::EMPTY,
     })
 }

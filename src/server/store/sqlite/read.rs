@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, Error, Result, Row, Rows, config::DbConfig};
 
@@ -10,7 +11,7 @@ use super::{
     schema::{SEQ_MAX, connect_to_read, entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
-    protocol::{Extent, frame::Part},
+    protocol::{Entry, Extent, frame::Part},
     search::{
         Query,
         times::{self, CORRECTIONS_MAX, stretches},
@@ -19,7 +20,7 @@ use crate::{
         log::{
             Changed, ChangedSince, Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
             segment::{Segment, SegmentBuilder},
-            semantics::{Frames, Scan, decode_entry, span},
+            semantics::{CHANGES_MAX, ChangedScan, PageScan, Scan, decode_entry, span},
         },
         store::{
             deadline::Deadline,
@@ -159,19 +160,41 @@ pub(super) fn within<T>(
     })
 }
 
+/// A room, as its row has it.
+struct Served {
+    no: i64,
+    extent: Extent,
+    name: String,
+}
+
+impl Served {
+    fn find(connection: &Connection, no: i64) -> Result<Self> {
+        connection
+            .prepare_cached("SELECT first, head, name FROM room WHERE no = ?1")?
+            .query_row([no], |row| {
+                let extent = extent_at(row, 0)?;
+                if !is_possible(extent) {
+                    let what = format!("no room goes from {} to {}", extent.first, extent.head);
+                    return Err(damaged("room", no, what));
+                }
+                let name = row.get(2)?;
+                Ok(Self { no, extent, name })
+            })
+            .in_row("room", no)
+    }
+
+    /// Decodes the frame of a row, which must be an entry of this room, with the row's number.
+    fn sound(&self, key: i64, frame: &[u8]) -> Result<Entry> {
+        let seq = entry_of(key).1;
+        decode_entry(frame)
+            .filter(|entry| entry.seq == seq && entry.room.as_str() == self.name)
+            .ok_or_else(|| damaged("entry", key, format!("its frame is not entry {seq}")))
+    }
+}
+
 /// The range of numbers that a room holds.
 pub(super) fn extent(connection: &Connection, room: i64) -> Result<Extent> {
-    connection
-        .prepare_cached("SELECT first, head FROM room WHERE no = ?1")?
-        .query_row([room], |row| {
-            let extent = extent_at(row, 0)?;
-            if !is_possible(extent) {
-                let what = format!("no room goes from {} to {}", extent.first, extent.head);
-                return Err(damaged("room", room, what));
-            }
-            Ok(extent)
-        })
-        .in_row("room", room)
+    Ok(Served::find(connection, room)?.extent)
 }
 
 /// The extent in this column and the next.
@@ -192,10 +215,11 @@ pub(super) fn segment(
     from: u64,
     bytes_max: usize,
 ) -> Result<Segment> {
-    let extent = extent(connection, room)?;
+    let room = Served::find(connection, room)?;
+    let extent = room.extent;
     let from = from.clamp(extent.first, extent.next());
     let mut run = SegmentBuilder::new(from);
-    each_sound(connection, room, from, extent.head, false, |frame| {
+    each_sound(connection, &room, (from, extent.head), false, |_, frame| {
         let fits = run.is_empty() || run.len() + frame.len() <= bytes_max;
         if fits {
             run.push(|out| out.extend_from_slice(frame));
@@ -207,23 +231,67 @@ pub(super) fn segment(
 
 /// See [`LogReader::page`].
 pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Page> {
-    let extent = extent(connection, room)?;
-    let since = |time| since(connection, room, extent, time);
+    let room = Served::find(connection, room)?;
+    let extent = room.extent;
+    let since = |time| since(connection, room.no, extent, time);
     let ((from, to), ends) = span(extent, part, since)?;
-    let mut frames = Frames::default();
-    each_sound(connection, room, from, to, ends, |frame| frames.add(frame))?;
-    Ok(frames.into_page(extent, (from, to), ends))
+    let mut page = PageScan::new(extent, (from, to), ends);
+    each_sound(connection, &room, (from, to), ends, |entry, frame| {
+        page.take(entry.is_shown(), frame)
+    })?;
+    Ok(page.finish())
 }
 
 /// See [`LogReader::changed`].
-pub(super) fn changed(connection: &Connection, room: i64, _: ChangedSince) -> Result<Changed> {
-    let extent = extent(connection, room)?;
-    Ok(Changed {
-        extent,
-        through: extent.head,
-        more: false,
-        frames: Vec::new(),
-    })
+pub(super) fn changed(connection: &Connection, room: i64, wanted: ChangedSince) -> Result<Changed> {
+    let room = Served::find(connection, room)?;
+    let mut page = ChangedScan::new(room.extent, wanted);
+    let revs = wanted.since.saturating_add(1)..=room.extent.head;
+    // The last revision may have two entries, and one more row says whether another follows.
+    let max = CHANGES_MAX + 2;
+    for (rev, seq) in changed_between(connection, room.no, &revs, wanted.erased, max)? {
+        if !page.take(rev, seq, || frame(connection, &room, seq))? {
+            break;
+        }
+    }
+    Ok(page.finish())
+}
+
+/// The entries of a room that were changed, or only those that were erased, by entries with numbers
+/// in `revs`: pairs of the changing and the changed entry's number, in this order, at most `max`.
+pub(super) fn changed_between(
+    connection: &Connection,
+    room: i64,
+    revs: &RangeInclusive<u64>,
+    erased: bool,
+    max: usize,
+) -> Result<Vec<(u64, u64)>> {
+    let pair = |row: &Row<'_>| Ok((entry_of(row.get(0)?).1, entry_of(row.get(1)?).1));
+    let range = (entry_key(room, *revs.start()), entry_key(room, *revs.end()));
+    connection
+        .prepare_cached(if erased {
+            "SELECT rev, entry FROM change INDEXED BY change_erased
+             WHERE redacted IS NOT NULL AND rev BETWEEN ?1 AND ?2 ORDER BY rev, entry LIMIT ?3"
+        } else {
+            "SELECT rev, entry FROM change INDEXED BY change_rev
+             WHERE rev BETWEEN ?1 AND ?2 ORDER BY rev, entry LIMIT ?3"
+        })?
+        .query_map((range.0, range.1, number(max as u64)), pair)?
+        .collect()
+}
+
+/// Reads the frame of one entry, which must be sound.
+fn frame(connection: &Connection, room: &Served, seq: u64) -> Result<Bytes> {
+    let key = entry_key(room.no, seq);
+    let sound = |row: &Row<'_>| {
+        let frame = row.get_ref(0)?.as_blob().unwrap_or_default();
+        room.sound(key, frame)?;
+        Ok(Bytes::copy_from_slice(frame))
+    };
+    connection
+        .prepare_cached("SELECT frame FROM entry WHERE id = ?1")?
+        .query_row([key], sound)
+        .in_row("entry", key)
 }
 
 /// See [`SearchIndex::search`]: reads the newest entries.
@@ -276,30 +344,35 @@ pub(super) fn marked(
     Ok(numbers)
 }
 
-/// Like [`each`], for entries that are sent to clients: each must decode to the message of its
-/// number. Ends before the first one that does not; it is an error only if it is the very first.
+/// Like [`each`], for entries that are sent to clients: each must be an entry of its room and
+/// number, of whatever kind. Ends before the first one that is not; it is an error only if it is the
+/// very first.
 fn each_sound(
     connection: &Connection,
-    room: i64,
-    from: u64,
-    to: u64,
+    room: &Served,
+    (from, to): (u64, u64),
     backwards: bool,
-    mut take: impl FnMut(&[u8]) -> bool,
+    mut take: impl FnMut(&Entry, &[u8]) -> bool,
 ) -> Result<()> {
-    let (mut taken, mut unsound) = (false, None);
-    let handed_out = each(connection, room, from, to, backwards, |seq, frame| {
-        if decode_entry(frame).is_none_or(|message| message.seq != seq) {
-            unsound = Some(seq);
-            return false;
-        }
-        taken = true;
-        take(frame)
-    });
-    let unsound = unsound.map(|seq| {
-        let what = format!("its frame is not message {seq}");
-        damaged("entry", entry_key(room, seq), what)
-    });
-    match handed_out.and(unsound.map_or(Ok(()), Err)) {
+    let (mut taken, mut unsound) = (false, Ok(()));
+    let handed_out = each(
+        connection,
+        room.no,
+        from,
+        to,
+        backwards,
+        |seq, frame| match room.sound(entry_key(room.no, seq), frame) {
+            Ok(entry) => {
+                taken = true;
+                take(&entry, frame)
+            }
+            Err(error) => {
+                unsound = Err(error);
+                false
+            }
+        },
+    );
+    match handed_out.and(unsound) {
         Err(error) if taken && damage(&error).is_some() => Ok(()),
         done => done,
     }

@@ -15,13 +15,16 @@ use rusqlite::{Connection, Result};
 use super::{
     append::Work,
     damage::InRow,
-    read,
-    schema::{entry_key, entry_of, number_at, time_at},
+    lookup, read,
+    schema::{entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
-    protocol::Extent,
     search::times::{CORRECTIONS_MAX, stretches},
-    server::log::{KEPT_BY_BYTES, OpResult, Retention, RoomIndex, semantics::first_young},
+    server::log::{
+        KEPT_BY_BYTES, OpResult, Retention, RoomIndex,
+        plan::{RoomState, without_text},
+        semantics::first_young,
+    },
 };
 
 /// The key in `meta` of the last time of retention by age, when the clock was trusted.
@@ -30,6 +33,9 @@ pub(super) const BELIEVED: &str = "believed";
 /// Entries that one step removes at most. Each may touch a page of its own in the index of ids: 4
 /// MiB of them.
 const STEP_MAX: u64 = 1_000;
+/// Entries that are looked at to count the shown ones: more than a step removes, because the index
+/// forgets many at a time. About 2 ms.
+const COUNTED_MAX: u64 = 10_000;
 /// Entries, and bytes of them, that the index is asked to forget at a time because of the log's
 /// size.
 const FORGET_MAX: u64 = 50_000;
@@ -50,15 +56,17 @@ pub(super) fn step(
     let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
     let mut more = false;
     for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
-        let held = &mut work.states[index.at()].extent;
-        let due = due(work.connection, room.no, *held, retention)?;
-        if due == held.first {
+        let state = work.states[index.at()];
+        let first = state.extent.first;
+        let (due, complete) = due(work.connection, room.no, &state, retention)?;
+        if due == first {
             continue;
         }
-        let due = due.min(forget(index, due)).max(held.first);
-        let to = due.min(held.first + left);
-        left -= remove(work.connection, room.no, held, to, &mut bytes_left)?;
-        more |= held.first < due;
+        let may = due.min(forget(index, due)).max(first);
+        left -= remove(work, index, may.min(first + left), &mut bytes_left)?;
+        let reached = work.states[index.at()].extent.first;
+        // What the index holds is removed once it has forgotten it.
+        more |= reached < may || reached == due && !complete;
     }
     if let Some(max) = retention.1.bytes_max {
         more |= shorten(work, max, left, &mut forget)?;
@@ -84,7 +92,7 @@ fn shorten(
             return Ok(over > 0);
         }
         let room = &work.rooms[index.at()];
-        let held = &mut work.states[index.at()].extent;
+        let held = work.states[index.at()].extent;
         let most = held.latest(KEPT_BY_BYTES).min(held.first + FORGET_MAX);
         let mut over = over.min(FORGET_BYTES_MAX);
         let due = reach(work.connection, room.no, held.first..most, &mut over)?;
@@ -95,27 +103,49 @@ fn shorten(
         }
         // Only a few at a time, so that the rooms take turns by age.
         let to = due.min(held.first + left.min(TURN_MAX));
-        left -= remove(work.connection, room.no, held, to, &mut bytes_left)?;
+        left -= remove(work, index, to, &mut bytes_left)?;
     }
 }
 
-/// Removes a room's entries below `to` until `bytes_left` is used up; returns how many.
-fn remove(
-    connection: &Connection,
-    room: i64,
-    held: &mut Extent,
-    to: u64,
-    bytes_left: &mut u64,
-) -> Result<u64> {
-    let to = reach(connection, room, held.first..to, bytes_left)?;
-    let removed = to - held.first;
-    if removed > 0 {
-        connection
-            .prepare_cached("DELETE FROM entry WHERE id >= ?1 AND id < ?2")?
-            .execute((entry_key(room, held.first), entry_key(room, to)))?;
+/// Removes a room's entries below `to` until `bytes_left` is used up; returns how many. Edits of
+/// them that are still held lose their texts.
+fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) -> Result<u64> {
+    let connection = work.connection;
+    let room = &work.rooms[index.at()];
+    let state = &mut work.states[index.at()];
+    let first = state.extent.first;
+    let to = reach(connection, room.no, first..to, bytes_left)?;
+    if to == first {
+        return Ok(0);
     }
-    held.first = to;
-    Ok(removed)
+    let range = (entry_key(room.no, first), entry_key(room.no, to));
+    if state.unshown > 0 {
+        let unshown: u64 = connection
+            .prepare_cached("SELECT count(*) FROM entry WHERE id >= ?1 AND id < ?2 AND shown = 0")?
+            .query_row(range, |row| number_at(row, 0))?;
+        state.unshown = state.unshown.saturating_sub(unshown);
+    }
+    state.extent.first = to;
+    let edits: Vec<u64> = connection
+        .prepare_cached(
+            "SELECT edited FROM change
+             WHERE entry >= ?1 AND entry < ?2 AND edited >= ?3",
+        )?
+        .query_map((range.0, range.1, number(to)), |row| number_at(row, 0))?
+        .collect::<Result<_>>()?;
+    for edit in edits {
+        let frame = lookup::entry_at(connection, room, edit)?.and_then(without_text);
+        if let Some(frame) = frame {
+            work.rewrite(index, edit, frame)?;
+        }
+    }
+    for table in [
+        "DELETE FROM entry WHERE id >= ?1 AND id < ?2",
+        "DELETE FROM change WHERE entry >= ?1 AND entry < ?2",
+    ] {
+        connection.prepare_cached(table)?.execute(range)?;
+    }
+    Ok(to - first)
 }
 
 /// Bytes that the log takes on disk, without free pages, which are reused before it grows.
@@ -170,14 +200,19 @@ fn reach(
     Ok(range.end)
 }
 
-/// The lowest number of a room that is to be kept.
+/// The lowest number of a room that is to be kept, and whether that is known for sure: if not, a
+/// later step may drop more.
 fn due(
     connection: &Connection,
     room: i64,
-    extent: Extent,
+    state: &RoomState,
     (now, retention): (Timestamp, Retention),
-) -> Result<u64> {
-    let by_number = retention.messages_max.map(|max| extent.latest(max));
+) -> Result<(u64, bool)> {
+    let extent = state.extent;
+    let (by_number, complete) = match retention.messages_max {
+        Some(max) => latest_shown(connection, room, state, max)?,
+        None => (extent.first, true),
+    };
     let by_age = match retention.keep_since {
         Some(since) => {
             let mut marked = read::marked(connection, room, extent, false)?;
@@ -191,7 +226,38 @@ fn due(
         }
         None => None,
     };
-    Ok(extent.first.max(by_number.max(by_age).unwrap_or(0)))
+    Ok((by_number.max(by_age.unwrap_or(0)), complete))
+}
+
+/// The lowest number behind the oldest shown entries that are more than `max`, and whether all of
+/// them are below it. It is known without reading where every entry is shown; otherwise the oldest
+/// [`COUNTED_MAX`] entries are looked at.
+fn latest_shown(
+    connection: &Connection,
+    room: i64,
+    state: &RoomState,
+    max: u64,
+) -> Result<(u64, bool)> {
+    let first = state.extent.first;
+    let mut excess = state.excess(max);
+    if excess == 0 || state.unshown == 0 {
+        return Ok((first + excess, true));
+    }
+    let mut entries = connection
+        .prepare_cached("SELECT shown FROM entry WHERE id >= ?1 AND id < ?2 ORDER BY id")?;
+    let range = (
+        entry_key(room, first),
+        entry_key(room, first.saturating_add(COUNTED_MAX)),
+    );
+    let mut entries = entries.query(range)?;
+    let mut to = first;
+    while excess > 0
+        && let Some(entry) = entries.next()?
+    {
+        excess -= u64::from(entry.get::<_, bool>(0)?);
+        to += 1;
+    }
+    Ok((to, excess == 0))
 }
 
 #[cfg(test)]

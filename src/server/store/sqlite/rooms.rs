@@ -1,18 +1,7 @@
 //! The state of each room that the store keeps in memory.
 
-use crate::protocol::{Extent, RoomName};
-use jiff::{SignedDuration, Timestamp};
+use crate::{protocol::RoomName, server::log::plan::RoomState};
 use std::time::Instant;
-
-/// The part of a room's state that transactions change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RoomState {
-    pub(super) extent: Extent,
-    /// The latest entry's time.
-    pub(super) last_time: Timestamp,
-    /// How far the clock was corrected since then.
-    pub(super) correction: SignedDuration,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Room {

@@ -41,6 +41,9 @@ pub(super) fn entry_of(key: i64) -> (i64, u64) {
     (key >> SEQ_BITS, key.unsigned_abs() & SEQ_MAX)
 }
 
+/// The form of a frame that is JSON, as on the wire.
+pub(super) const FORM: i64 = 1;
+
 /// Converts a number for SQLite.
 pub(super) fn number(value: u64) -> i64 {
     // All of ours are below 2⁵³.
@@ -76,7 +79,14 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 /// refusal's code. `device.user` is the owner, if a key was proven since the column exists.
 /// `entry.clock_was` is the time that the clock would have shown, if it was corrected since the
 /// previous entry, and `room.correction` the correction since the last entry, in milliseconds.
-/// Times are milliseconds since 1970. `house` holds the records of the server's state, as JSON.
+/// Times are milliseconds since 1970. `record` holds the records of the server's state, as JSON.
+///
+/// `entry.form` says how `frame` is encoded ([`FORM`] is the only one so far), and `shown` is 0 for
+/// an entry without a place of its own; `room.unshown` counts those held. `change` says what later
+/// entries have done to one: `rev` is the row id that the last of them has in `entry`, `edited` the
+/// number of the edit that its text is from, and `redacted` that of the entry that erased its
+/// content. `room.changed` and `redacted` are the highest numbers of entries that changed and erased
+/// others, even if those are no longer held.
 const STEPS: &[M<'static>] = &[
 M::up(
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
@@ -120,6 +130,22 @@ M::up(
      ALTER TABLE room ADD COLUMN correction INTEGER NOT NULL DEFAULT 0;",
 ),
 M::up("ALTER TABLE device ADD COLUMN user BLOB;"),
+M::up(
+    "ALTER TABLE house RENAME TO record;
+     ALTER TABLE entry ADD COLUMN form INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE entry ADD COLUMN shown INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE room ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE room ADD COLUMN redacted INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE room ADD COLUMN unshown INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE change(
+         entry INTEGER PRIMARY KEY,
+         rev INTEGER NOT NULL,
+         edited INTEGER,
+         redacted INTEGER
+     ) STRICT;
+     CREATE INDEX change_rev ON change(rev);
+     CREATE INDEX change_erased ON change(rev) WHERE redacted IS NOT NULL;",
+),
 ];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -243,9 +269,22 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) 
     Ok(())
 }
 
-/// Reverts a log's schema to the one before clock corrections were marked.
+/// Reverts a log's schema to the one before clock corrections were marked. It loses its records.
 #[cfg(test)]
-pub(super) const WITHOUT_MARKS: &str = "ALTER TABLE device DROP COLUMN user;
+pub(super) const WITHOUT_MARKS: &str = "DROP TABLE change;
+     ALTER TABLE room DROP COLUMN unshown;
+     ALTER TABLE room DROP COLUMN redacted;
+     ALTER TABLE room DROP COLUMN changed;
+     ALTER TABLE entry DROP COLUMN shown;
+     ALTER TABLE entry DROP COLUMN form;
+     DROP TABLE record;
+     CREATE TABLE house(
+         kind TEXT NOT NULL,
+         key TEXT NOT NULL,
+         value TEXT NOT NULL,
+         PRIMARY KEY(kind, key)
+     ) WITHOUT ROWID, STRICT;
+     ALTER TABLE device DROP COLUMN user;
      DROP INDEX entry_marked;
      ALTER TABLE entry DROP COLUMN clock_was;
      ALTER TABLE room DROP COLUMN correction;

@@ -13,12 +13,12 @@ pub(super) fn write(connection: &Connection, records: &[StateRecord]) -> Result<
         match value {
             Some(value) => connection
                 .prepare_cached(
-                    "INSERT INTO house(kind, key, value) VALUES(?1, ?2, ?3)
+                    "INSERT INTO record(kind, key, value) VALUES(?1, ?2, ?3)
                      ON CONFLICT(kind, key) DO UPDATE SET value = excluded.value",
                 )?
                 .execute((kind, key, value))?,
             None => connection
-                .prepare_cached("DELETE FROM house WHERE kind = ?1 AND key = ?2")?
+                .prepare_cached("DELETE FROM record WHERE kind = ?1 AND key = ?2")?
                 .execute((kind, key))?,
         };
         bytes += kind.len() + key.len() + value.as_ref().map_or(0, String::len);
@@ -32,7 +32,7 @@ const NO_TEXT: &str = "\u{fffd}";
 /// Reads all records, ordered by kind and key.
 pub(super) fn read(connection: &Connection) -> Result<Vec<StateRecord>> {
     connection
-        .prepare("SELECT kind, key, value FROM house ORDER BY kind, key")?
+        .prepare("SELECT kind, key, value FROM record ORDER BY kind, key")?
         .query_map([], |row| {
             let text = |column| {
                 let bytes = row.get_ref(column)?.as_bytes()?;
