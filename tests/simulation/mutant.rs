@@ -156,6 +156,7 @@ pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
     Arc::new(Publication {
         rules: publication.rules.clone(),
         runs: runs.collect(),
+        rewritten: publication.rewritten.clone(),
         firsts: publication.firsts.clone(),
         presence: presence.collect(),
     })

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     protocol::{
-        Binding, ClientFrame, ClientId, Content, Epoch, Fingerprint, Identity, InviteKey,
-        MessageId, Nickname, OwnerCode, RoomName, ServerFrame, Token,
+        Binding, ClientFrame, ClientId, Content, DeviceId, Entry, EntryKind, Epoch, Fingerprint,
+        Identity, InviteKey, MessageId, Nickname, OwnerCode, RoomName, ServerFrame, Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
@@ -586,6 +586,38 @@ fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut Memor
     }
 }
 
+fn entry_in_short(entry: &Entry) -> String {
+    let (seq, name) = (entry.seq, &entry.author.nickname);
+    let of = |target: &MessageId| format!("{}-{}", named(target.device), target.counter);
+    match &entry.kind {
+        EntryKind::Text(text) => {
+            let edited = text.edited.map(|edit| format!(" (edited {edit})"));
+            let edited = edited.unwrap_or_default();
+            format!("{seq} {name}: {}{edited}", text.body.as_str())
+        }
+        EntryKind::Edit { target, body } => {
+            let text = body.as_ref().map(|body| format!(": {}", body.as_str()));
+            format!(
+                "{seq} {name} edits {}{}",
+                of(target),
+                text.unwrap_or_default()
+            )
+        }
+        EntryKind::Redaction { target, .. } => format!("{seq} {name} erases {}", of(target)),
+        EntryKind::Tombstone(tombstone) => {
+            format!("{seq} {name} erased by {}", tombstone.redacted)
+        }
+        EntryKind::Unknown(unknown) => format!("{seq} {name} {}", unknown.name),
+    }
+}
+
+/// The name of the client that has a device.
+fn named(device: DeviceId) -> &'static str {
+    let names = ["alice", "bob", "carol", "dave", "eve", "mod"];
+    let known = names.iter().find(|name| id(name, 1).device == device);
+    known.copied().unwrap_or("somebody")
+}
+
 fn in_short(frame: &ServerFrame) -> String {
     let code = |code| ERROR_CODES.iter().find(|(of, _)| *of == code).unwrap().1;
     match frame {
@@ -613,12 +645,7 @@ fn in_short(frame: &ServerFrame) -> String {
             Change::Promoted => format!("{} is {}", presence.nickname, presence.role),
             Change::Rules(rules) => format!("{} rules {rules:?}", presence.nickname),
         },
-        ServerFrame::Entry(message) => format!(
-            "{} {}: {}",
-            message.seq,
-            message.author.nickname,
-            message.words()
-        ),
+        ServerFrame::Entry(entry) => entry_in_short(entry),
         ServerFrame::History(page) => format!(
             "history {}..={} of {}..={}",
             page.head.from, page.head.to, page.head.extent.first, page.head.extent.head

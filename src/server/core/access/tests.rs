@@ -26,6 +26,7 @@ use crate::{
 
 mod addresses;
 mod admission;
+mod changing;
 mod devices;
 mod moderation;
 mod outcasts;
@@ -180,7 +181,7 @@ fn messages_without_a_key_stay_marked_whoever_has_the_name_later() {
         nickname: nick("alice"),
         ..join(name)
     };
-    world.join_as("mallory", called_alice("mallory", Some(1)));
+    world.join_as("mallory", called_alice("mallory", Some(2)));
     world.post_frame("mallory", &message("mallory", 1, "from mallory"));
     world.cut("mallory");
     world.join_as("eve", called_alice("eve", None));
