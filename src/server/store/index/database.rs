@@ -168,8 +168,9 @@ impl Database {
         if abandoned {
             self.rebuild = None;
         }
-        self.unsettled |= dropped.is_some();
-        if dropped.is_some() {
+        if let Some(block) = dropped {
+            self.erasing.remove(&block);
+            self.unsettled = true;
             return Ok(Step::More);
         }
         self.erasing = erasing;
