@@ -89,12 +89,13 @@ impl IndexedLog for SqliteLog {
 
     fn changed(
         &mut self,
-        _: RoomIndex,
-        _: RangeInclusive<u64>,
-        _: usize,
+        room: RoomIndex,
+        revs: RangeInclusive<u64>,
+        max: usize,
     ) -> Result<Vec<(u64, u64)>, StoreError> {
-        // This log's entries never change.
-        Ok(Vec::new())
+        self.within(room, |connection, no| {
+            changed_between(connection, no, &revs, false, max)
+        })
     }
 }
 

@@ -32,12 +32,20 @@ fn commit(store: &mut SqliteStore, operations: Vec<Operation>) {
     store.append(Batch::new(now, operations)).unwrap();
 }
 
+fn id(counter: u64) -> MessageId {
+    MessageId {
+        device: DeviceId::from_bytes([1; 12]),
+        counter,
+    }
+}
+
 fn say(counter: u64, text: &str) -> Operation {
+    write(counter, Content::Text(Body::inert(text)))
+}
+
+fn write(counter: u64, content: Content) -> Operation {
     Operation::Append {
-        id: MessageId {
-            device: DeviceId::from_bytes([1; 12]),
-            counter,
-        },
+        id: id(counter),
         settled: 0,
         room: ROOM,
         sender: Arc::new(Member {
@@ -46,7 +54,7 @@ fn say(counter: u64, text: &str) -> Operation {
             since: Timestamp::UNIX_EPOCH,
             role: Role::Member,
         }),
-        content: Content::Text(Body::inert(text)),
+        content,
         moderates: false,
     }
 }
@@ -107,4 +115,40 @@ fn the_whole_log_is_searched_and_what_is_no_longer_kept_is_gone() {
     let mut reader = store.reader().unwrap().unwrap();
     until(|| indexed(&mut *reader) == LAST);
     assert_eq!(find(&mut *reader, "number4*").len(), 1_100);
+}
+
+#[test]
+fn former_words_of_edited_and_erased_messages_leave_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path());
+    let is_there = |word: &str| {
+        let read = |suffix| fs::read(folder.path().join(format!("index.db{suffix}")));
+        let bytes = [
+            read("").unwrap_or_default(),
+            read("-wal").unwrap_or_default(),
+        ]
+        .concat();
+        contains(&bytes, word)
+    };
+    commit(
+        &mut store,
+        vec![say(1, "aardvark"), say(2, "buffalo"), say(3, "crocodile")],
+    );
+    until(|| {
+        ["aardvark", "buffalo", "crocodile"]
+            .into_iter()
+            .all(is_there)
+    });
+    let (target, body) = (id(1), Body::inert("dromedary"));
+    commit(&mut store, vec![write(4, Content::Edit { target, body })]);
+    until(|| is_there("dromedary") && !is_there("aardvark"));
+    let (target, reason) = (id(2), None);
+    let redaction = Content::Redaction { target, reason };
+    commit(&mut store, vec![write(5, redaction)]);
+    until(|| !is_there("buffalo"));
+    let mut reader = store.reader().unwrap().unwrap();
+    assert_eq!(find(&mut *reader, "from:alice"), [3, 1]);
+    assert_eq!(find(&mut *reader, "dromedary"), [1]);
+    assert_eq!(find(&mut *reader, "buffalo"), [0; 0]);
+    assert!(is_there("crocodile"));
 }
