@@ -22,6 +22,8 @@ use crate::{
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+mod changed;
+mod entries;
 mod random;
 mod reading;
 mod records;
