@@ -1,5 +1,5 @@
-//! The cost of durability: synced and acknowledged messages a second, a sender's delay; and how
-//! fast the end of a long log is read.
+//! The cost of durability: synced and acknowledged messages a second, a sender's delay; of entries
+//! that change others; and how fast the end of a long log is read.
 //!
 //!     cargo bench --bench store
 //!
@@ -43,7 +43,7 @@ use chat_tui::{
     server::{
         Config, Storage, bind,
         event_log::EventLog,
-        log::{Batch, LogWriter, Operation, RoomIndex, Store},
+        log::{Batch, ChangedSince, LogWriter, Operation, RoomIndex, Store},
         store::{
             SqliteStore,
             sqlite::{Durability, Settings},
@@ -162,6 +162,96 @@ fn appends() {
             longest as f64 / 1e6,
         );
     }
+}
+
+/// An edit of, or without a text a redaction of, one of the messages of [`fill`].
+fn revise(counter: u64, target: u64, text: Option<String>) -> Operation {
+    let sender = Arc::new(Member {
+        user: UserId::from_bytes([1; 12]),
+        nickname: Nickname::parse("alice").unwrap(),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
+    });
+    let mut operation = message(&sender, counter);
+    let target = MessageId {
+        device: DeviceId::from_bytes([1; 12]),
+        counter: target,
+    };
+    if let Operation::Append { content, .. } = &mut operation {
+        *content = match text {
+            Some(text) => Content::Edit {
+                target,
+                body: Body::inert(&text),
+            },
+            None => Content::Redaction {
+                target,
+                reason: None,
+            },
+        };
+    }
+    operation
+}
+
+/// Measures entries that change others.
+fn revisions() {
+    println!("entries that change others, without syncs");
+    let directory = directory();
+    let mut store = open(directory.path(), Durability::Relaxed, false);
+    let messages = 10_000;
+    fill(&mut store, 1, messages, 1_000);
+    let mut counter = messages;
+    let mut times = Vec::new();
+    for number in 0..500 {
+        counter += 1;
+        let edit = revise(counter, 1, Some(format!("{} {number}", text())));
+        let start = Instant::now();
+        store
+            .append(Batch::new(Timestamp::now(), vec![edit]))
+            .unwrap();
+        times.push(start.elapsed());
+    }
+    println!(
+        "  a message edited 500 times   p50 {:>6.3} ms   p99 {:>6.3} ms",
+        share(&mut times, 0.50),
+        share(&mut times, 0.99)
+    );
+    for target in 2..=1_001 {
+        counter += 1;
+        let edit = revise(counter, target, Some(format!("{} again", text())));
+        let batch = Batch::new(Timestamp::now(), vec![edit]);
+        store.append(batch).unwrap();
+    }
+    let mut reader = store.reader().unwrap().unwrap();
+    let (start, mut wanted, mut pages, mut entries) = (Instant::now(), 0, 0, 0);
+    loop {
+        let since = ChangedSince {
+            since: wanted,
+            to: messages,
+            erased: false,
+        };
+        let page = reader.changed(LOBBY, since).unwrap();
+        (pages, entries) = (pages + 1, entries + page.frames.len());
+        wanted = page.through;
+        if !page.more {
+            break;
+        }
+    }
+    println!(
+        "  {entries} changed entries in {pages} pages   {:>6.3} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    let start = Instant::now();
+    for first in (1..=messages).step_by(100) {
+        let redact = |target| revise(counter + target, target, None);
+        let operations = (first..first + 100).map(redact).collect();
+        store
+            .append(Batch::new(Timestamp::now(), operations))
+            .unwrap();
+    }
+    println!(
+        "  {messages} messages erased, 100 in a batch   {:>6.3} s",
+        start.elapsed().as_secs_f64()
+    );
 }
 
 struct Server {
@@ -368,6 +458,7 @@ fn last_hundred(messages: u64) {
 fn main() {
     let time = Duration::from_secs(setting("STORE_SECONDS", "5")[0]);
     appends();
+    revisions();
     println!("a server on loopback sockets, every sender a member");
     for count in setting("STORE_SENDERS", "1,100,1000") {
         for window in setting("STORE_WINDOW", "1,8") {

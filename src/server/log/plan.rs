@@ -461,16 +461,12 @@ impl Planner {
     /// An entry of this batch, or one that is held; and the mark of its change.
     fn entry(&mut self, room: RoomIndex, seq: u64) -> Option<(&mut Entry, Option<&mut bool>)> {
         let here = &mut self.rooms[room.at()];
-        match seq.checked_sub(here.next) {
-            Some(new) => {
-                let entry = here.entries.get_mut(usize::try_from(new).ok()?)?;
-                Some((entry, None))
-            }
-            None => {
-                let held = self.held.get_mut(&(room, seq))?;
-                Some((&mut held.entry, Some(&mut held.changed)))
-            }
+        if let Some(new) = seq.checked_sub(here.next) {
+            let entry = here.entries.get_mut(usize::try_from(new).ok()?)?;
+            return Some((entry, None));
         }
+        let held = self.held.get_mut(&(room, seq))?;
+        Some((&mut held.entry, Some(&mut held.changed)))
     }
 
     /// Applies a new entry to its target, and to the edit that the target's text was from.

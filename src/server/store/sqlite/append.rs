@@ -19,17 +19,17 @@ use super::{
     schema::{FORM, SEQ_MAX, entry_key, milliseconds, number, set_meta},
     state,
 };
-use crate::{
-    protocol::MessageId,
-    server::{
-        log::{
-            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, Rewritten, RoomIndex,
-            Run, StoreError,
-            plan::{Change, Plan, PlannedDevice, PlannedEntry, RoomState, plan},
-        },
-        store::index::Index,
+use crate::server::{
+    log::{
+        Batch, Committed, MessageOutcome, OpResult, Operation, Retention, Rewritten, RoomIndex,
+        Run, StoreError,
+        plan::{Change, Plan, PlannedDevice, PlannedEntry, RoomState, plan},
     },
+    store::index::Index,
 };
+
+/// The code in `spent` of a message that would have changed nothing.
+pub(super) const UNCHANGED: &str = "unchanged";
 
 /// The state of a transaction: what it has done so far, and the state after its commit.
 pub(super) struct Work<'a> {
@@ -37,7 +37,7 @@ pub(super) struct Work<'a> {
     pub(super) rooms: &'a [Room],
     known: &'a Devices,
     index: Option<&'a Index>,
-    damages: &'a Damages,
+    pub(super) damages: &'a Damages,
     /// The index could not say what it holds, so nothing may be removed.
     blocked: bool,
     pub(super) states: Vec<RoomState>,
@@ -195,7 +195,8 @@ impl<'a> Work<'a> {
         for ((index, room), planned) in (0..).map(RoomIndex).zip(self.rooms).zip(plan.rooms) {
             for entry in &planned.entries {
                 let frame = planned.run.frame(entry.seq).unwrap_or_default();
-                self.insert(room.no, *entry, frame)?;
+                let device = self.devices.row(entry.id.device);
+                insert(self.connection, (room.no, device), *entry, frame)?;
             }
             self.states[index.at()] = planned.state;
             if !planned.run.is_empty() {
@@ -209,7 +210,7 @@ impl<'a> Work<'a> {
             self.rewrite(room, seq, frame)?;
         }
         for ((room, seq), change) in plan.changes {
-            self.write_change(self.rooms[room.at()].no, seq, change)?;
+            put_change(self.connection, self.rooms[room.at()].no, seq, change)?;
         }
         self.devices.write(self.connection)?;
         self.write_rooms()?;
@@ -242,30 +243,6 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn insert(&self, room: i64, entry: PlannedEntry, frame: &[u8]) -> rusqlite::Result<()> {
-        // The room has no numbers left: the batch is refused.
-        if entry.seq > SEQ_MAX {
-            return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
-        }
-        let MessageId { device, counter } = entry.id;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO entry(id, time, clock_was, device, counter, frame, form, shown)
-                 VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?
-            .execute((
-                entry_key(room, entry.seq),
-                entry.time.as_millisecond(),
-                entry.clock_was.map(Timestamp::as_millisecond),
-                self.devices.row(device),
-                number(counter),
-                frame,
-                FORM,
-                entry.shown,
-            ))?;
-        Ok(())
-    }
-
     /// Replaces the frame of an entry of an earlier batch.
     pub(super) fn rewrite(
         &mut self,
@@ -278,27 +255,6 @@ impl<'a> Work<'a> {
             .prepare_cached("UPDATE entry SET frame = ?2, form = ?3 WHERE id = ?1")?
             .execute((key, &frame[..], FORM))?;
         self.rewritten.insert((room, seq), frame);
-        Ok(())
-    }
-
-    fn write_change(&self, room: i64, seq: u64, change: Change) -> rusqlite::Result<()> {
-        let Change {
-            rev,
-            edited,
-            redacted,
-        } = change;
-        self.connection
-            .prepare_cached(
-                "INSERT INTO change(entry, rev, edited, redacted) VALUES(?1, ?2, ?3, ?4)
-                 ON CONFLICT(entry) DO UPDATE SET
-                     rev = excluded.rev, edited = excluded.edited, redacted = excluded.redacted",
-            )?
-            .execute((
-                entry_key(room, seq),
-                entry_key(room, rev),
-                edited.map(number),
-                redacted.map(number),
-            ))?;
         Ok(())
     }
 
@@ -371,5 +327,58 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The code in `spent` of a message that would have changed nothing.
-pub(super) const UNCHANGED: &str = "unchanged";
+/// Inserts an entry into a room, by its row and that of the entry's device.
+pub(super) fn insert(
+    connection: &Connection,
+    (room, device): (i64, Option<i64>),
+    entry: PlannedEntry,
+    frame: &[u8],
+) -> rusqlite::Result<()> {
+    // The room has no numbers left: the batch is refused.
+    if entry.seq > SEQ_MAX {
+        return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO entry(id, time, clock_was, device, counter, frame, form, shown)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute((
+            entry_key(room, entry.seq),
+            entry.time.as_millisecond(),
+            entry.clock_was.map(Timestamp::as_millisecond),
+            device,
+            number(entry.id.counter),
+            frame,
+            FORM,
+            entry.shown,
+        ))?;
+    Ok(())
+}
+
+/// Keeps what was done to an entry of a room.
+pub(super) fn put_change(
+    connection: &Connection,
+    room: i64,
+    seq: u64,
+    change: Change,
+) -> rusqlite::Result<()> {
+    let Change {
+        rev,
+        edited,
+        redacted,
+    } = change;
+    connection
+        .prepare_cached(
+            "INSERT INTO change(entry, rev, edited, redacted) VALUES(?1, ?2, ?3, ?4)
+             ON CONFLICT(entry) DO UPDATE SET
+                 rev = excluded.rev, edited = excluded.edited, redacted = excluded.redacted",
+        )?
+        .execute((
+            entry_key(room, seq),
+            entry_key(room, rev),
+            edited.map(number),
+            redacted.map(number),
+        ))?;
+    Ok(())
+}

@@ -134,8 +134,12 @@ fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) 
         .query_map((range.0, range.1, number(to)), |row| number_at(row, 0))?
         .collect::<Result<_>>()?;
     for edit in edits {
-        let frame = lookup::entry_at(connection, room, edit)?.and_then(without_text);
-        if let Some(frame) = frame {
+        let found = match lookup::entry_at(connection, room, edit) {
+            // What can't be read can't be served either.
+            Err(error) if work.damages.tell(&error) => None,
+            found => found?,
+        };
+        if let Some(frame) = found.and_then(without_text) {
             work.rewrite(index, edit, frame)?;
         }
     }

@@ -269,6 +269,15 @@ pub(super) fn set_meta(connection: &Connection, key: &str, value: Option<&str>) 
     Ok(())
 }
 
+/// Makes an empty file a database of an older schema.
+#[cfg(test)]
+pub(super) fn create_at(connection: &mut Connection, version: usize) {
+    assert!(use_wal(connection).unwrap());
+    let id = connection.pragma_update(None, "application_id", APPLICATION_ID);
+    id.unwrap();
+    MIGRATIONS.to_version(connection, version).unwrap();
+}
+
 /// Reverts a log's schema to the one before clock corrections were marked. It loses its records.
 #[cfg(test)]
 pub(super) const WITHOUT_MARKS: &str = "DROP TABLE change;

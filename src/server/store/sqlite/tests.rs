@@ -13,6 +13,8 @@ use crate::{
 };
 use jiff::SignedDuration;
 
+mod entries;
+
 pub(super) fn open(directory: &Path) -> SqliteStore {
     SqliteStore::open(&settings(directory), &rooms()).unwrap()
 }
