@@ -500,4 +500,61 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn the_text_of_an_edit_goes_with_its_message_whatever_took_that() {
+        let mut store = store(MemoryLimits {
+            room_bytes_max: 3_000,
+            ..MemoryLimits::default()
+        });
+        let edit = |counter, text: &str| {
+            let mut operation = message(1, counter);
+            if let Operation::Append { content, .. } = &mut operation {
+                *content = Content::Edit {
+                    target: id(1, 1),
+                    body: Body::inert(text),
+                };
+            }
+            operation
+        };
+        append(&mut store, 1, vec![message(1, 1)]);
+        append(&mut store, 1, vec![edit(2, "secret")]);
+        let holds_secret = |bytes: &[u8]| memchr::memmem::find(bytes, b"secret").is_some();
+        let mut counter = 2;
+        let dropped = loop {
+            counter += 1;
+            let committed = append(&mut store, 1, vec![message(1, counter)]);
+            if !committed.firsts.is_empty() {
+                break committed;
+            }
+        };
+        assert_eq!(dropped.firsts, [(RoomIndex(0), 2)]);
+        let [Rewritten { seq: 2, frame, .. }] = &dropped.rewritten[..] else {
+            panic!("{dropped:?}")
+        };
+        assert!(!holds_secret(frame));
+        let read = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        assert!(read.first() == 2 && !holds_secret(read.bytes()));
+        // Its message may go with the very batch that edits it.
+        let target = read.frame(3).map(decoded).unwrap();
+        let mut last = edit(counter + 1, &"secret ".repeat(300));
+        if let Operation::Append {
+            content: Content::Edit { target: named, .. },
+            ..
+        } = &mut last
+        {
+            *named = target;
+        }
+        let committed = append(&mut store, 1, vec![last]);
+        assert!(committed.firsts[0].1 > 3, "{committed:?}");
+        assert!(!holds_secret(committed.runs[0].segment.bytes()));
+        let read = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        assert!(!holds_secret(read.bytes()));
+    }
+
+    fn decoded(frame: &[u8]) -> MessageId {
+        crate::server::log::semantics::decode_entry(frame)
+            .unwrap()
+            .id
+    }
 }

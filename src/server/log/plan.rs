@@ -18,23 +18,23 @@
 //!
 //! All of these use up the counter, and make no entry.
 
-use std::collections::{BTreeMap, HashMap};
+mod planner;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
+use self::planner::Planner;
 use super::{
-    Batch, DeviceOwner, MessageOutcome, OpResult, Operation, Revised, Rewritten, RoomIndex,
-    Segment, SegmentBuilder, StateRecord,
-    semantics::{self, CounterOrder, DeviceRecord, author, entry_time, place},
+    Batch, MessageOutcome, OpResult, Operation, Revised, Rewritten, RoomIndex, Segment,
+    StateRecord, semantics::DeviceRecord,
 };
 use crate::protocol::{
-    Content, DeviceId, Entry, EntryKind, Extent, MessageId, RoomName, UserId,
-    entry::Text,
-    fold,
-    frame::{ErrorCode, Member},
-    wire::encode_entry,
+    DeviceId, Entry, EntryKind, Extent, MessageId, RoomName, wire::encode_entry,
 };
+#[cfg(doc)]
+use crate::protocol::{fold, frame::ErrorCode};
 
 /// What a store holds, as of the last commit.
 pub(in crate::server) trait Lookup {
@@ -166,23 +166,7 @@ pub(in crate::server) fn plan<L: Lookup>(
     rooms: impl Iterator<Item = RoomState>,
     retained: Vec<OpResult>,
 ) -> Result<Plan, L::Error> {
-    let room = |mut state: RoomState| {
-        state.correction = state.correction.saturating_add(batch.correction);
-        Room {
-            next: state.extent.next(),
-            state,
-            entries: Vec::new(),
-        }
-    };
-    let mut planner = Planner {
-        now: batch.now,
-        devices: Vec::new(),
-        positions: HashMap::new(),
-        rooms: rooms.map(room).collect(),
-        held: BTreeMap::new(),
-        changes: BTreeMap::new(),
-        records: Vec::new(),
-    };
+    let mut planner = Planner::new(batch.now, batch.correction, rooms);
     let mut retained = retained.into_iter();
     let mut results = Vec::with_capacity(batch.operations.len());
     for operation in batch.operations {
@@ -200,433 +184,24 @@ pub(in crate::server) fn plan<L: Lookup>(
                 sender,
                 content,
                 moderates,
-            } => match planner.due(lookup, id, settled)? {
-                Due::Now(device) => {
-                    let outcome =
-                        planner.append(lookup, (id, room), &sender, content, moderates)?;
-                    planner.settle(device, id.counter, outcome)
-                }
-                Due::Never(result) => result,
-            },
+            } => planner.settle(lookup, id, settled, |planner, lookup| {
+                planner.append(lookup, (id, room), &sender, content, moderates)
+            })?,
             Operation::Settle {
                 id,
                 settled,
                 refused,
-            } => match planner.due(lookup, id, settled)? {
-                Due::Now(device) => {
-                    let outcome =
-                        refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused);
-                    planner.settle(device, id.counter, outcome)
-                }
-                Due::Never(result) => result,
-            },
+            } => planner.settle(lookup, id, settled, |_, _| {
+                Ok(refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused))
+            })?,
             Operation::PutState(records) => {
-                planner.records.extend(records);
+                planner.put_state(records);
                 OpResult::StatePut
             }
             Operation::Retain(_) => retained.next().unwrap_or(OpResult::Retained { more: true }),
         });
     }
     Ok(planner.finish(results))
-}
-
-/// Whether an id is to be settled by its operation.
-enum Due {
-    /// By this one, for the device at this position.
-    Now(usize),
-    /// Not by this one.
-    Never(OpResult),
-}
-
-struct Room {
-    /// The number that the batch's first entry gets.
-    next: u64,
-    state: RoomState,
-    /// The new entries.
-    entries: Vec<Entry>,
-}
-
-/// An entry of an earlier batch.
-struct Held {
-    entry: Entry,
-    changed: bool,
-}
-
-/// The state of a plan in the making.
-struct Planner {
-    now: Timestamp,
-    devices: Vec<PlannedDevice>,
-    /// The devices' positions.
-    positions: HashMap<DeviceId, usize>,
-    rooms: Vec<Room>,
-    /// Entries of earlier batches that this one refers to.
-    held: BTreeMap<(RoomIndex, u64), Held>,
-    changes: BTreeMap<(RoomIndex, u64), Change>,
-    records: Vec<StateRecord>,
-}
-
-impl Planner {
-    /// The position of a device; `None` if its record is damaged.
-    fn device<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        id: DeviceId,
-    ) -> Result<Option<usize>, L::Error> {
-        if let Some(&position) = self.positions.get(&id) {
-            return Ok(Some(position));
-        }
-        let Some(before) = lookup.device(id)? else {
-            return Ok(None);
-        };
-        let position = self.devices.len();
-        self.devices.push(PlannedDevice {
-            id,
-            before,
-            record: before,
-            outcomes: Vec::new(),
-        });
-        self.positions.insert(id, position);
-        Ok(Some(position))
-    }
-
-    fn open<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        id: DeviceId,
-        owner: Option<DeviceOwner>,
-        next: Option<u64>,
-        look: &[(RoomIndex, u64)],
-    ) -> Result<OpResult, L::Error> {
-        let Some(device) = self.device(lookup, id)? else {
-            return Ok(OpResult::Damaged);
-        };
-        let record = &mut self.devices[device].record;
-        match semantics::open(*record, owner, next) {
-            Ok(opened) => *record = opened,
-            Err(refused) => return Ok(refused),
-        }
-        let counter = record.counter;
-        let ids = look
-            .iter()
-            .map(|&(room, seq)| self.id_at(lookup, room, seq));
-        let ids = ids.collect::<Result<_, _>>()?;
-        Ok(OpResult::Opened { counter, ids })
-    }
-
-    fn id_at<L: Lookup>(
-        &self,
-        lookup: &mut L,
-        room: RoomIndex,
-        seq: u64,
-    ) -> Result<Option<MessageId>, L::Error> {
-        let Some(here) = self.rooms.get(room.at()) else {
-            return Ok(None);
-        };
-        if seq < here.next {
-            return lookup.id_at(room, seq);
-        }
-        let new = usize::try_from(seq - here.next).ok();
-        let new = new.and_then(|new| here.entries.get(new));
-        Ok(new.map(|entry| entry.id))
-    }
-
-    /// Whether the id's counter is the device's next one, where all up to `settled` are settled by
-    /// the hub's account.
-    fn due<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        id: MessageId,
-        settled: u64,
-    ) -> Result<Due, L::Error> {
-        let Some(position) = self.device(lookup, id.device)? else {
-            return Ok(Due::Never(OpResult::Damaged));
-        };
-        let device = &mut self.devices[position];
-        let counter = device.record.counter.max(settled);
-        device.record.counter = counter;
-        Ok(match place(counter, id.counter) {
-            CounterOrder::Next => Due::Now(position),
-            CounterOrder::Ahead => Due::Never(OpResult::CounterGap { counter }),
-            CounterOrder::Settled => {
-                let outcome = match device.outcome(id.counter) {
-                    Some(outcome) => outcome,
-                    None => lookup.outcome(id)?,
-                };
-                Due::Never(OpResult::Repeated(outcome))
-            }
-        })
-    }
-
-    fn settle(&mut self, device: usize, counter: u64, outcome: MessageOutcome) -> OpResult {
-        let device = &mut self.devices[device];
-        device.record.counter = counter;
-        device.outcomes.push((counter, outcome));
-        OpResult::Done(outcome)
-    }
-
-    fn append<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        (id, room): (MessageId, RoomIndex),
-        sender: &Member,
-        content: Content,
-        moderates: bool,
-    ) -> Result<MessageOutcome, L::Error> {
-        let mut target = None;
-        if let Some(named) = content.target() {
-            let Some(seq) = self.find(lookup, room, named)? else {
-                return Ok(MessageOutcome::Refused(ErrorCode::Gone));
-            };
-            let entry = self.entry(room, seq).map(|(entry, _)| entry);
-            let without = entry.map_or(Some(MessageOutcome::Refused(ErrorCode::Gone)), |entry| {
-                effect(entry, &content, sender.user, moderates)
-            });
-            if let Some(outcome) = without {
-                // What is not changed need not be kept until the end of the batch.
-                if self
-                    .held
-                    .get(&(room, seq))
-                    .is_some_and(|held| !held.changed)
-                {
-                    self.held.remove(&(room, seq));
-                }
-                return Ok(outcome);
-            }
-            target = Some(seq);
-        }
-        let name = lookup.name(room).clone();
-        let state = &mut self.rooms[room.at()].state;
-        let (time, clock_was) = entry_time(self.now, state.correction, state.last_time);
-        let entry = Entry {
-            room: name,
-            seq: state.extent.next(),
-            id,
-            author: author(sender),
-            time,
-            clock_was,
-            kind: match content {
-                Content::Text(body) => EntryKind::Text(Text { body, edited: None }),
-                Content::Edit { target, body } => EntryKind::Edit {
-                    target,
-                    body: Some(body),
-                },
-                Content::Redaction { target, reason } => EntryKind::Redaction { target, reason },
-            },
-        };
-        let seq = entry.seq;
-        state.extent.head = seq;
-        state.last_time = Some(time);
-        state.correction = SignedDuration::ZERO;
-        state.unshown += u64::from(!entry.is_shown());
-        if let Some(target) = target {
-            self.fold(lookup, room, target, &entry)?;
-        }
-        self.rooms[room.at()].entries.push(entry);
-        Ok(MessageOutcome::Stored { room, seq, time })
-    }
-
-    /// Finds an entry of a room by its id, and returns its number.
-    fn find<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        room: RoomIndex,
-        id: MessageId,
-    ) -> Result<Option<u64>, L::Error> {
-        let device = self.positions.get(&id.device);
-        let here = device.and_then(|&device| self.devices[device].outcome(id.counter));
-        if let Some(outcome) = here {
-            return Ok(match outcome {
-                MessageOutcome::Stored { room: its, seq, .. } if its == room => Some(seq),
-                MessageOutcome::Stored { .. }
-                | MessageOutcome::Withdrawn
-                | MessageOutcome::Unchanged
-                | MessageOutcome::Refused(_)
-                | MessageOutcome::Forgotten => None,
-            });
-        }
-        let Some(entry) = lookup.entry(room, id)? else {
-            return Ok(None);
-        };
-        let seq = entry.seq;
-        self.hold(room, entry);
-        Ok(Some(seq))
-    }
-
-    fn hold(&mut self, room: RoomIndex, entry: Entry) {
-        let changed = false;
-        let place = (room, entry.seq);
-        self.held.entry(place).or_insert(Held { entry, changed });
-    }
-
-    /// An entry of this batch, or one that is held; and the mark of its change.
-    fn entry(&mut self, room: RoomIndex, seq: u64) -> Option<(&mut Entry, Option<&mut bool>)> {
-        let here = &mut self.rooms[room.at()];
-        if let Some(new) = seq.checked_sub(here.next) {
-            let entry = here.entries.get_mut(usize::try_from(new).ok()?)?;
-            return Some((entry, None));
-        }
-        let held = self.held.get_mut(&(room, seq))?;
-        Some((&mut held.entry, Some(&mut held.changed)))
-    }
-
-    /// Applies a new entry to its target, and to the edit that the target's text was from.
-    fn fold<L: Lookup>(
-        &mut self,
-        lookup: &mut L,
-        room: RoomIndex,
-        target: u64,
-        by: &Entry,
-    ) -> Result<(), L::Error> {
-        let mut edit = None;
-        self.change(room, target, by, |target| {
-            edit = edit_of(target);
-            fold::apply(target, by)
-        });
-        let Some(edit) = edit else {
-            return Ok(());
-        };
-        if edit < self.rooms[room.at()].next
-            && !self.held.contains_key(&(room, edit))
-            && let Some(entry) = lookup.entry_at(room, edit)?
-        {
-            self.hold(room, entry);
-        }
-        self.change(room, edit, by, |edit| {
-            edit.target() == by.target() && fold::scrub(edit, by)
-        });
-        Ok(())
-    }
-
-    /// Changes an entry, if `change` does.
-    fn change(
-        &mut self,
-        room: RoomIndex,
-        seq: u64,
-        by: &Entry,
-        change: impl FnOnce(&mut Entry) -> bool,
-    ) {
-        let Some((entry, changed)) = self.entry(room, seq) else {
-            return;
-        };
-        if !change(entry) {
-            return;
-        }
-        let made = Change {
-            rev: by.seq,
-            edited: edit_of(entry),
-            redacted: by.erases().then_some(by.seq),
-        };
-        if let Some(changed) = changed {
-            *changed = true;
-        }
-        self.changes.insert((room, seq), made);
-        let revised = &mut self.rooms[room.at()].state.revised;
-        revised.changed = by.seq;
-        if by.erases() {
-            revised.redacted = by.seq;
-        }
-    }
-
-    fn finish(self, results: Vec<OpResult>) -> Plan {
-        let rewrite = |((room, seq), held): ((RoomIndex, u64), Held)| {
-            held.changed.then(|| Rewritten {
-                room,
-                seq,
-                frame: frame(&held.entry),
-            })
-        };
-        Plan {
-            results,
-            devices: self.devices,
-            rooms: self.rooms.into_iter().map(Room::finish).collect(),
-            rewritten: self.held.into_iter().filter_map(rewrite).collect(),
-            changes: self.changes,
-            records: self.records,
-        }
-    }
-}
-
-impl PlannedDevice {
-    /// The outcome of a counter that this batch settles.
-    fn outcome(&self, counter: u64) -> Option<MessageOutcome> {
-        let at = self
-            .outcomes
-            .binary_search_by_key(&counter, |(counter, _)| *counter);
-        Some(self.outcomes[at.ok()?].1)
-    }
-}
-
-impl Room {
-    fn finish(self) -> PlannedRoom {
-        let mut run = SegmentBuilder::new(self.next);
-        let entry = |entry: Entry| {
-            run.push(|out| encode_entry(&entry, out));
-            PlannedEntry {
-                seq: entry.seq,
-                id: entry.id,
-                time: entry.time,
-                clock_was: entry.clock_was,
-                shown: entry.is_shown(),
-            }
-        };
-        PlannedRoom {
-            state: self.state,
-            entries: self.entries.into_iter().map(entry).collect(),
-            run: run.finish(),
-        }
-    }
-}
-
-/// The outcome without an entry, if a content has no effect on its target.
-fn effect(
-    target: &Entry,
-    content: &Content,
-    user: UserId,
-    moderates: bool,
-) -> Option<MessageOutcome> {
-    let refused = |code| Some(MessageOutcome::Refused(code));
-    let own = target.author.user == user;
-    match (content, &target.kind) {
-        (Content::Text(_), _) => None,
-        (Content::Edit { body, .. }, EntryKind::Text(text)) => {
-            if !own {
-                refused(ErrorCode::NotAllowed)
-            } else if text.body == *body {
-                Some(MessageOutcome::Unchanged)
-            } else {
-                None
-            }
-        }
-        (
-            Content::Edit { .. },
-            EntryKind::Edit { .. }
-            | EntryKind::Redaction { .. }
-            | EntryKind::Tombstone(_)
-            | EntryKind::Unknown(_),
-        ) => refused(ErrorCode::Gone),
-        (Content::Redaction { .. }, kind) => {
-            if !target.is_erasable() {
-                refused(ErrorCode::Gone)
-            } else if !own && !moderates {
-                refused(ErrorCode::NotAllowed)
-            } else if matches!(kind, EntryKind::Tombstone(_)) {
-                Some(MessageOutcome::Unchanged)
-            } else {
-                None
-            }
-        }
-    }
-}
-
-/// The edit that an entry's text is from.
-fn edit_of(entry: &Entry) -> Option<u64> {
-    match &entry.kind {
-        EntryKind::Text(text) => text.edited,
-        EntryKind::Edit { .. }
-        | EntryKind::Redaction { .. }
-        | EntryKind::Tombstone(_)
-        | EntryKind::Unknown(_) => None,
-    }
 }
 
 /// An entry's frame.
