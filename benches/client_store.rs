@@ -179,7 +179,7 @@ fn opening(profile: &Profile) {
         last = Some(store::open(profile).unwrap());
     });
     let shown = last.unwrap().rooms[0].page.entries.len();
-    assert_eq!(shown as u64, store::RESTORED_MESSAGES_MAX);
+    assert_eq!(shown, store::RESTORED_MESSAGES_MAX);
 }
 
 fn looking(profile: &Profile) {

@@ -223,6 +223,7 @@ impl ClientDisk {
                 },
                 epoch: room.epoch,
                 extent: room.extent,
+                folded: 0,
             };
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
                 && self.mutant == Some(Mutant::CursorFirst)

@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Content, Entry, Epoch, Extent, RoomName, UserId,
+        Content, Entry, EntryKind, Epoch, Extent, RoomName, UserId,
         frame::{Part, Position, RoomStart},
     },
     search::Query,
@@ -102,6 +102,8 @@ pub struct PersistedRoom {
     pub epoch: Epoch,
     /// The numbers that the server held, when last known.
     pub extent: Extent,
+    /// The stored entries stand at least as when the log ended here.
+    pub folded: u64,
 }
 
 /// Changes to store, all or none.
@@ -171,16 +173,7 @@ pub enum StoreChange {
     /// A range of a room's log, which is merged with those that it touches.
     Entries(EntryRange),
     /// Entries of a room's log as they stand now. Those that are stored are brought up to date.
-    Changed {
-        /// The room.
-        room: RoomName,
-        /// The log. If another one is stored, nothing is changed.
-        epoch: Epoch,
-        /// The entries.
-        entries: Vec<Entry>,
-        /// The stored entries are known to stand as when the log ended here.
-        folded: u64,
-    },
+    Changed(ChangedEntries),
     /// The user has read a room up to this number, or to the log's end where that is lower.
     Read {
         /// The room.
@@ -243,6 +236,32 @@ impl EntryRange {
             to: entries.last().map_or(0, |entry| entry.seq),
             entries,
         }
+    }
+}
+
+/// Entries of one log that later ones have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedEntries {
+    /// The room.
+    pub room: RoomName,
+    /// The log. If another one is stored, nothing is changed.
+    pub epoch: Epoch,
+    /// The entries, as they stand now.
+    pub entries: Vec<Entry>,
+    /// The stored entries must stand at least as when the log ended here for the next field to hold.
+    pub since: u64,
+    /// With these, the stored entries stand at least as when the log ended here.
+    pub folded: u64,
+}
+
+/// Bytes of an entry's content.
+pub fn entry_bytes(entry: &Entry) -> usize {
+    match &entry.kind {
+        EntryKind::Text(text) => text.body.as_str().len(),
+        EntryKind::Edit { body, .. } => body.as_ref().map_or(0, |body| body.as_str().len()),
+        EntryKind::Redaction { reason, .. } => reason.as_ref().map_or(0, |r| r.as_str().len()),
+        EntryKind::Tombstone(_) => 0,
+        EntryKind::Unknown(unknown) => unknown.raw.len(),
     }
 }
 

@@ -170,7 +170,7 @@ fn reserve(path: &Path) -> PathBuf {
 }
 
 /// Empties the write-ahead log; returns whether that worked.
-fn checkpoint(database: &Connection) -> bool {
+pub(super) fn checkpoint(database: &Connection) -> bool {
     let emptied =
         |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? > 0);
     let done = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), emptied);

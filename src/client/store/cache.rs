@@ -1,55 +1,47 @@
-//! Rooms and messages, in gap-free ranges of logs.
+//! Rooms and entries, in gap-free ranges of logs.
 //!
-//! A range means that all messages from one number to another are stored; every change of messages
-//! updates the ranges in the same transaction.
+//! A range means that all entries from one number to another are stored, other than those that
+//! pages leave out because they are not shown. Every change of entries updates the ranges in the
+//! same transaction.
+//!
+//! A room's `folded` is a number: all its stored entries stand at least as when the log ended there.
+//! Live entries raise it as long as none was missed.
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    RESTORED_MESSAGES_MAX, Restored, StoreFault,
-    device::{draft_of, number, signed},
-    empty_page,
+    StoreFault,
+    device::{number, signed},
+    rows::EntryWriter,
 };
 use crate::{
-    client::{
-        event::{Page, RestoredRoom, SearchPage},
-        session::persist_types::{EntryRange, PersistedRoom, StoreChange, nanoseconds},
-    },
-    protocol::{
-        Author, ClientId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName, UserId,
-        entry::Text,
-        frame::{Part, Position, RoomStart},
-        limits::HISTORY_PAGE_MAX,
-    },
-    search::{
-        Query,
-        times::{self, CORRECTIONS_MAX},
-    },
-    text::{Body, Line},
+    client::session::persist_types::{ChangedEntries, EntryRange, StoreChange, entry_bytes},
+    protocol::{Epoch, Extent, MessageId, RoomName, UserId, frame::RoomStart},
+    text::Line,
 };
 
 /// Messages stored of one room; beyond, the oldest are dropped.
 pub const CACHE_MESSAGES_MAX: u64 = 1_000_000;
-/// Messages that one search reads.
-pub const SEARCH_MESSAGES_MAX: u64 = 20_000;
 /// Bytes that a message takes besides its text, at most.
 const ROW_BYTES: u64 = 300;
 /// Messages that one save drops at most, for each of the reasons.
 pub(super) const DROP_STEP: u64 = 2_000;
 
 /// A room's row.
-struct RoomRow {
-    log: i64,
-    epoch: String,
-    topic: Option<String>,
-    extent: Extent,
-    read: u64,
+pub(super) struct RoomRow {
+    pub(super) log: i64,
+    pub(super) epoch: String,
+    pub(super) topic: Option<String>,
+    pub(super) extent: Extent,
+    pub(super) read: u64,
+    pub(super) folded: u64,
 }
 
-fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, StoreFault> {
+pub(super) fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, StoreFault> {
     Ok(database
-        .prepare_cached("SELECT log, epoch, topic, first, head, read FROM room WHERE name = ?")?
+        .prepare_cached(
+            "SELECT log, epoch, topic, first, head, read, folded FROM room WHERE name = ?",
+        )?
         .query_row([name.as_str()], |row| {
             Ok(RoomRow {
                 log: row.get(0)?,
@@ -57,13 +49,14 @@ fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, Store
                 topic: row.get(2)?,
                 extent: Extent::new(number(row, 3)?, number(row, 4)?),
                 read: number(row, 5)?,
+                folded: number(row, 6)?,
             })
         })
         .optional()?)
 }
 
 /// As [`room`], unless its log is another one than this.
-fn room_of(
+pub(super) fn room_of(
     database: &Connection,
     name: &RoomName,
     epoch: Option<Epoch>,
@@ -92,13 +85,17 @@ pub(super) fn open_room(
             )?
             .query_row((), |row| row.get(0))?,
     };
-    let read = known
-        .filter(|room| room.log == log)
-        .map_or(0, |room| room.read);
+    let known = known.filter(|room| room.log == log);
+    let read = known.as_ref().map_or(0, |room| room.read);
+    let folded = known.as_ref().map_or(0, |room| room.folded);
+    // Then nothing that is stored was changed before the entry that comes next.
+    let is_folded =
+        start.changed.max(start.redacted) <= folded || lowest_range(database, log)?.is_none();
+    let folded = folded.max(if is_folded { start.next - 1 } else { 0 });
     database
         .prepare_cached(
-            "INSERT OR REPLACE INTO room (name, log, epoch, topic, first, head, read)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO room (name, log, epoch, topic, first, head, read, folded)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             start.room.as_str(),
@@ -108,50 +105,83 @@ pub(super) fn open_room(
             signed(start.extent.first),
             signed(start.extent.head),
             signed(read),
+            signed(folded),
         ])?;
     tidy(database, log, start.extent.first, max)
 }
 
-/// Bytes of messages in a change.
+/// Bytes that the entries of a change take.
 pub(super) fn bytes(change: &StoreChange) -> u64 {
     let StoreChange::Entries(run) = change else {
         return 0;
     };
-    let texts = run.entries.iter().map(|entry| entry.words().len());
-    texts.map(|text| text as u64 + ROW_BYTES).sum()
+    let entries = run.entries.iter();
+    entries
+        .map(|entry| entry_bytes(entry) as u64 + ROW_BYTES)
+        .sum()
 }
 
-/// Stores messages; keeps at most `max` in the room.
-pub(super) fn put(database: &Connection, run: &EntryRange, max: u64) -> Result<(), StoreFault> {
+/// Stores entries, at most `max` in the room, for this user; or with `caches` not set only brings
+/// the stored ones up to date. Returns whether a stored text was erased.
+pub(super) fn put(
+    database: &Connection,
+    run: &EntryRange,
+    user: UserId,
+    max: u64,
+    caches: bool,
+) -> Result<bool, StoreFault> {
     let EntryRange { from, to, .. } = *run;
-    let Some(room) = room(database, &run.room)?.filter(|r| r.epoch == run.epoch.to_string()) else {
-        return Ok(());
+    let Some(room) = room_of(database, &run.room, Some(run.epoch))? else {
+        return Ok(false);
     };
-    let mut insert = database.prepare_cached(
-        "INSERT OR IGNORE INTO message
-             (log, seq, id, user, nickname, time, body, clock_was, proven)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
-    for message in &run.entries {
-        insert.execute(params![
-            room.log,
-            signed(message.seq),
-            message.id.to_string(),
-            message.author.user.to_string(),
-            message.author.nickname.as_str(),
-            nanoseconds(message.time),
-            message.words(),
-            message.clock_was.map(nanoseconds),
-            (!message.author.proven).then_some(false),
-        ])?;
+    let mut writer = EntryWriter::new(database, &run.room, room.log, user)?;
+    for entry in &run.entries {
+        if caches {
+            writer.put(entry)?;
+        } else {
+            writer.renew(entry)?;
+        }
+    }
+    if !caches {
+        return Ok(writer.erased);
     }
     join_range(database, room.log, from, to)?;
-    if to > room.extent.head {
-        database
-            .prepare_cached("UPDATE room SET head = ? WHERE name = ?")?
-            .execute(params![signed(to), run.room.as_str()])?;
+    // A page leaves out the entries that only change others.
+    let has_all = run.entries.len() as u64 == to + 1 - from;
+    let folded = if has_all && from <= room.folded + 1 {
+        to
+    } else {
+        0
+    };
+    database
+        .prepare_cached(
+            "UPDATE room SET head = max(head, ?2), folded = max(folded, ?3) WHERE name = ?1",
+        )?
+        .execute(params![run.room.as_str(), signed(to), signed(folded)])?;
+    tidy(database, room.log, room.extent.first, max)?;
+    Ok(writer.erased)
+}
+
+/// Brings stored entries up to date, for this user. Returns whether a stored text was erased.
+pub(super) fn change(
+    database: &Connection,
+    changed: &ChangedEntries,
+    user: UserId,
+) -> Result<bool, StoreFault> {
+    let Some(room) = room_of(database, &changed.room, Some(changed.epoch))? else {
+        return Ok(false);
+    };
+    let mut writer = EntryWriter::new(database, &changed.room, room.log, user)?;
+    for entry in &changed.entries {
+        writer.renew(entry)?;
     }
-    tidy(database, room.log, room.extent.first, max)
+    // Otherwise an earlier part is missing.
+    if changed.since <= room.folded {
+        database
+            .prepare_cached("UPDATE room SET folded = max(folded, ?2) WHERE name = ?1")?
+            .execute(params![changed.room.as_str(), signed(changed.folded)])?;
+    }
+    Ok(writer.erased)
 }
 
 /// Adds a range, merged with those that it overlaps or touches.
@@ -197,30 +227,44 @@ fn tidy(database: &Connection, log: i64, log_first: u64, max: u64) -> Result<(),
     Ok(())
 }
 
-/// Drops up to `count` messages to make room: of a log that no longer exists, or else of the room
-/// with the most. Never drops a room's latest. Returns how many.
+/// Drops entries of up to `count` numbers to make room: of a log that no longer exists, or else of
+/// the room with the most. Never drops a room's latest entry, which is the position to resume from.
+/// Returns how many numbers.
 pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, StoreFault> {
-    let largest: Option<(i64, u64, u64, bool)> = database
-        .prepare_cached(
-            "SELECT log, sum(last - first + 1) AS kept, max(last),
-                    log NOT IN (SELECT log FROM room) AS stale
-             FROM range GROUP BY log ORDER BY stale DESC, kept DESC LIMIT 1",
-        )?
-        .query_row((), |row| {
-            Ok((row.get(0)?, number(row, 1)?, number(row, 2)?, row.get(3)?))
-        })
+    let mut select = database.prepare_cached(
+        "SELECT log, log NOT IN (SELECT log FROM room) AS stale FROM range
+         GROUP BY log ORDER BY stale DESC, sum(last - first + 1) DESC",
+    )?;
+    let logs = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let logs: Vec<(i64, bool)> = logs.collect::<Result<_, _>>()?;
+    for (log, stale) in logs {
+        let up_to = match latest(database, log)? {
+            Some((seq, _)) if !stale => seq.saturating_sub(1),
+            _ => u64::MAX,
+        };
+        let dropped = drop_oldest(database, log, count, up_to)?;
+        if dropped > 0 {
+            return Ok(dropped);
+        }
+    }
+    Ok(0)
+}
+
+/// The number and the id of a log's latest stored entry. After a page, a range may go on to higher
+/// numbers.
+pub(super) fn latest(
+    database: &Connection,
+    log: i64,
+) -> Result<Option<(u64, MessageId)>, StoreFault> {
+    let latest: Option<(u64, String)> = database
+        .prepare_cached("SELECT seq, id FROM message WHERE log = ? ORDER BY seq DESC LIMIT 1")?
+        .query_row([log], |row| Ok((number(row, 0)?, row.get(1)?)))
         .optional()?;
-    let Some((log, kept, last, stale)) = largest else {
-        return Ok(0);
+    let Some((seq, id)) = latest else {
+        return Ok(None);
     };
-    let (droppable, up_to) = if stale {
-        (kept, u64::MAX)
-    } else {
-        (kept.saturating_sub(1), last.saturating_sub(1))
-    };
-    let count = count.min(droppable);
-    drop_oldest(database, log, count, up_to)?;
-    Ok(count)
+    let id = MessageId::parse(&id).map_err(|_| StoreFault::Damaged)?;
+    Ok(Some((seq, id)))
 }
 
 fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, StoreFault> {
@@ -230,19 +274,16 @@ fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, S
         .optional()?)
 }
 
-/// Drops `count` of a log's oldest messages, none above `up_to`.
-fn drop_oldest(
-    database: &Connection,
-    log: i64,
-    mut count: u64,
-    up_to: u64,
-) -> Result<(), StoreFault> {
-    while count > 0
+/// Drops a log's oldest entries, of up to `count` numbers, none above `up_to`. Returns how many
+/// numbers.
+fn drop_oldest(database: &Connection, log: i64, count: u64, up_to: u64) -> Result<u64, StoreFault> {
+    let mut dropped = 0;
+    while dropped < count
         && let Some((first, last)) = lowest_range(database, log)?
         && first <= up_to
     {
-        let end = last.min(up_to).min(first + count - 1);
-        count -= end - first + 1;
+        let end = last.min(up_to).min(first + (count - dropped) - 1);
+        dropped += end - first + 1;
         database
             .prepare_cached("DELETE FROM message WHERE log = ? AND seq <= ?")?
             .execute(params![log, signed(end)])?;
@@ -256,7 +297,7 @@ fn drop_oldest(
                 .execute(params![log, signed(first), signed(end + 1)])?;
         }
     }
-    Ok(())
+    Ok(dropped)
 }
 
 /// Stores how far the user has read a room.
@@ -272,295 +313,4 @@ pub(super) fn read(
         )?
         .execute(params![name.as_str(), signed(seq), epoch.to_string()])?;
     Ok(())
-}
-
-/// Loads all rooms, each with its latest messages.
-pub(super) fn restore(
-    database: &Connection,
-    client: &ClientId,
-) -> Result<Vec<Restored>, StoreFault> {
-    let mut select = database.prepare_cached("SELECT name FROM room ORDER BY name")?;
-    let names = select.query_map((), |row| row.get::<_, String>(0))?;
-    let mut rooms = Vec::new();
-    for name in names {
-        let name = RoomName::parse(&name?).map_err(|_| StoreFault::Damaged)?;
-        let row = room(database, &name)?.ok_or(StoreFault::Damaged)?;
-        let mut page = latest(database, &name, &row)?;
-        let last = page.entries.last();
-        let kept = PersistedRoom {
-            position: Position {
-                room: name.clone(),
-                seq: last.map_or(0, |message| message.seq),
-                id: last.map(|message| message.id),
-            },
-            epoch: Epoch::parse(&row.epoch).map_err(|_| StoreFault::Damaged)?,
-            extent: row.extent,
-        };
-        // Messages that the server has erased may still be stored; they only tell our position.
-        let first = row.extent.first;
-        page.entries.retain(|message| message.seq >= first);
-        page.from = page.from.max(first);
-        if page.entries.is_empty() {
-            page = empty_page(row.extent);
-        }
-        let restored = RestoredRoom {
-            draft: draft_of(database, client, name.as_str())?,
-            topic: row.topic.map(|topic| Line::inert(&topic)),
-            read: row.read,
-            room: name,
-            page,
-        };
-        rooms.push((kept, restored));
-    }
-    Ok(rooms)
-}
-
-fn latest(database: &Connection, name: &RoomName, room: &RoomRow) -> Result<Page, StoreFault> {
-    let to = u64::MAX >> 1;
-    let Some((first, last)) = range_up_to(database, room.log, to)? else {
-        return Ok(empty_page(room.extent));
-    };
-    let from = first.max((last + 1).saturating_sub(RESTORED_MESSAGES_MAX));
-    piece(database, name, room, from, last)
-}
-
-/// The highest range that begins at or below a number.
-fn range_up_to(database: &Connection, log: i64, at: u64) -> Result<Option<(u64, u64)>, StoreFault> {
-    let select =
-        "SELECT first, last FROM range WHERE log = ? AND first <= ? ORDER BY first DESC LIMIT 1";
-    range(database, select, log, at)
-}
-
-/// The range that a query by a log and a number finds.
-fn range(
-    database: &Connection,
-    select: &str,
-    log: i64,
-    at: u64,
-) -> Result<Option<(u64, u64)>, StoreFault> {
-    Ok(database
-        .prepare_cached(select)?
-        .query_row(params![log, signed(at)], |row| {
-            Ok((number(row, 0)?, number(row, 1)?))
-        })
-        .optional()?)
-}
-
-/// The messages from `from` to `to`, which a range covers.
-fn piece(
-    database: &Connection,
-    name: &RoomName,
-    room: &RoomRow,
-    from: u64,
-    to: u64,
-) -> Result<Page, StoreFault> {
-    let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
-         WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq",
-    )?;
-    let mut rows = select.query(params![room.log, signed(from), signed(to)])?;
-    let mut messages = Vec::new();
-    while let Some(row) = rows.next()? {
-        messages.push(message(name, row)?);
-    }
-    if messages.len() as u64 != to + 1 - from {
-        return Err(StoreFault::Damaged);
-    }
-    Ok(Page {
-        extent: room.extent.raised_to(to),
-        from,
-        to,
-        entries: messages,
-        offline: true,
-    })
-}
-
-fn message(name: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> {
-    let text = |column| {
-        row.get_ref(column)?
-            .as_str()
-            .map_err(|_| StoreFault::Damaged)
-    };
-    let time = |nanoseconds: i64| {
-        Timestamp::from_nanosecond(nanoseconds.into()).map_err(|_| StoreFault::Damaged)
-    };
-    let clock_was: Option<i64> = row.get(6)?;
-    Ok(Entry {
-        room: name.clone(),
-        seq: number(row, 0)?,
-        id: MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?,
-        author: Author {
-            user: UserId::parse(text(2)?).map_err(|_| StoreFault::Damaged)?,
-            nickname: Nickname::inert(text(3)?),
-            proven: row.get::<_, Option<bool>>(7)? != Some(false),
-        },
-        time: time(row.get(4)?)?,
-        clock_was: clock_was.map(time).transpose()?,
-        kind: EntryKind::Text(Text {
-            body: Body::inert(text(5)?),
-            edited: None,
-        }),
-    })
-}
-
-/// A part of a room's log, as far as one range covers it from the end that counts; with `offline`,
-/// the nearest stored piece.
-pub(super) fn page(
-    database: &Connection,
-    name: &RoomName,
-    epoch: Option<Epoch>,
-    part: Part,
-    offline: bool,
-) -> Result<Option<Page>, StoreFault> {
-    let Some(room) = room_of(database, name, epoch)? else {
-        return Ok(None);
-    };
-    let (held, most) = (room.extent, HISTORY_PAGE_MAX as u64);
-    let found = match part {
-        Part::Backward { from, to } => {
-            let to = if offline { to } else { to.min(held.head) };
-            let range = range_up_to(database, room.log, to)?;
-            range
-                .filter(|(_, last)| offline || *last >= to)
-                .map(|(first, last)| (first.max(from).max(held.first), last.min(to)))
-                .map(|(first, last)| (first.max((last + 1).saturating_sub(most)), last))
-        }
-        Part::Forward { from, to } => {
-            range_from(database, room.log, from.max(held.first), offline)?
-                .map(|(first, last)| (first, last.min(to).min(first + most - 1)))
-        }
-        Part::Since(time) => since(database, room.log, held.first, time)?
-            .map(|(first, last)| (first, last.min(first + most - 1))),
-    };
-    match found.filter(|(from, to)| from <= to) {
-        Some((from, to)) => piece(database, name, &room, from, to).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The range that holds a number, from that number on; with `nearest`, else the next one above.
-fn range_from(
-    database: &Connection,
-    log: i64,
-    from: u64,
-    nearest: bool,
-) -> Result<Option<(u64, u64)>, StoreFault> {
-    if let Some((_, last)) = range_up_to(database, log, from)?
-        && last >= from
-    {
-        return Ok(Some((from, last)));
-    }
-    if !nearest {
-        return Ok(None);
-    }
-    let select = "SELECT first, last FROM range WHERE log = ? AND first > ? ORDER BY first LIMIT 1";
-    range(database, select, log, from)
-}
-
-/// The range from the stored message that a page since this time begins with: see [`times::since`].
-fn since(
-    database: &Connection,
-    log: i64,
-    log_first: u64,
-    time: Timestamp,
-) -> Result<Option<(u64, u64)>, StoreFault> {
-    let time =
-        Timestamp::from_nanosecond(nanoseconds(time).into()).map_err(|_| StoreFault::Damaged)?;
-    let mut at = database.prepare_cached("SELECT time FROM message WHERE log = ? AND seq = ?")?;
-    let found = times::since(stretches(database, log, log_first)?, time, |seq| {
-        let at: i64 = at.query_row(params![log, signed(seq)], |row| row.get(0))?;
-        Timestamp::from_nanosecond(at.into()).map_err(|_| StoreFault::Damaged)
-    })?;
-    match found {
-        Some(seq) => range_from(database, log, seq, false),
-        None => Ok(None),
-    }
-}
-
-/// The stored numbers of a log in stretches within which times never go back, in order. A new one
-/// begins where the clock was corrected, and after each gap, where it may have been. If there are
-/// too many, the latest.
-fn stretches(
-    database: &Connection,
-    log: i64,
-    log_first: u64,
-) -> Result<Vec<std::ops::Range<u64>>, StoreFault> {
-    let numbers = |statement: &str| -> Result<Vec<u64>, StoreFault> {
-        let mut select = database.prepare_cached(statement)?;
-        let most = signed(CORRECTIONS_MAX as u64);
-        let rows = select.query_map(params![log, signed(log_first), most], |row| number(row, 0))?;
-        let mut numbers = rows.collect::<Result<Vec<_>, _>>()?;
-        numbers.sort_unstable();
-        Ok(numbers)
-    };
-    let marks = numbers(
-        "SELECT seq FROM message INDEXED BY message_marked
-         WHERE log = ? AND seq >= ? AND clock_was IS NOT NULL ORDER BY seq DESC LIMIT ?",
-    )?;
-    let mut select = database.prepare_cached(
-        "SELECT max(first, ?2), last FROM range WHERE log = ?1 AND last >= ?2
-         ORDER BY first DESC LIMIT ?3",
-    )?;
-    let most = signed(CORRECTIONS_MAX as u64);
-    let ranges = select.query_map(params![log, signed(log_first), most], |row| {
-        Ok(number(row, 0)?..number(row, 1)? + 1)
-    })?;
-    let mut found = Vec::new();
-    for range in ranges {
-        let range = range?;
-        let inside = |mark: &u64| range.contains(mark);
-        let marks: Vec<u64> = marks.iter().copied().filter(inside).collect();
-        found.extend(times::stretches(range, &marks).rev());
-    }
-    found.reverse();
-    Ok(found)
-}
-
-/// Searches messages up to a number, newest first.
-pub(super) fn search(
-    database: &Connection,
-    name: &RoomName,
-    epoch: Option<Epoch>,
-    query: &Query,
-    to: Option<u64>,
-) -> Result<SearchPage, StoreFault> {
-    let Some(room) = room_of(database, name, epoch)? else {
-        return Ok(SearchPage {
-            first: 1,
-            from: 1,
-            to: 0,
-            entries: Vec::new(),
-            indexed: None,
-            offline: true,
-        });
-    };
-    let to = to.unwrap_or(u64::MAX >> 1).min(room.extent.head);
-    let mut select = database.prepare_cached(
-        "SELECT seq, id, user, nickname, time, body, clock_was, proven FROM message
-         WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC",
-    )?;
-    let mut rows = select.query(params![room.log, signed(room.extent.first), signed(to)])?;
-    let mut messages = Vec::new();
-    let mut from = to + 1;
-    let mut looked_at = 0;
-    while looked_at < SEARCH_MESSAGES_MAX && messages.len() < HISTORY_PAGE_MAX {
-        let Some(row) = rows.next()? else {
-            from = room.extent.first;
-            break;
-        };
-        let message = message(name, row)?;
-        looked_at += 1;
-        from = message.seq;
-        if query.matches(&message.author.nickname, message.time, message.words()) {
-            messages.push(message);
-        }
-    }
-    Ok(SearchPage {
-        first: room.extent.first,
-        from: from.min(to + 1),
-        to,
-        entries: messages,
-        indexed: None,
-        offline: true,
-    })
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Owner, Profile, StoreFault};
 use crate::{
     client::session::persist_types::{OutboxEntry, PersistedOutbox},
-    protocol::{ClientId, Content, RoomName, Token, UserId},
+    protocol::{ClientId, Content, MessageId, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
@@ -125,13 +125,13 @@ pub(super) fn entries_from(
     owner: Owner,
 ) -> Result<Vec<OutboxEntry>, StoreFault> {
     let mut select = database.prepare_cached(
-        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number, kind, target
          FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
     )?;
     let mut rows = select.query(params![client.as_str(), signed(key)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut entry = entry(row)?;
+        let mut entry = entry(row, content(row, 2, 9)?)?;
         let origin = origin(row, 7)?;
         entry.number = origin.and_then(|(run, number)| (run == owner).then_some(number));
         entries.push(entry);
@@ -150,9 +150,43 @@ pub(super) fn origin(row: &Row<'_>, column: usize) -> Result<Option<Origin>, Sto
     })
 }
 
-/// Reads an entry from the columns that [`entries_from`] selects.
-pub(super) fn entry(row: &Row<'_>) -> Result<OutboxEntry, StoreFault> {
-    let (room, body): (String, String) = (row.get(1)?, row.get(2)?);
+/// The value of the column `kind` for an edit; a text has none.
+const EDIT: &str = "edit";
+/// The value for a redaction.
+const REDACTION: &str = "redaction";
+
+/// The columns `kind` and `target` of a content.
+pub(super) fn kind(content: &Content) -> (Option<&'static str>, Option<String>) {
+    let kind = match content {
+        Content::Text(_) => None,
+        Content::Edit { .. } => Some(EDIT),
+        Content::Redaction { .. } => Some(REDACTION),
+    };
+    (kind, content.target().map(|target| target.to_string()))
+}
+
+/// Reads a content from its words in the column `words`, and from the column `kind` and the next.
+pub(super) fn content(row: &Row<'_>, words: usize, kind: usize) -> Result<Content, StoreFault> {
+    let words: String = row.get(words)?;
+    let (kind, target): (Option<String>, Option<String>) = (row.get(kind)?, row.get(kind + 1)?);
+    let target = target.as_deref().map(MessageId::parse);
+    match (kind.as_deref(), target) {
+        (None, None) => Ok(Content::Text(Body::inert(&words))),
+        (Some(EDIT), Some(Ok(target))) => Ok(Content::Edit {
+            target,
+            body: Body::inert(&words),
+        }),
+        (Some(REDACTION), Some(Ok(target))) => Ok(Content::Redaction {
+            target,
+            reason: Some(Line::inert(&words)).filter(|_| !words.is_empty()),
+        }),
+        _ => Err(StoreFault::Damaged),
+    }
+}
+
+/// Reads an entry with this content from the columns that [`entries_from`] selects.
+pub(super) fn entry(row: &Row<'_>, content: Content) -> Result<OutboxEntry, StoreFault> {
+    let room: String = row.get(1)?;
     let counter: Option<i64> = row.get(3)?;
     let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| StoreFault::Damaged));
     let failed: Option<String> = row.get(6)?;
@@ -160,7 +194,7 @@ pub(super) fn entry(row: &Row<'_>) -> Result<OutboxEntry, StoreFault> {
         key: number(row, 0)?,
         number: None,
         room: RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?,
-        content: Content::Text(Body::inert(&body)),
+        content,
         counter: counter.transpose()?,
         withdrawn: row.get(4)?,
         unconfirmed: row.get(5)?,
@@ -177,15 +211,17 @@ pub(super) fn put(
 ) -> Result<(), StoreFault> {
     let counter = entry.counter.map(signed);
     let (run, which) = origin.unzip();
+    let (kind, target) = kind(&entry.content);
     database
         .prepare_cached(
             "INSERT INTO outbox
-             (client, key, room, body, counter, withdrawn, unconfirmed, failed, run, number)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (client, key, room, body, counter, withdrawn, unconfirmed, failed, run, number, kind,
+              target)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET
                  room = excluded.room, body = excluded.body, counter = excluded.counter,
                  withdrawn = excluded.withdrawn, unconfirmed = excluded.unconfirmed,
-                 failed = excluded.failed",
+                 failed = excluded.failed, kind = excluded.kind, target = excluded.target",
         )?
         .execute(params![
             client.as_str(),
@@ -198,6 +234,8 @@ pub(super) fn put(
             entry.failed.as_ref().map(Line::as_str),
             run,
             which.map(signed),
+            kind,
+            target,
         ])?;
     database
         .prepare_cached("UPDATE device SET next_key = max(next_key, ?2) WHERE client = ?1")?
@@ -270,6 +308,17 @@ pub(super) fn typed(database: &Connection) -> Result<Vec<String>, StoreFault> {
     let mut select = database.prepare_cached("SELECT body FROM typed ORDER BY id")?;
     let texts = select.query_map((), |row| row.get(0))?;
     Ok(texts.collect::<Result<_, _>>()?)
+}
+
+/// Removes the typed texts and the drafts that hold exactly this text.
+pub(super) fn forget_text(database: &Connection, text: &str) -> Result<(), StoreFault> {
+    for forget in [
+        "DELETE FROM typed WHERE body = ?",
+        "DELETE FROM draft WHERE body = ?",
+    ] {
+        database.prepare_cached(forget)?.execute([text])?;
+    }
+    Ok(())
 }
 
 /// Reads an unsigned number.

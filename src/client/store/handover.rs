@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Owner, StoreFault,
-    device::{number, signed},
+    device::{self, number, signed},
 };
 use crate::{
     client::{
@@ -38,21 +38,37 @@ pub(super) fn submit(
         .query_row([client.as_str()], |row| {
             Ok((number(row, 0)?, number(row, 1)?))
         })?;
-    let bytes = bytes + content.words().len() as u64;
+    let bytes = bytes + content.bytes() as u64;
     if count >= OUTBOX_MESSAGES_MAX as u64 || bytes > OUTBOX_BYTES_MAX as u64 {
         let why = Line::inert(OUTBOX_FULL);
         return settle(database, owner, which, &Delivery::Failed { why });
     }
+    put(database, client, &owner, which, room, content)
+}
+
+/// Adds a message of a run to those that wait for the holder of the lease.
+pub(super) fn put(
+    database: &Connection,
+    client: &ClientId,
+    run: &[u8],
+    which: u64,
+    room: &RoomName,
+    content: &Content,
+) -> Result<(), StoreFault> {
+    let (kind, target) = device::kind(content);
     database
         .prepare_cached(
-            "INSERT INTO submitted (client, run, number, room, body) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO submitted (client, run, number, room, body, kind, target)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             client.as_str(),
-            owner,
+            run,
             signed(which),
             room.as_str(),
-            content.words()
+            content.words(),
+            kind,
+            target,
         ])?;
     Ok(())
 }
@@ -83,8 +99,9 @@ pub(super) fn adopt(
         database
             .prepare_cached(
                 "INSERT INTO outbox
-                 (client, key, room, body, withdrawn, unconfirmed, run, number)
-                 SELECT client, ?, room, body, 0, 0, run, number FROM submitted WHERE id = ?",
+                 (client, key, room, body, withdrawn, unconfirmed, run, number, kind, target)
+                 SELECT client, ?, room, body, 0, 0, run, number, kind, target
+                 FROM submitted WHERE id = ?",
             )?
             .execute(params![signed(key), id])?;
         database

@@ -5,7 +5,7 @@
 //! | what | whose | |
 //! |---|---|---|
 //! | token | the profile's | made at the first start: identifies the user |
-//! | rooms, messages | the profile's | gap-free ranges of a log; all devices write, duplicates are harmless |
+//! | rooms, entries | the profile's | gap-free ranges of a log, each entry as it stands now; all devices write, duplicates are harmless |
 //! | typed texts, read cursors | the profile's | |
 //! | outbox, counters, lease | a device's (a client ID's) | only the holder of the lease changes them |
 //! | messages submitted, outcomes | a device's | exchanged between the holder of the lease and processes without it |
@@ -32,6 +32,14 @@
 //! messages are dropped before anything of an outbox is refused. Messages that the server has
 //! erased, or of a log that no longer exists, are dropped too: a few with each save.
 //!
+//! **Erasure.** The transaction that stores what erases an entry removes its text: from the entry's
+//! row and those of its edits, and, if it was this user's, the typed texts and the drafts that hold
+//! exactly it. Deleted rows and free pages are overwritten (`secure_delete`), and the write-ahead log
+//! is emptied at once. What can remain: earlier texts of an edited message, among the typed texts;
+//! traces within pages that are in use; and what the disk keeps of the file's earlier contents. A
+//! text that an edit replaced is removed from its row, and may stay in the write-ahead log until
+//! that is next emptied.
+//!
 //! **Damage.** A file that SQLite can't read is set aside under a name with the time in it, and a
 //! new one is made. The token, the outboxes and the drafts are copied as far as they can be read;
 //! messages come again from the server. A schema newer than this program is left alone. One process
@@ -46,10 +54,12 @@ mod device;
 mod fault;
 mod handover;
 mod liveness;
+mod pages;
 mod paths;
 mod profile;
 mod recovery;
 mod restored;
+mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -81,11 +91,11 @@ pub(crate) use self::paths::{is_nowhere, lock, write_private};
 use self::profile::Owner;
 pub use self::profile::Profile;
 pub use self::restored::RESTORED_MESSAGES_MAX;
-use self::restored::{Restored, empty_page};
 pub use self::{
     budget::CACHE_BYTES_MAX,
-    cache::{CACHE_MESSAGES_MAX, SEARCH_MESSAGES_MAX},
+    cache::CACHE_MESSAGES_MAX,
     device::{DRAFT_BYTES_MAX, TYPED_MAX},
+    pages::SEARCH_MESSAGES_MAX,
     paths::{create_private, default_directory},
 };
 
@@ -267,7 +277,7 @@ impl Store {
         }
         // One consistent snapshot: another process may be changing ranges.
         let transaction = database.transaction()?;
-        let rooms = cache::restore(&transaction, &profile.client_id)?;
+        let rooms = restored::restore(&transaction, &profile.client_id)?;
         let typed = device::typed(&transaction)?;
         let user = device::user(&transaction)?;
         drop(transaction);
@@ -338,6 +348,7 @@ impl Store {
         let caches = caches && bytes > 0 && self.budget.has_room(&self.database, &self.path, bytes);
         let client = &self.profile.client_id;
         let max = self.cache_messages_max;
+        let mut erased = false;
         let transaction = self
             .database
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -346,6 +357,8 @@ impl Store {
         }
         let owner = self.owner;
         let lost = save.is_fenced() && !device::holds_lease(&transaction, client, owner)?;
+        // The session stores the user of a key, and may leave out the token's.
+        let user = device::user(&transaction)?.unwrap_or_else(|| self.token.user());
         for change in &save.changes {
             match change {
                 change if lost && change.is_fenced() => {}
@@ -377,8 +390,12 @@ impl Store {
                 StoreChange::Room { epoch, start } => {
                     cache::open_room(&transaction, *epoch, start, max)?;
                 }
-                StoreChange::Entries(run) if caches => cache::put(&transaction, run, max)?,
-                StoreChange::Entries(_) | StoreChange::Changed { .. } => {}
+                StoreChange::Entries(run) => {
+                    erased |= cache::put(&transaction, run, user, max, caches)?;
+                }
+                StoreChange::Changed(changed) => {
+                    erased |= cache::change(&transaction, changed, user)?;
+                }
                 StoreChange::Read { room, epoch, seq } => {
                     cache::read(&transaction, room, *epoch, *seq)?;
                 }
@@ -388,6 +405,10 @@ impl Store {
             self.budget.keep(&transaction, &self.path)?;
         }
         transaction.commit()?;
+        if erased {
+            // If others are reading, the log keeps the text until the next time.
+            budget::checkpoint(&self.database);
+        }
         if caches {
             // Free pages can be returned later.
             let _ = self.budget.give_back(&self.database, &self.path);
@@ -433,7 +454,7 @@ impl Store {
             } => {
                 // Ranges and messages of one snapshot: another process may be dropping some.
                 let moment = self.database.transaction()?;
-                CacheResult::Page(Ok(cache::page(&moment, room, *epoch, *part, *offline)?))
+                CacheResult::Page(Ok(pages::page(&moment, room, *epoch, *part, *offline)?))
             }
             CacheQuery::Search {
                 room,
@@ -442,7 +463,7 @@ impl Store {
                 to,
             } => {
                 let moment = self.database.transaction()?;
-                CacheResult::Found(Ok(cache::search(&moment, room, *epoch, query, *to)?))
+                CacheResult::Found(Ok(pages::search(&moment, room, *epoch, query, *to)?))
             }
             CacheQuery::Lease(claim) => CacheResult::Lease(Ok(self.lease(*claim)?)),
             CacheQuery::Adopt { key } => CacheResult::Adopted(Ok(self.adopt(*key)?)),
@@ -624,7 +645,7 @@ fn is_free(path: &Path, owner: Owner, holder: Option<&[u8]>) -> bool {
 }
 
 fn is_cache(change: &StoreChange) -> bool {
-    matches!(change, StoreChange::Entries(_))
+    matches!(change, StoreChange::Entries(_) | StoreChange::Changed(_))
 }
 
 /// Identity of a file, independent of its name.

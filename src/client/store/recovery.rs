@@ -8,10 +8,10 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{Owner, Profile, StoreFault, device, device::Origin, paths, schema};
+use super::{Owner, Profile, StoreFault, device, device::Origin, handover, paths, schema};
 use crate::{
     client::session::persist_types::OutboxEntry,
-    protocol::{ClientId, Token, UserId},
+    protocol::{ClientId, Content, RoomName, Token, UserId},
     text::Line,
 };
 
@@ -22,7 +22,7 @@ pub(super) struct Rescued {
     user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
     outbox: Vec<(ClientId, OutboxEntry, Option<Origin>)>,
-    submitted: Vec<(ClientId, Vec<u8>, i64, String, String)>,
+    submitted: Vec<(ClientId, Vec<u8>, u64, RoomName, Content)>,
     drafts: Vec<(String, String, String)>,
     typed: Vec<String>,
 }
@@ -114,20 +114,33 @@ pub(super) fn rescue(database: &Connection) -> Rescued {
         rescued.devices.push((client(row, 0)?, lease, counter, key));
         Ok(())
     });
-    let outbox = "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client, run,
-                  number FROM outbox ORDER BY client, key";
-    each(database, outbox, |row| {
+    // An older program's tables have texts only.
+    let has_kinds = database.prepare("SELECT kind FROM outbox").is_ok();
+    let kind = if has_kinds {
+        "kind, target"
+    } else {
+        "NULL, NULL"
+    };
+    let outbox = format!(
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client, run, number, {kind}
+         FROM outbox ORDER BY client, key"
+    );
+    each(database, &outbox, |row| {
         let origin = device::origin(row, 8).unwrap_or_default();
-        let entry = (client(row, 7)?, device::entry(row)?, origin);
-        rescued.outbox.push(entry);
+        let entry = device::entry(row, device::content(row, 2, 10)?)?;
+        rescued.outbox.push((client(row, 7)?, entry, origin));
         Ok(())
     });
-    let submitted = "SELECT client, run, number, room, body FROM submitted ORDER BY id";
-    each(database, submitted, |row| {
-        let (run, number, room, body) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+    let submitted =
+        format!("SELECT client, run, number, room, body, {kind} FROM submitted ORDER BY id");
+    each(database, &submitted, |row| {
+        let room: String = row.get(3)?;
+        let room = RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?;
+        let (run, number) = (row.get(1)?, device::number(row, 2)?);
+        let content = device::content(row, 4, 5)?;
         rescued
             .submitted
-            .push((client(row, 0)?, run, number, room, body));
+            .push((client(row, 0)?, run, number, room, content));
         Ok(())
     });
     each(database, "SELECT client, room, body FROM draft", |row| {
@@ -204,11 +217,8 @@ pub(super) fn start_anew(
         let origin = origin.as_ref().map(|(run, number)| (&run[..], *number));
         device::put(&transaction, client, &entry, origin)?;
     }
-    for (client, run, number, room, body) in &rescued.submitted {
-        transaction.execute(
-            "INSERT INTO submitted (client, run, number, room, body) VALUES (?, ?, ?, ?, ?)",
-            params![client.as_str(), run, number, room, body],
-        )?;
+    for (client, run, number, room, content) in &rescued.submitted {
+        handover::put(&transaction, client, run, *number, room, content)?;
     }
     for (client, room, body) in &rescued.drafts {
         transaction.execute(

@@ -115,6 +115,23 @@ const STEPS: &[M<'static>] = &[
     // Whether the sender had proven a key: 0 if not. NULL if not recorded: they had, or it is
     // unknown.
     M::up("ALTER TABLE message ADD COLUMN proven INTEGER"),
+    // Entries of all kinds. A row without a kind is a text. Of any other kind, `body` is the whole
+    // frame in `message`, and the text or the reason in `outbox` and `submitted`. `target` is the id
+    // of the entry that it refers to; `rev` the number of the last one that changed it.
+    M::up(
+        "
+    ALTER TABLE message ADD COLUMN kind TEXT;
+    ALTER TABLE message ADD COLUMN target TEXT;
+    ALTER TABLE message ADD COLUMN rev INTEGER;
+    CREATE INDEX message_id ON message (log, id);
+    CREATE INDEX message_target ON message (log, target, kind, seq) WHERE target IS NOT NULL;
+    ALTER TABLE room ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE outbox ADD COLUMN kind TEXT;
+    ALTER TABLE outbox ADD COLUMN target TEXT;
+    ALTER TABLE submitted ADD COLUMN kind TEXT;
+    ALTER TABLE submitted ADD COLUMN target TEXT;
+    ",
+    ),
 ];
 
 /// Opens an existing database, even an empty file, and migrates it. Waits for a lock at most
@@ -147,6 +164,8 @@ pub(super) fn connect(path: &Path, busy_within: Duration) -> rusqlite::Result<Co
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(busy_within)?;
+    // Erased texts do not stay in pages that are free.
+    database.pragma_update(None, "secure_delete", true)?;
     database.set_prepared_statement_cache_capacity(32);
     Ok(database)
 }

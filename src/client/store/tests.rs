@@ -1,6 +1,7 @@
 //! Tests the store on real files.
 
 mod disk;
+mod entries;
 
 use std::{
     fs::{self, OpenOptions},

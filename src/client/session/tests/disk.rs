@@ -112,6 +112,7 @@ impl Disk {
                         },
                         epoch: *epoch,
                         extent: start.extent,
+                        folded: 0,
                     };
                     let known = rooms
                         .remove(&start.room)
@@ -128,7 +129,7 @@ impl Disk {
                     }
                 }
                 StoreChange::User(user) => known = Some(*user),
-                StoreChange::Changed { .. }
+                StoreChange::Changed(_)
                 | StoreChange::Read { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)

@@ -53,11 +53,9 @@ fn in_short(change: &StoreChange) -> String {
             let numbers: Vec<_> = run.entries.iter().map(|m| m.seq.to_string()).collect();
             format!("messages {}", numbers.join(" "))
         }
-        StoreChange::Changed {
-            entries, folded, ..
-        } => {
-            let numbers: Vec<_> = entries.iter().map(|m| m.seq.to_string()).collect();
-            format!("changed {} to {folded}", numbers.join(" "))
+        StoreChange::Changed(changed) => {
+            let numbers: Vec<_> = changed.entries.iter().map(|m| m.seq.to_string()).collect();
+            format!("changed {} to {}", numbers.join(" "), changed.folded)
         }
         StoreChange::Read { seq, .. } => format!("read {seq}"),
         StoreChange::Draft { text, .. } => format!("draft {text}"),
