@@ -12,7 +12,7 @@ use crate::{
     protocol::{
         ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
         codec::Decoder,
-        frame::Limits,
+        frame::{Capabilities, Limits},
         legacy::Spacing,
         limits::{GONE_AFTER, LEGACY_SERVER_AFTER, PING_AFTER},
     },
@@ -96,6 +96,8 @@ pub(super) struct Live {
     pub(super) probe_at: Option<Duration>,
     pub(super) ping_after: Duration,
     pub(super) gone_after: Duration,
+    /// The server's capabilities.
+    pub(super) can: Capabilities,
     /// After a sleep: when the server must have answered.
     pub(super) answer_by: Option<Duration>,
     pub(super) watchdog: Watchdog,
@@ -141,6 +143,7 @@ impl Live {
             probe_at: None,
             ping_after: PING_AFTER,
             gone_after: GONE_AFTER,
+            can: Capabilities::default(),
             answer_by: None,
             watchdog: Watchdog::default(),
             join_due: true,

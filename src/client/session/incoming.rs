@@ -139,7 +139,7 @@ impl Session {
                     self.enter_basic(now, true);
                 }
                 self.spoke();
-                self.stats.received(&body);
+                self.stats.received(body.as_str());
                 self.events.push_back(Event::Message(Received {
                     said: Said::Unlogged(Unlogged {
                         room: RoomName::lobby(),
@@ -164,6 +164,7 @@ impl Session {
             self.key_verdict = Some(KeyVerdict::Keep);
             self.events
                 .push_back(Event::Connection(ConnectionStatus::Legacy));
+            self.refuse_unsupported();
         }
     }
 
@@ -192,8 +193,7 @@ impl Session {
             ServerFrame::Ack(ack) => self.ack(&ack),
             ServerFrame::History(page) => self.history(now, page)?,
             ServerFrame::Found(page) => self.found(now, page)?,
-            // It is asked for by no request yet.
-            ServerFrame::Changes(_) => {}
+            ServerFrame::Changes(page) => self.changes(now, page)?,
             ServerFrame::Result(result) => self.admin_result(result),
             ServerFrame::Error(error) => {
                 let error = self.admin_refused(error);
@@ -304,12 +304,14 @@ impl Session {
         self.key_verdict = Some(KeyVerdict::Keep);
         self.plaintext_refused = false;
         self.credential_state.entered();
-        if std::mem::replace(&mut self.user, welcome.user) != welcome.user {
+        self.user = welcome.user;
+        if std::mem::replace(&mut self.stored_user, welcome.user) != welcome.user {
             self.write_buffer.put(StoreChange::User(welcome.user));
         }
         if let ConnectionState::Live(live) = &mut self.state {
             live.enter(now.mono, Mode::Online);
             live.keep_to(&limits);
+            live.can = welcome.can;
         }
         self.told_nickname(&welcome.nickname);
         self.events
@@ -321,10 +323,12 @@ impl Session {
             server: Some(welcome.server),
             limits: Some(limits),
         }));
-        for start in opened {
+        for start in &opened {
             self.write_buffer.opened(epoch, start.clone());
-            self.events.push_back(Event::Room(start));
+            self.events.push_back(Event::Room(start.clone()));
         }
+        self.catch_up(&opened);
+        self.refuse_unsupported();
         Ok(())
     }
 
@@ -458,11 +462,8 @@ impl Session {
             if let Some(epoch) = self.rooms.epoch() {
                 self.write_buffer.message(epoch, &message);
             }
-            if counts
-                && !self.is_us(message.author.user)
-                && let Some(text) = message.text()
-            {
-                self.stats.received(text);
+            if counts && message.counts() && !self.is_us(message.author.user) {
+                self.stats.received(message.words());
             }
             self.events.push_back(Event::Message(Received {
                 said: Said::Logged(message),

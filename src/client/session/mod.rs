@@ -20,7 +20,7 @@
 //!
 //! One part per responsibility: `connection_state` (every change of state), `incoming` and
 //! `outgoing` (frames), `outbox` (ids, order, repetition), `rooms` (positions, numbers, breaks),
-//! `members`, `requests` (pages and searches), `admin` (administrative commands), `credentials`
+//! `members`, `requests` (pages and searches), `changes` (of entries held), `admin` (administrative commands), `credentials`
 //! (keys and what admits them), `persistence` (saves, cache queries and the lease), `write_buffer`
 //! (unsaved changes), `watchdog` (unanswered requests), `backoff`, `stats`, `user_text`. None of it
 //! knows a terminal or the store's format.
@@ -29,6 +29,7 @@
 
 mod admin;
 mod backoff;
+mod changes;
 mod connection_state;
 mod credentials;
 mod incoming;
@@ -64,7 +65,7 @@ use self::{
 };
 use super::event::{Command, Delivery, Event, LocalId, OutboxMessage};
 use crate::{
-    protocol::{Content, Nickname, RoomName, UserId},
+    protocol::{Content, Nickname, RoomName, UserId, frame::Capabilities},
     text::Line,
     time::Now,
 };
@@ -106,6 +107,8 @@ pub struct Session {
     credential_state: CredentialState,
     /// This user, as far as is known.
     user: UserId,
+    /// This user as the store knows them; without a record it takes the token's.
+    stored_user: UserId,
     /// The channel of the last connection.
     channel: Option<Channel>,
     /// Whether the last connection was refused for not being encrypted.
@@ -155,6 +158,7 @@ impl Session {
             user: kept
                 .user
                 .unwrap_or_else(|| config.credentials.likely_user(&config.token)),
+            stored_user: kept.user.unwrap_or_else(|| config.token.user()),
             channel: None,
             plaintext_refused: false,
             lease: LeaseState::Held,
@@ -193,6 +197,7 @@ impl Session {
             Command::SendAgain(local) => {
                 let full = self.outbox.push_again(local);
                 self.tell_of(full);
+                self.refuse_unsupported();
             }
             Command::Withdraw(local) => self.withdraw(local),
             Command::Page { room, part } => self.request_page(room, part),
@@ -371,8 +376,32 @@ impl Session {
     }
 
     fn send(&mut self, room: RoomName, content: Content) {
+        let is_text = matches!(content, Content::Text(_));
         let full = self.outbox.push(room, content);
         self.tell_of(full);
+        if !is_text {
+            self.refuse_unsupported();
+        }
+    }
+
+    /// Refuses pending entries that the server can't take.
+    fn refuse_unsupported(&mut self) {
+        let ConnectionState::Live(live) = &self.state else {
+            return;
+        };
+        let (can, is_certain, why) = match live.mode {
+            Mode::Joining => return,
+            Mode::Online => (live.can, true, user_text::NO_SUCH_CONTENT),
+            Mode::Legacy => (Capabilities::default(), live.spoke, user_text::ONLY_TEXTS),
+        };
+        let refused = self
+            .outbox
+            .refuse_contents(why, is_certain, |content| match content {
+                Content::Text(_) => false,
+                Content::Edit { .. } => !can.edit,
+                Content::Redaction { .. } => !can.redact,
+            });
+        self.tell_of(refused);
     }
 
     fn withdraw(&mut self, local: LocalId) {

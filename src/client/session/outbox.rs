@@ -19,7 +19,7 @@ use std::{
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage},
     protocol::{
-        Content, DeviceId, Entry, MessageId, RoomName,
+        Content, DeviceId, Entry, EntryKind, MessageId, RoomName,
         frame::{Limits, Submission},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
@@ -427,8 +427,8 @@ impl Outbox {
             return self.echoes.remove(at).map(|(_, local)| local);
         }
         let here = |(entry, seq): &(QueuedEntry, u64)| {
-            let sent = (&entry.kept.room, *seq, entry.kept.content.words());
-            sent == (&message.room, message.seq, message.words())
+            (&entry.kept.room, *seq) == (&message.room, message.seq)
+                && may_be_of(message, &entry.kept.content)
         };
         let at = self.sent_elsewhere.iter().position(here)?;
         self.sent_elsewhere.remove(at).map(|(entry, _)| entry.local)
@@ -449,6 +449,33 @@ impl Outbox {
             return Some(entry.news(Delivery::Withdrawn));
         }
         Some(self.keep_refused(entry, why))
+    }
+
+    /// Refuses pending contents that the server can't take. If that is not `is_certain`, only those
+    /// that were never sent to another. Returns the news.
+    pub(super) fn refuse_contents(
+        &mut self,
+        why: &str,
+        is_certain: bool,
+        is_refused: impl Fn(&Content) -> bool,
+    ) -> Vec<OutboxMessage> {
+        let mut news = Vec::new();
+        let mut at = self.sent;
+        while let Some(entry) = self.entries.get(at) {
+            let kept = &entry.kept;
+            // The server reports the outcome of those that it has settled.
+            let is_open = kept
+                .counter
+                .is_none_or(|counter| is_certain && counter > self.settled);
+            let is_pending = !kept.withdrawn && !kept.unconfirmed && !entry.submitted;
+            if is_open && is_pending && is_refused(&kept.content) {
+                let removed = self.remove(at);
+                news.extend(removed.map(|entry| self.keep_refused(entry, Line::inert(why))));
+            } else {
+                at += 1;
+            }
+        }
+        news
     }
 
     /// Withdraws a message for the user.
@@ -487,11 +514,14 @@ impl Outbox {
         Withdrawal::Asked
     }
 
-    /// The next entry for a legacy server, which gets each message once, and only those for the
-    /// lobby: it has no rooms, and all would read it. If the server is not `certain` to be a legacy
-    /// one, entries behind a message for a room wait, since later counters may not overtake it.
+    /// The next entry for a legacy server, which gets each text once, and only those for the lobby:
+    /// it has no rooms, and all would read it. If the server is not `certain` to be a legacy one,
+    /// entries behind another wait, since later counters may not overtake it.
     pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, QueuedEntry)> {
-        let for_lobby = |entry: &&QueuedEntry| entry.kept.room == RoomName::lobby();
+        let for_lobby = |entry: &&QueuedEntry| {
+            let is_text = matches!(entry.kept.content, Content::Text(_));
+            is_text && entry.kept.room == RoomName::lobby()
+        };
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
         let entry = if certain {
             due.find(for_lobby)
@@ -573,5 +603,18 @@ impl Outbox {
             self.rate_limiter.settled();
         }
         Some(entry)
+    }
+}
+
+/// Whether an entry, as it stands now, can come from this content.
+fn may_be_of(entry: &Entry, content: &Content) -> bool {
+    match (&entry.kind, content) {
+        (EntryKind::Text(text), Content::Text(body)) => text.edited.is_some() || text.body == *body,
+        (EntryKind::Tombstone(tombstone), Content::Text(_)) => tombstone.kind.is_none(),
+        (EntryKind::Edit { target, .. }, Content::Edit { target: own, .. })
+        | (EntryKind::Redaction { target, .. }, Content::Redaction { target: own, .. }) => {
+            target == own
+        }
+        _ => false,
     }
 }

@@ -256,6 +256,7 @@ impl Session {
             Some(kept) => {
                 let news = self.outbox.load(kept);
                 self.tell_of(news);
+                self.refuse_unsupported();
             }
             None => self.outbox.take_back_submissions(),
         }
@@ -298,6 +299,7 @@ impl Session {
                 let elsewhere = |news: &OutboxMessage| !self.asked_for(&news.room);
                 let elsewhere = news.iter().any(elsewhere);
                 self.tell_of(news);
+                self.refuse_unsupported();
                 if elsewhere {
                     self.enter_anew(now);
                 }

@@ -1,7 +1,8 @@
 //! Serves the user's requests for pages and searches: from the disk if it has the page, otherwise
-//! from the server, and from the disk as well as possible while there is no server.
+//! from the server, and from the disk as well as possible while there is no server. Requests for
+//! changes, which are the session's own, go the same way to the server.
 //!
-//! Every request gets exactly one answer, at the latest before [`Event::Ended`]. Requests of one
+//! Every request of the user gets exactly one answer, at the latest before [`Event::Ended`]. Requests of one
 //! room and kind are handled one after the other, in order, and those of different rooms or kinds at
 //! the same time: the [queue] has the limits. The server answers what it is sent in order; the disk
 //! may answer in any.
@@ -10,7 +11,7 @@ mod queue;
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use self::queue::{Answer, Hold, Request, RequestKind, RequestStage};
+use self::queue::{Answer, Hold, Request, RequestStage};
 use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
@@ -28,13 +29,13 @@ use crate::{
     time::Now,
 };
 
-pub(super) use self::queue::Requests;
 #[cfg(test)]
 pub(super) use self::queue::{IN_FLIGHT_MAX, REQUESTS_MAX};
+pub(super) use self::queue::{RequestKind, Requests, WantedChanges};
 
 /// How long the server may take to answer one, from when it was sent or, if that is later, from when
 /// the server answered the one before.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// The longest wait that a server can ask for before a request is given up.
 const HOLD_MAX: Duration = Duration::from_secs(5);
 /// The longest that a server can delay all of them.
@@ -76,7 +77,7 @@ impl Session {
     }
 
     /// Starts the requests that wait for no other of their room and kind.
-    fn start_requests(&mut self) {
+    pub(super) fn start_requests(&mut self) {
         // A server that has said nothing yet may still turn out to keep history.
         let legacy = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Legacy && live.spoke);
         let online = self.can_ask();
@@ -84,7 +85,7 @@ impl Session {
             if legacy {
                 let why = Line::inert("This older server keeps no history");
                 let request = self.requests.take(at);
-                let refused = request.map(|request| request.refused(why));
+                let refused = request.and_then(|request| request.refused(why));
                 self.events.extend(refused);
             } else if let Some(request) = self.requests.get_mut(at) {
                 request.stage = request.first_stage(online);
@@ -100,9 +101,9 @@ impl Session {
         self.finish(at, |request| request.refused(why));
     }
 
-    fn finish(&mut self, at: usize, event: impl FnOnce(Request) -> Event) {
+    fn finish(&mut self, at: usize, event: impl FnOnce(Request) -> Option<Event>) {
         let request = self.requests.take(at);
-        self.events.extend(request.map(event));
+        self.events.extend(request.and_then(event));
         self.start_requests();
     }
 
@@ -110,7 +111,7 @@ impl Session {
     pub(super) fn refuse_requests(&mut self) {
         for request in self.requests.take_all() {
             let why = Line::inert("The session has ended");
-            self.events.push_back(request.refused(why));
+            self.events.extend(request.refused(why));
         }
     }
 
@@ -118,7 +119,7 @@ impl Session {
     pub(super) fn poll_request_query(&mut self, query: CacheQueryId) -> Option<CacheQuery> {
         let (request, offline) = self.requests.next_query()?;
         request.stage = RequestStage::Querying { offline, query };
-        Some(request.cache_query(self.rooms.epoch(), offline))
+        request.cache_query(self.rooms.epoch(), offline)
     }
 
     /// The next request frame for the server, if any.
@@ -128,8 +129,8 @@ impl Session {
             // The server would refuse them like the one before. If the wait is too long, they are
             // refused at once.
             let is_long = until > now.mono + HOLD_MAX;
-            let until = if is_long { now.mono } else { until };
-            self.requests.hold_back(until);
+            let users_until = if is_long { now.mono } else { until };
+            self.requests.hold_back(until, users_until);
             return None;
         }
         let request = self.requests.next_to_send()?;
@@ -157,7 +158,7 @@ impl Session {
             Ok(None) => {
                 let nothing = match &request.kind {
                     RequestKind::Page { part } => self.rooms.nothing(&request.room, *part),
-                    RequestKind::Search { .. } => None,
+                    RequestKind::Search { .. } | RequestKind::Changes(_) => None,
                 };
                 let why = "Nothing of this room is stored here: try again once you are connected";
                 nothing.ok_or(Line::inert(why))
@@ -248,10 +249,10 @@ impl Session {
         } else {
             error.reference
         };
-        let Some((at, holds)) = self
+        let Some((at, holds, is_users)) = self
             .requests
             .sent(reference)
-            .map(|(at, sent)| (at, sent.holds))
+            .map(|(at, sent)| (at, sent.holds, sent.is_users()))
         else {
             return Some(error);
         };
@@ -263,7 +264,11 @@ impl Session {
                 why: error.message.clone(),
             });
         }
-        let wait = wait.filter(|wait| *wait <= HOLD_MAX && holds < HOLDS_MAX);
+        let wait = if is_users {
+            wait.filter(|wait| *wait <= HOLD_MAX && holds < HOLDS_MAX)
+        } else {
+            wait.map(|wait| wait.min(WAIT_MAX))
+        };
         match (wait, self.requests.get_mut(at)) {
             (Some(wait), Some(request)) => {
                 request.holds += 1;
@@ -281,6 +286,15 @@ impl Session {
         let online = self.can_ask();
         while let Some((at, request)) = self.requests.overdue(now.mono) {
             let is_held = matches!(request.stage, RequestStage::Held { .. });
+            if !request.is_users() {
+                if is_held && online {
+                    request.stage = RequestStage::Send;
+                } else {
+                    // They are asked for again after the next welcome.
+                    self.requests.take(at);
+                }
+                continue;
+            }
             if !is_held || !online {
                 request.stage = RequestStage::QueryDue { offline: true };
                 continue;

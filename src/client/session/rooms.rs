@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{members::Members, persist_types::PersistedRoom, user_text::ProtocolFault};
+use super::{
+    members::Members, persist_types::PersistedRoom, requests::WantedChanges,
+    user_text::ProtocolFault,
+};
 use crate::{
     client::event::Page,
     protocol::{
@@ -32,6 +35,9 @@ struct RoomCursor {
     due: Option<u64>,
     /// Messages up to here are history from before the first join: not counted as received.
     history: u64,
+    /// All entries held stand at least as when the log ended here. Entries that arrive raise it as
+    /// long as none is missed.
+    folded: u64,
     members: Members,
 }
 
@@ -42,6 +48,7 @@ impl RoomCursor {
             extent: Extent::EMPTY,
             due: None,
             history: 0,
+            folded: 0,
             members: Members::default(),
         }
     }
@@ -84,6 +91,7 @@ impl RoomCursors {
                 let name = room.position.room.clone();
                 let held = RoomCursor {
                     extent: room.extent.raised_to(room.position.seq),
+                    folded: room.folded,
                     ..RoomCursor::new(room.position)
                 };
                 self.rooms.insert(name, held);
@@ -153,6 +161,14 @@ impl RoomCursors {
             room.position.seq = 0;
             room.position.id = None;
         }
+        // What is held then stands as when the log ended before the next entry.
+        let is_folded = room.position.seq == 0 || start.changed.max(start.redacted) <= room.folded;
+        if reset.is_some() {
+            room.folded = 0;
+        }
+        if is_folded {
+            room.folded = room.folded.max(start.next - 1);
+        }
         if start.next > room.position.seq + 1 {
             room.position.seq = start.next - 1;
             room.position.id = None;
@@ -187,9 +203,36 @@ impl RoomCursors {
         }
         room.position.seq = message.seq;
         room.position.id = Some(message.id);
+        if message.seq == room.folded + 1 {
+            room.folded = message.seq;
+        }
         Ok(Receipt::New {
             counts: message.seq > room.history,
         })
+    }
+
+    /// The changes to ask for in a room as [`open`](Self::open) has returned it: those by entries
+    /// that will not arrive.
+    pub(super) fn wanted_changes(&self, start: &RoomStart) -> Option<WantedChanges> {
+        let folded = self.rooms.get(&start.room)?.folded;
+        let is_stale = start.changed.max(start.redacted) > folded && start.next > folded + 1;
+        is_stale.then_some(WantedChanges {
+            folded,
+            since: folded,
+            to: start.extent.head,
+            erased: start.redacted > folded,
+        })
+    }
+
+    /// All entries held stand at least as when the log ended here. `in_full`: and as all that
+    /// arrived since the room was opened have changed them.
+    pub(super) fn folded(&mut self, room: &RoomName, folded: u64, in_full: bool) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.folded = room.folded.max(folded);
+            if in_full {
+                room.folded = room.folded.max(room.position.seq);
+            }
+        }
     }
 
     /// Updates a room's extent from a page.

@@ -12,13 +12,13 @@ impl Stats {
     /// Counts a message of this user: it is in the log, or was written to a legacy server.
     pub(super) fn sent(&mut self, body: &Body) {
         self.0.messages_sent += 1;
-        self.0.characters_sent += characters(body);
+        self.0.characters_sent += characters(body.as_str());
     }
 
     /// Counts a message from another user.
-    pub(super) fn received(&mut self, body: &Body) {
+    pub(super) fn received(&mut self, words: &str) {
         self.0.messages_received += 1;
-        self.0.characters_received += characters(body);
+        self.0.characters_received += characters(words);
     }
 
     /// The figures, with the number of messages without an outcome.
@@ -30,6 +30,6 @@ impl Stats {
     }
 }
 
-fn characters(body: &Body) -> u64 {
-    body.as_str().graphemes(true).count() as u64
+fn characters(words: &str) -> u64 {
+    words.graphemes(true).count() as u64
 }

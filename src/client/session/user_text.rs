@@ -108,6 +108,12 @@ pub(super) const TAKEN_OVER: &str = "Another terminal took over: it joined with 
 /// [`TAKEN_OVER`], in a word or two.
 pub(super) const TAKEN_OVER_IN_BRIEF: &str = "Taken over!";
 
+/// Why an edit or a redaction is refused by a server that has none.
+pub(super) const NO_SUCH_CONTENT: &str = "This server can't change messages that were sent";
+
+/// Why one is refused by a legacy server.
+pub(super) const ONLY_TEXTS: &str = "This older server can't change messages that were sent";
+
 /// The outbox is full.
 pub const OUTBOX_FULL: &str =
     "Too much is waiting to be sent: try again when the server has caught up";

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::persist_types::{EntryRange, Save, StoreChange};
+use super::persist_types::{ChangedEntries, EntryRange, Save, StoreChange, entry_bytes};
 use crate::protocol::{Entry, Epoch, frame::RoomStart, limits::TEXT_BYTES_MAX};
 
-/// Bytes of text that wait to be saved. Beyond, the oldest are dropped, and requested from the
+/// Bytes of entries that wait to be saved. Beyond, the oldest are dropped, and requested from the
 /// server when needed.
 pub(super) const UNSAVED_BYTES_MAX: usize = 512 * TEXT_BYTES_MAX;
 /// The wait after a failed save, doubled with each further failure, up to the longest.
@@ -18,9 +18,9 @@ const TYPED_WAITING_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct WriteBuffer {
     waiting: Vec<StoreChange>,
-    /// Bytes of its messages.
+    /// Bytes of its entries.
     bytes: usize,
-    /// The changes in the current save, without the outbox's and the messages: they are saved again
+    /// The changes in the current save, without the outbox's and new entries: they are saved again
     /// if it fails.
     under_way: Option<Vec<StoreChange>>,
     failures: u32,
@@ -47,6 +47,7 @@ impl WriteBuffer {
     pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart) {
         let ours = |change: &StoreChange| match change {
             StoreChange::Entries(run) => run.room == start.room,
+            StoreChange::Changed(changed) => changed.room == start.room,
             StoreChange::Room { start: other, .. } => other.room == start.room,
             _ => false,
         };
@@ -63,9 +64,10 @@ impl WriteBuffer {
 
     /// Adds a message.
     pub(super) fn message(&mut self, epoch: Epoch, message: &Entry) {
-        self.bytes += message.words().len();
+        self.bytes += entry_bytes(message);
         let ours = |change: &StoreChange| match change {
             StoreChange::Entries(run) => run.room == message.room,
+            StoreChange::Changed(changed) => changed.room == message.room,
             StoreChange::Room { start, .. } => start.room == message.room,
             _ => false,
         };
@@ -98,14 +100,24 @@ impl WriteBuffer {
         }
     }
 
+    /// Adds entries that later ones have changed.
+    pub(super) fn changed(&mut self, changed: ChangedEntries) {
+        self.bytes += bytes(&changed.entries);
+        self.waiting.push(StoreChange::Changed(changed));
+        self.keep_within();
+    }
+
     fn keep_within(&mut self) {
         while self.bytes > UNSAVED_BYTES_MAX {
-            let run = |change: &StoreChange| matches!(change, StoreChange::Entries(_));
-            let Some(at) = self.waiting.iter().position(run) else {
+            let entries = |change: &StoreChange| !entries_of(change).is_empty();
+            let Some(at) = self.waiting.iter().position(entries) else {
                 return;
             };
             let StoreChange::Entries(run) = &mut self.waiting[at] else {
-                return;
+                // The store asks for them again, since the next ones do not go on from what it has.
+                let dropped = self.waiting.remove(at);
+                self.bytes -= bytes(entries_of(&dropped));
+                continue;
             };
             let half = run.entries.len().div_ceil(2);
             let dropped: Vec<_> = run.entries.drain(..half).collect();
@@ -171,6 +183,9 @@ impl WriteBuffer {
                 change => self.waiting.push(change),
             }
         }
+        let waiting = self.waiting.iter();
+        self.bytes = waiting.map(|change| bytes(entries_of(change))).sum();
+        self.keep_within();
         let wait = RETRY_AFTER.saturating_mul(1 << self.failures.min(16));
         self.retry_at = Some(now + wait.min(RETRY_AFTER_MAX));
         self.failures += 1;
@@ -186,6 +201,15 @@ fn replaces(new: &StoreChange, old: &StoreChange) -> bool {
     }
 }
 
-fn bytes(messages: &[Entry]) -> usize {
-    messages.iter().map(|entry| entry.words().len()).sum()
+/// The entries of a room's log in a change.
+fn entries_of(change: &StoreChange) -> &[Entry] {
+    match change {
+        StoreChange::Entries(run) => &run.entries,
+        StoreChange::Changed(changed) => &changed.entries,
+        _ => &[],
+    }
+}
+
+fn bytes(entries: &[Entry]) -> usize {
+    entries.iter().map(entry_bytes).sum()
 }

@@ -15,13 +15,13 @@ use crate::{
     },
     protocol::{
         ClientFrame, Epoch, RoomName,
-        frame::{HistoryRequest, Part, SearchRequest},
+        frame::{ChangesRequest, HistoryRequest, Part, SearchRequest},
     },
     search::Query,
     text::Line,
 };
 
-/// Requests without an answer; one more is refused.
+/// The user's requests without an answer; one more is refused.
 pub(in crate::client::session) const REQUESTS_MAX: usize = 32;
 /// Requests that the server may have to answer at once.
 pub(in crate::client::session) const IN_FLIGHT_MAX: usize = 8;
@@ -30,7 +30,7 @@ const QUERIES_MAX: usize = CACHE_QUERIES_MAX - 1;
 
 /// The kind of request, with its content.
 #[derive(Clone, Debug)]
-pub(super) enum RequestKind {
+pub(in crate::client::session) enum RequestKind {
     Page {
         part: Part,
     },
@@ -39,6 +39,37 @@ pub(super) enum RequestKind {
         query: Query,
         to: Option<u64>,
     },
+    /// Not the user's request: nothing answers it but its effect.
+    Changes(WantedChanges),
+}
+
+/// The changes to ask for next, after a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client::session) struct WantedChanges {
+    /// All entries held stand at least as when the log ended here.
+    pub(in crate::client::session) folded: u64,
+    /// Changes by entries up to this number are known.
+    pub(in crate::client::session) since: u64,
+    /// The highest number of an entry that may be held.
+    pub(in crate::client::session) to: u64,
+    /// Whether only erased entries are wanted; all others follow.
+    pub(in crate::client::session) erased: bool,
+}
+
+impl WantedChanges {
+    /// The next page of them.
+    pub(in crate::client::session) fn after(self, since: u64) -> Self {
+        Self { since, ..self }
+    }
+
+    /// All changes, after the erased entries.
+    pub(in crate::client::session) fn of_all(self) -> Self {
+        Self {
+            since: self.folded,
+            erased: false,
+            ..self
+        }
+    }
 }
 
 /// The content of an answer, or one plain sentence why there is none.
@@ -50,9 +81,9 @@ pub(super) enum Answer {
 
 /// A request and its progress.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) room: RoomName,
-    pub(super) kind: RequestKind,
+pub(in crate::client::session) struct Request {
+    pub(in crate::client::session) room: RoomName,
+    pub(in crate::client::session) kind: RequestKind,
     pub(super) stage: RequestStage,
     /// How often the server asked for a wait.
     pub(super) holds: u32,
@@ -143,24 +174,47 @@ impl Requests {
             stage: RequestStage::New,
             holds: 0,
         };
-        let mut refused = Vec::new();
+        let mut refused: Vec<Event> = Vec::new();
         if matches!(request.kind, RequestKind::Search { .. }) {
             for older in take(&mut self.waiting) {
                 if older.has_key_of(&request) && !older.stage.is_asked() {
                     let why = "A newer search has replaced it";
-                    refused.push(older.refused(Line::inert(why)));
+                    refused.extend(older.refused(Line::inert(why)));
                 } else {
                     self.waiting.push_back(older);
                 }
             }
         }
-        if self.waiting.len() < REQUESTS_MAX {
+        let users = self.waiting.iter().filter(|other| other.is_users());
+        if users.count() < REQUESTS_MAX {
             self.waiting.push_back(request);
         } else {
             let why = "Too many requests at once: try again in a moment";
-            refused.push(request.refused(Line::inert(why)));
+            refused.extend(request.refused(Line::inert(why)));
         }
         refused
+    }
+
+    /// Queues a request for the changes of a room, on a new connection.
+    pub(in crate::client::session) fn push_changes(
+        &mut self,
+        room: RoomName,
+        wanted: WantedChanges,
+    ) {
+        self.waiting.push_back(Request {
+            room,
+            kind: RequestKind::Changes(wanted),
+            stage: RequestStage::New,
+            holds: 0,
+        });
+    }
+
+    /// Makes an answered request for changes ask for the next ones.
+    pub(in crate::client::session) fn ask_again(&mut self, at: usize, wanted: WantedChanges) {
+        if let Some(request) = self.waiting.get_mut(at) {
+            request.kind = RequestKind::Changes(wanted);
+            request.stage = RequestStage::Send;
+        }
     }
 
     /// The first request that is new and the oldest of its key.
@@ -185,7 +239,10 @@ impl Requests {
     }
 
     /// The request that was sent to the server with this reference.
-    pub(super) fn sent(&self, reference: Option<u64>) -> Option<(usize, &Request)> {
+    pub(in crate::client::session) fn sent(
+        &self,
+        reference: Option<u64>,
+    ) -> Option<(usize, &Request)> {
         let mut requests = self.waiting.iter().enumerate();
         requests.find(|(_, request)| reference.is_some() && request.stage.reference() == reference)
     }
@@ -203,7 +260,7 @@ impl Requests {
     }
 
     /// Removes a request, which is to be answered now.
-    pub(super) fn take(&mut self, at: usize) -> Option<Request> {
+    pub(in crate::client::session) fn take(&mut self, at: usize) -> Option<Request> {
         let request = self.waiting.remove(at);
         self.one_at_a_time &= self.waiting.iter().any(|other| other.stage.is_for_server());
         request
@@ -237,10 +294,16 @@ impl Requests {
         requests.find(|request| request.stage == RequestStage::Send)
     }
 
-    /// Delays what is to be sent.
-    pub(super) fn hold_back(&mut self, until: Duration) {
+    /// Delays what is to be sent, for the users' own requests to an earlier time at which they are
+    /// refused.
+    pub(super) fn hold_back(&mut self, until: Duration, users_until: Duration) {
         for request in &mut self.waiting {
             if request.stage == RequestStage::Send {
+                let until = if request.is_users() {
+                    users_until
+                } else {
+                    until
+                };
                 request.stage = RequestStage::Held { until };
             }
         }
@@ -256,7 +319,7 @@ impl Requests {
 
     /// Grants each sent request until then, since the server has just answered another: it answers
     /// one after the other.
-    pub(super) fn extend(&mut self, until: Duration) {
+    pub(in crate::client::session) fn extend(&mut self, until: Duration) {
         for request in &mut self.waiting {
             if let RequestStage::Sent { until: at, .. } = &mut request.stage {
                 *at = until;
@@ -284,8 +347,10 @@ impl Requests {
         self.waiting.iter().filter(sent).count()
     }
 
-    /// The connection has closed: the disk must answer.
+    /// The connection has closed: the disk must answer. The next welcome tells which changes to ask
+    /// for.
     pub(in crate::client::session) fn close(&mut self) {
+        self.waiting.retain(Request::is_users);
         self.hold = None;
         self.one_at_a_time = false;
         for request in &mut self.waiting {
@@ -297,6 +362,14 @@ impl Requests {
 }
 
 impl Request {
+    /// Whether it is the user's, who waits for an answer.
+    pub(super) fn is_users(&self) -> bool {
+        match self.kind {
+            RequestKind::Page { .. } | RequestKind::Search { .. } => true,
+            RequestKind::Changes(_) => false,
+        }
+    }
+
     /// Whether the other is of the same room and kind.
     fn has_key_of(&self, other: &Self) -> bool {
         self.room == other.room && discriminant(&self.kind) == discriminant(&other.kind)
@@ -312,7 +385,8 @@ impl Request {
             RequestKind::Page {
                 part: Part::Since(_),
             }
-            | RequestKind::Search { .. } => RequestStage::Send,
+            | RequestKind::Search { .. }
+            | RequestKind::Changes(_) => RequestStage::Send,
             RequestKind::Page {
                 part: Part::Forward { .. } | Part::Backward { .. },
             } => RequestStage::QueryDue { offline: false },
@@ -320,56 +394,59 @@ impl Request {
     }
 
     /// The event that answers the request.
-    pub(super) fn answered(self, answer: Answer) -> Event {
+    pub(super) fn answered(self, answer: Answer) -> Option<Event> {
         match (&self.kind, answer) {
-            (&RequestKind::Page { part }, Answer::Page(page)) => Event::Page {
+            (&RequestKind::Page { part }, Answer::Page(page)) => Some(Event::Page {
                 room: self.room,
                 part,
                 page,
-            },
-            (&RequestKind::Search { search, .. }, Answer::Search(found)) => Event::Found {
+            }),
+            (&RequestKind::Search { search, .. }, Answer::Search(found)) => Some(Event::Found {
                 search,
                 room: self.room,
                 found,
-            },
+            }),
             (_, Answer::Page(_) | Answer::Search(_)) => {
                 self.refused(Line::inert("The answer belongs to another request"))
             }
         }
     }
 
-    /// The event that answers the request with a refusal.
-    pub(super) fn refused(self, why: Line) -> Event {
+    /// The event that answers the request with a refusal, if it is the user's.
+    pub(super) fn refused(self, why: Line) -> Option<Event> {
         let room = self.room;
         match self.kind {
-            RequestKind::Page { part } => Event::Page {
+            RequestKind::Page { part } => Some(Event::Page {
                 room,
                 part,
                 page: Err(why),
-            },
-            RequestKind::Search { search, .. } => Event::Found {
+            }),
+            RequestKind::Search { search, .. } => Some(Event::Found {
                 search,
                 room,
                 found: Err(why),
-            },
+            }),
+            RequestKind::Changes(_) => None,
         }
     }
 
-    pub(super) fn cache_query(&self, epoch: Option<Epoch>, offline: bool) -> CacheQuery {
+    /// The query for the disk, if that has an answer.
+    pub(super) fn cache_query(&self, epoch: Option<Epoch>, offline: bool) -> Option<CacheQuery> {
         let room = self.room.clone();
         match &self.kind {
-            RequestKind::Page { part } => CacheQuery::Page {
+            RequestKind::Page { part } => Some(CacheQuery::Page {
                 room,
                 epoch,
                 part: *part,
                 offline,
-            },
-            RequestKind::Search { query, to, .. } => CacheQuery::Search {
+            }),
+            RequestKind::Search { query, to, .. } => Some(CacheQuery::Search {
                 room,
                 epoch,
                 query: query.clone(),
                 to: *to,
-            },
+            }),
+            RequestKind::Changes(_) => None,
         }
     }
 
@@ -386,6 +463,13 @@ impl Request {
                 room,
                 query: query.clone(),
                 to: *to,
+                reference,
+            }),
+            RequestKind::Changes(wanted) => ClientFrame::Changes(ChangesRequest {
+                room,
+                since: wanted.since,
+                to: wanted.to,
+                erased: wanted.erased,
                 reference,
             }),
         }

@@ -129,8 +129,12 @@ impl Disk {
                     }
                 }
                 StoreChange::User(user) => known = Some(*user),
-                StoreChange::Changed(_)
-                | StoreChange::Read { .. }
+                StoreChange::Changed(changed) => {
+                    if let Some(room) = rooms.get_mut(&changed.room) {
+                        room.folded = room.folded.max(changed.folded);
+                    }
+                }
+                StoreChange::Read { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)
                 | StoreChange::Settled { .. }

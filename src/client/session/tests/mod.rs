@@ -1,5 +1,6 @@
 //! Tests the session against a scripted server, in virtual time.
 
+mod changes;
 mod credentials;
 mod disk;
 mod entering;
@@ -28,7 +29,8 @@ use crate::protocol::{
     ClientFrame, DeviceId, Entry, Epoch, Extent, MessageId, Role, ServerFrame, UserId,
     codec::Decoder,
     frame::{
-        Ack, Bye, Departure, ErrorCode, ErrorFrame, Join, Limits, Outcome, RoomStart, Welcome,
+        Ack, Bye, Capabilities, Departure, ErrorCode, ErrorFrame, Join, Limits, Outcome, RoomStart,
+        Welcome,
     },
     limits::NO_PROTOCOL,
     wire::{encode_server, parse_client},
@@ -192,7 +194,7 @@ fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
 
 fn welcome() -> Welcome {
     Welcome {
-        can: crate::protocol::frame::Capabilities::ALL,
+        can: Capabilities::ALL,
         protocol: 2,
         server: Line::inert("chat-server test"),
         user: us(),
@@ -505,7 +507,10 @@ fn frame_in_short(frame: &ClientFrame) -> String {
         ClientFrame::Withdraw { id } => format!("withdraw {}", id.counter),
         ClientFrame::History(request) => format!("history {:?}", request.part),
         ClientFrame::Search(request) => format!("search {}", request.query.words),
-        ClientFrame::Changes(request) => format!("changes since {}", request.since),
+        ClientFrame::Changes(request) => {
+            let kind = if request.erased { "erased" } else { "changes" };
+            format!("{kind} since {} to {}", request.since, request.to)
+        }
         ClientFrame::Nick { nickname, .. } => format!("nick {nickname}"),
         ClientFrame::Ping { .. } => "ping".to_owned(),
         ClientFrame::Pong { reference } => format!("pong {}", reference.unwrap_or(0)),

@@ -433,12 +433,25 @@ fn only_so_much_can_be_asked_for_at_once() {
 }
 
 #[test]
-fn a_page_out_of_order_ends_the_connection() {
+fn a_page_leaves_out_what_is_not_shown() {
     let mut run = TestSession::online();
     run.page(OLD);
     run.say(ServerFrame::History(HistoryPage {
         head: head(1, 3, 1),
-        entries: vec![plain(3, "c"), plain(1, "a")],
+        entries: vec![plain(1, "a"), plain(3, "c")],
     }));
-    assert!(!run.connected);
+    run.told(&["page 1..=3"]);
+}
+
+#[test]
+fn a_page_out_of_order_ends_the_connection() {
+    for numbers in [[3, 1], [2, 2], [3, 4]] {
+        let mut run = TestSession::online();
+        run.page(OLD);
+        run.say(ServerFrame::History(HistoryPage {
+            head: head(1, 3, 1),
+            entries: numbers.map(|seq| plain(seq, "a")).to_vec(),
+        }));
+        assert!(!run.connected, "{numbers:?}");
+    }
 }
