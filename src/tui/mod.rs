@@ -8,6 +8,7 @@
 //! - [`key`], [`keymap`], [`commands`] (pure): the tables of keys and commands.
 //! - [`input`] (pure): the editor of the input box.
 //! - [`user_text`] (pure): texts about keys, invites and rules.
+//! - [`entry_text`] (pure): texts for edited, deleted and unknown entries.
 //! - [`app`] (pure): the screen's state and how it changes.
 //! - [`view`] (pure): draws the screen.
 //! - [`shell`]: the only part that knows a terminal.
@@ -15,6 +16,7 @@
 pub mod app;
 pub mod args;
 pub mod commands;
+pub mod entry_text;
 pub mod exit_summary;
 pub mod input;
 pub mod key;

@@ -17,10 +17,10 @@ use crate::{
     protocol::{
         Author, Content, DeviceId, Entry, EntryKind, Extent, Fingerprint, KeyTag, MessageId,
         Nickname, Role, RoomName, UserId,
-        entry::Text,
+        entry::{Text, UnknownKind},
         frame::{Member, Part, Reset, RoomStart},
     },
-    text::Body,
+    text::{Body, Line},
     time::Now,
 };
 
@@ -54,10 +54,7 @@ pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Entry 
     Entry {
         room: RoomName::lobby(),
         seq,
-        id: MessageId {
-            device: DeviceId::from_bytes([9; 12]),
-            counter: seq,
-        },
+        id: id(seq),
         author: Author {
             user: user(who),
             nickname: nickname(who),
@@ -69,6 +66,51 @@ pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Entry 
             body: Body::inert(text),
             edited: None,
         }),
+    }
+}
+
+/// The id of the lobby's entry with this number.
+pub(super) fn id(seq: u64) -> MessageId {
+    MessageId {
+        device: DeviceId::from_bytes([9; 12]),
+        counter: seq,
+    }
+}
+
+/// An edit of the lobby's entry `target`.
+pub(super) fn edit(seq: u64, time: Timestamp, who: &str, target: u64, text: &str) -> Entry {
+    Entry {
+        kind: EntryKind::Edit {
+            target: id(target),
+            body: Some(Body::inert(text)),
+        },
+        ..logged(seq, time, who, "")
+    }
+}
+
+/// A deletion of the lobby's entry `target`.
+pub(super) fn redaction(seq: u64, time: Timestamp, who: &str, target: u64) -> Entry {
+    Entry {
+        kind: EntryKind::Redaction {
+            target: id(target),
+            reason: None,
+        },
+        ..logged(seq, time, who, "")
+    }
+}
+
+/// An entry of a kind that nobody knows.
+pub(super) fn poll(seq: u64, time: Timestamp, who: &str, alt: Option<&str>) -> Entry {
+    Entry {
+        kind: EntryKind::Unknown(Box::new(UnknownKind {
+            name: Line::inert("poll"),
+            target: None,
+            erases: false,
+            counts: true,
+            alt: alt.map(Line::inert),
+            raw: "{}".into(),
+        })),
+        ..logged(seq, time, who, "")
     }
 }
 

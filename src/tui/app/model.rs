@@ -135,11 +135,14 @@ impl Model {
         self.server.user = restored.user;
         let zone = self.zone.clone();
         let nickname = self.server.nickname.clone();
+        let layout = self.layout();
         let context = Context {
             user: self.server.user,
             nickname: &nickname,
             looking: false,
             zone: &zone,
+            columns: layout.columns,
+            height: layout.messages.height,
         };
         for room in restored.rooms {
             let pane = Pane::restored(self.server.name.clone(), room, context);
@@ -292,11 +295,14 @@ impl Model {
         at: usize,
         change: impl FnOnce(&mut Pane, Context<'_>) -> T,
     ) -> T {
+        let layout = self.layout();
         let context = Context {
             user: self.server.user,
             nickname: &self.server.nickname,
             looking: self.focused && at == self.panes.focus(),
             zone: &self.zone,
+            columns: layout.columns,
+            height: layout.messages.height,
         };
         change(&mut self.panes[at], context)
     }

@@ -69,17 +69,25 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
     let first = loaded.entries.first().map(|message| message.seq);
     pane.timeline.begins_at(loaded.extent.first);
     let down = matches!(part, Part::Forward { .. }) && goal.is_none();
+    let range = (loaded.from, loaded.to);
     if is_shown {
         pane.hold_around(loaded.to, down, &columns, height);
     }
     let begins = loaded.extent.first;
-    let added = model.with_pane(at, |pane, context| pane.insert(loaded.entries, context));
+    let learned = model.with_pane(at, |pane, context| {
+        pane.insert(range, loaded.entries, context)
+    });
     match goal {
+        // Nothing in the page has a place in the timeline: what follows it may have.
+        Some(Goal::Day(..)) if first.is_none() && range.0 <= range.1 => {
+            model.panes[at].paging.goal = Some(Goal::Top(range.0));
+        }
         Some(Goal::Day(day, _)) => reached(model, at, day, first, begins),
         Some(goal) => {
             let pane = &mut model.panes[at];
             let missing = goal
                 .number()
+                .filter(|&seq| pane.timeline.next_shown(seq) == seq)
                 .filter(|&seq| pane.timeline.position(seq).is_none());
             if missing.is_some() {
                 pane.paging.goal = None;
@@ -90,7 +98,7 @@ pub fn handle_page(model: &mut Model, at: usize, part: Part, answer: Result<Page
                 });
             }
         }
-        None if added == 0 => {
+        None if !learned => {
             let why = if offline { OFFLINE } else { NOT_KEPT };
             model.panes[at].paging.failed = failed(part, why);
         }

@@ -30,7 +30,10 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             let at = model.pane_of(received.said.room());
             model.with_pane(at, |pane, context| pane.received(received, context));
         }
-        Event::Changed { .. } => {}
+        Event::Changed { room, entries } => {
+            let at = model.pane_of(&room);
+            model.with_pane(at, |pane, context| pane.changed(&entries, context));
+        }
         Event::Outbox(message) => handle_delivery(model, message),
         Event::Page { room, part, page } => {
             let at = model.pane_of(&room);

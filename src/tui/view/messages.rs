@@ -46,6 +46,8 @@ struct Text<'a> {
     /// The matches of the search in it.
     found: Vec<Range<usize>>,
     style: Style,
+    /// The byte from which a mark follows the text.
+    mark: usize,
     /// The rule beside it.
     rule: (&'a str, Style),
     /// Set if only its first rows are shown.
@@ -60,6 +62,7 @@ impl<'a> Text<'a> {
             spans: &[],
             found: Vec::new(),
             style,
+            mark: words.len(),
             rule,
             folded: None,
         }
@@ -125,7 +128,7 @@ const GUESS: &str = "No answer yet: an older server, or none.";
 fn nothing_said(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let timeline = &model.pane().timeline;
     let (from, to) = (timeline.first(), timeline.last());
-    let loads = from > 0 && from <= to;
+    let loads = from > 0 && timeline.next_shown(from) <= to;
     let said = if loads {
         match &model.pane().paging.failed {
             None => "loading …".to_owned(),
@@ -286,11 +289,22 @@ impl MessagePainter<'_> {
         } else {
             ("│", palette.line)
         };
+        let words = message.text();
+        let mark = if message.is_edited() {
+            message.said.words().len()
+        } else {
+            words.len()
+        };
         let text = Text {
-            words: message.said.words(),
+            words: &words,
             spans: &message.spans,
             found: self.found_in(message),
-            style: Style::new(),
+            style: if message.is_text() {
+                Style::new()
+            } else {
+                palette.quiet
+            },
+            mark,
             rule,
             folded,
         };
@@ -305,6 +319,7 @@ impl MessagePainter<'_> {
         }
         let rows = above + text_rows;
         match message.own {
+            _ if message.is_deleted() => {}
             Some(Own::Sent) => self.state(buffer, y + rows - 1, signs::SENT, palette.quiet),
             Some(Own::Unconfirmed(_)) => {
                 self.state(buffer, y + rows - 1, signs::UNCONFIRMED, palette.quiet);
@@ -336,6 +351,7 @@ impl MessagePainter<'_> {
             spans: &outgoing.spans,
             found: Vec::new(),
             style: if waits { palette.quiet } else { Style::new() },
+            mark: outgoing.body.as_str().len(),
             rule: ("│", palette.line),
             folded,
         };
@@ -455,6 +471,9 @@ impl MessagePainter<'_> {
     fn style_at(&self, text: &Text<'_>, byte: usize) -> Style {
         if text.found.iter().any(|found| found.contains(&byte)) {
             return text.style.patch(self.palette.found);
+        }
+        if byte >= text.mark {
+            return self.palette.quiet;
         }
         let next = text.spans.partition_point(|span| span.range.end <= byte);
         let span = text

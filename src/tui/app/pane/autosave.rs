@@ -107,8 +107,8 @@ impl Pane {
             Scroll::Follow => self.timeline.last(),
             Scroll::At { .. } => self
                 .numbers_shown(columns, height)
-                .filter(|(first, _)| *first <= self.read + 1)
-                .map_or(0, |(_, last)| last),
+                .filter(|(first, _)| *first <= self.timeline.next_shown(self.read + 1))
+                .map_or(0, |(_, last)| self.timeline.next_shown(last + 1) - 1),
         };
         self.read = self.read.max(seen);
     }

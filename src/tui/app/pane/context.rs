@@ -2,7 +2,10 @@
 
 use jiff::tz::TimeZone;
 
-use crate::protocol::{Nickname, UserId};
+use crate::{
+    protocol::{Nickname, UserId},
+    tui::app::layout::Columns,
+};
 
 /// The facts that decide what a new message means to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,4 +18,8 @@ pub struct Context<'a> {
     pub looking: bool,
     /// The reader's time zone.
     pub zone: &'a TimeZone,
+    /// The columns of the scrollback.
+    pub columns: Columns,
+    /// Its rows.
+    pub height: u16,
 }

@@ -5,12 +5,15 @@
 //!   loaded.
 //! - `members`, `outbox`, `unread`: the members, our messages that are not acknowledged, unread
 //!   messages.
+//! - `changes`, [`hidden`]: edits and deletions of messages.
 //! - [`rows`], [`spans`], [`scroll`]: the rows of a text, its highlighted parts, and scrolling.
 //! - [`paging`]: which pages are loaded, and when.
 //! - [`autosave`]: saves the draft and the read position for the next start.
 
 pub mod autosave;
+mod changes;
 mod context;
+pub mod hidden;
 mod members;
 mod outbox;
 pub mod paging;
@@ -40,11 +43,13 @@ use self::{
 };
 use super::composer::Composer;
 use crate::{
-    client::event::{Received, RestoredRoom},
+    client::event::{Received, RestoredRoom, Said},
     protocol::{
         Entry, RoomName, RoomRules,
+        fold::Fold,
         frame::{Member, Reset, RoomStart},
     },
+    text::Body,
 };
 
 /// The key of a pane: server and room.
@@ -88,6 +93,10 @@ pub struct Pane {
     pub read: u64,
     /// The highest number when we joined: lower numbers that are missing are on their way.
     pub head: u64,
+    /// The changes that have come, for messages that are loaded later.
+    fold: Fold,
+    /// The texts of our messages that were erased, until they are gone everywhere.
+    erased: Vec<Body>,
     /// The messages that came while the reader was away.
     unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
@@ -125,6 +134,8 @@ impl Pane {
             found: None,
             read: 0,
             head: 0,
+            fold: Fold::default(),
+            erased: Vec::new(),
             unread: None,
             seen_to: TimelineKey::default(),
             history_to: 0,
@@ -151,7 +162,7 @@ impl Pane {
         let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
         pane.timeline.begins_at(latest.extent.first);
         pane.timeline.passes(latest.to);
-        pane.insert(latest.entries, context);
+        pane.insert((latest.from, latest.to), latest.entries, context);
         if pane.read < latest.to && !pane.timeline.is_empty() {
             pane.unread = Some(Unread {
                 from: pane.timeline.key_of(pane.read + 1),
@@ -179,6 +190,7 @@ impl Pane {
         }
         if let Some(reset) = opened.reset {
             self.timeline.begin_log();
+            self.fold = Fold::default();
             self.paging = Paging::default();
             self.echoed_to(u64::MAX);
             self.read = 0;
@@ -206,37 +218,53 @@ impl Pane {
         self.echoed_to(passed);
     }
 
-    /// Inserts loaded messages. Returns how many of them were new here.
-    pub fn insert(&mut self, messages: Vec<Entry>, context: Context<'_>) -> usize {
-        let messages = messages
-            .into_iter()
-            .map(|message| timeline_message(message.into(), context))
-            .collect();
-        let added = self.timeline.insert(messages, context.zone);
+    /// Inserts the entries of a page, which begins and ends with the numbers of `range`. Returns
+    /// whether any of its numbers was not known here.
+    pub fn insert(&mut self, range: (u64, u64), entries: Vec<Entry>, context: Context<'_>) -> bool {
+        let mut messages = Vec::new();
+        for mut entry in entries.into_iter().filter(Entry::is_shown) {
+            // A page may be older than changes that have come since.
+            self.fold.apply(&mut entry);
+            self.merge(&entry, context);
+            messages.push(timeline_message(entry.into(), context));
+        }
+        let learned = self.timeline.insert(range, messages, context.zone);
         self.pass_own();
-        added
+        learned
     }
 
-    /// Takes a new message.
-    pub fn received(&mut self, received: Received, context: Context<'_>) {
+    /// Takes a new entry.
+    pub fn received(&mut self, mut received: Received, context: Context<'_>) {
         let unfolded = self.forget_outgoing(&received);
+        if let Said::Logged(entry) = &mut received.said {
+            self.fold_in(entry, context);
+            let (seq, shown) = (entry.seq, entry.is_shown());
+            if !shown {
+                self.timeline.hide(seq);
+                self.echoed_to(seq);
+                return self.pass_own();
+            }
+        }
         let (seq, local) = (received.said.seq(), received.local);
         let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
         if let Some(seq) = seq {
             self.timeline.passes(seq);
             self.echoed_to(seq);
         }
-        if local.is_some_and(|local| self.timeline.confirm(local, seq)) {
-            self.pass_own();
-            return;
+        let confirmed = local.is_some_and(|local| self.timeline.confirm(local, seq));
+        if let Said::Logged(entry) = &received.said {
+            self.merge(entry, context);
+        }
+        if confirmed {
+            return self.pass_own();
         }
         let message = TimelineMessage {
             unfolded,
             ..timeline_message(received, context)
         };
-        let own = message.own.is_some();
-        self.timeline
-            .push(TimelineItem::Message(message), context.zone);
+        let message = TimelineItem::Message(message);
+        let counts = message.counts();
+        self.timeline.push(message, context.zone);
         let looking = context.looking && self.scroll == Scroll::Follow;
         let key = match seq {
             Some(seq) => self.timeline.key_of(seq),
@@ -246,10 +274,10 @@ impl Pane {
         let moves = self.unread.is_none_or(|unread| {
             unread.from < self.seen_to && unread.to.is_none_or(|to| to <= key)
         });
-        if own {
+        if !counts {
             self.pass_own();
         }
-        if !news || own || looking {
+        if !news || !counts || looking {
             return;
         }
         if moves {

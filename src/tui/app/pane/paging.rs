@@ -148,7 +148,8 @@ impl Pane {
             return None;
         }
         if self.timeline.holds_no_message() {
-            let (from, to) = (self.timeline.first(), self.timeline.last());
+            let from = self.timeline.next_shown(self.timeline.first());
+            let to = self.timeline.previous_shown(self.timeline.last());
             let tried = self.paging.failed.is_some();
             return (from <= to && !tried).then_some(Part::Backward { from, to });
         }
@@ -172,7 +173,7 @@ impl Pane {
     pub fn part_of(&self, goal: &Goal) -> Part {
         let from = match goal {
             Goal::Day(_, part) => return *part,
-            Goal::Message(seq) | Goal::Top(seq) => *seq,
+            Goal::Message(seq) | Goal::Top(seq) => self.timeline.next_shown(*seq),
         };
         let below = self.timeline.index(self.timeline.key_of(from));
         let gap = self.timeline.gap(below).map(|gap| gap.to);
@@ -180,15 +181,21 @@ impl Pane {
         Part::Forward { from, to }
     }
 
-    /// Moves the reader to the goal, if it is loaded; within a message, to the match of the query.
+    /// Moves the reader to the goal, if it is loaded; within a message, to the match of the query. A
+    /// number that has no place here stands for the next one that has.
     pub fn arrive(&mut self, looked_for: Option<&Query>, columns: &Columns, height: u16) {
         let Some(goal) = &self.paging.goal else {
             return;
         };
-        let Some(seq) = goal.number() else {
+        let Some(number) = goal.number() else {
             return;
         };
+        let seq = self.timeline.next_shown(number);
         if self.timeline.position(seq).is_none() {
+            if seq > number && seq > self.timeline.last() {
+                self.paging.goal = None;
+                self.scroll = Scroll::Follow;
+            }
             return;
         }
         let key = self.timeline.key_of(seq);
@@ -202,7 +209,7 @@ impl Pane {
             .map(TimelineItem::text);
         let part = looked_for
             .zip(text)
-            .and_then(|(query, text)| Some(query.find(text).first()?.start))
+            .and_then(|(query, text)| Some(query.find(&text).first()?.start))
             .filter(|_| in_context);
         match part {
             Some(byte) => self.scroll_to_part(key, byte, columns, height),

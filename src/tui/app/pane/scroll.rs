@@ -154,7 +154,7 @@ impl Pane {
             + u32::from(columns.stacked() && says_something && self.has_head(index))
     }
 
-    fn text_rows(&self, index: usize, columns: &Columns) -> u32 {
+    pub(super) fn text_rows(&self, index: usize, columns: &Columns) -> u32 {
         let count = |text: &str| wrap(text, usize::from(columns.body_width)).len();
         match self.item(index) {
             Some(ScrollItem::Timeline(entry)) if entry.is_verbatim() => {
@@ -313,7 +313,7 @@ impl Pane {
         let Some(entry) = self.timeline.get(index) else {
             return;
         };
-        let rows = wrap(entry.text(), usize::from(columns.body_width));
+        let rows = wrap(&entry.text(), usize::from(columns.body_width));
         let row = rows.iter().take_while(|row| row.next <= byte).count();
         let row = u32::try_from(row).unwrap_or(u32::MAX);
         let folded = self.folded(index, columns);
@@ -535,6 +535,24 @@ impl Pane {
             row,
             read_to,
         };
+    }
+
+    /// Called before the text of a timeline item changes: chooses the item that keeps its position.
+    /// It is the topmost on the screen; if that is the one that changes and begins above the screen,
+    /// the one below it.
+    pub(super) fn hold_still(&mut self, index: usize, columns: &Columns, height: u16) {
+        let (top, follows) = self.top_place(columns, height);
+        if follows {
+            return;
+        }
+        let below = top.index + 1;
+        let row = self.screen_row(below, top, columns);
+        if index == top.index && top.row > 0 && row < i64::from(height) && below < self.items() {
+            self.hold(below, row + i64::from(self.rows_above(below, columns)));
+        } else {
+            let above = i64::from(self.rows_above(top.index, columns));
+            self.hold(top.index, above - i64::from(top.row));
+        }
     }
 
     /// Called before messages `from` to `to` are inserted: chooses the item that keeps its

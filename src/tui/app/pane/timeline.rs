@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
+    hidden::Hidden,
     presence::{FOLDED_MAX, PresenceChange, fold, sentence},
     rows::Rows,
     timeline_item::{Own, TextSpanKind, TimelineItem, TimelineMessage},
 };
 use crate::{
     client::event::LocalId,
-    protocol::{Extent, UserId},
+    protocol::{Extent, MessageId, UserId},
 };
 
 /// The most entries that a room keeps in memory; those farthest from the reader go first.
@@ -77,6 +78,8 @@ pub struct Timeline {
     last: u64,
     /// The counter for the next entry without a number.
     after: u64,
+    /// The numbers that have arrived, but have no place here.
+    hidden: Hidden,
     bytes: usize,
     /// Whether entries were dropped that can't be loaded again.
     dropped: bool,
@@ -185,9 +188,34 @@ impl Timeline {
         self.slots.binary_search_by(|slot| slot.key.cmp(&key)).ok()
     }
 
-    /// The lowest number of the current log at a key or after it, if the key belongs to that log.
+    /// The index of an entry of the log, if it is loaded.
+    pub fn find(&self, id: MessageId) -> Option<usize> {
+        let mut slots = self.slots.iter();
+        slots.rposition(|slot| slot.entry.logged().is_some_and(|entry| entry.id == id))
+    }
+
+    /// The lowest number of the current log at a key or after it that may have a place here, if the
+    /// key belongs to that log.
     pub fn first_number_from(&self, key: TimelineKey) -> Option<u64> {
-        (self.first > 0 && key.log == self.log).then(|| key.number().max(self.first))
+        let shown = || self.next_shown(key.number().max(self.first));
+        (self.first > 0 && key.log == self.log).then(shown)
+    }
+
+    /// The lowest number of the current log at or after this one that may have a place here: it is
+    /// loaded, or not known.
+    pub fn next_shown(&self, seq: u64) -> u64 {
+        self.hidden.next_shown(self.log, seq)
+    }
+
+    /// The highest number of the current log at or before this one that may have a place here.
+    pub fn previous_shown(&self, seq: u64) -> u64 {
+        self.hidden.previous_shown(self.log, seq)
+    }
+
+    /// How many numbers of the current log from `from` up to, but not including, `end` are known to
+    /// have no place here.
+    pub fn hidden(&self, from: u64, end: u64) -> u64 {
+        self.hidden.count(self.log, from, end)
     }
 
     /// Whether no message of the current log is loaded.
@@ -207,8 +235,11 @@ impl Timeline {
             .checked_sub(1)
             .map(|before| self.slots[before].key)
             .filter(|before| before.log == slot.key.log);
-        let (from, to) = (before.map_or(0, |key| key.seq) + 1, slot.key.passed());
-        let leading = from == 1;
+        let above = before.map_or(0, |key| key.seq);
+        let leading = above == 0;
+        let next = |seq| self.hidden.next_shown(slot.key.log, seq);
+        let from = next(above + 1);
+        let to = self.hidden.previous_shown(slot.key.log, slot.key.passed());
         let gap = |from, to, loadable| {
             Edge::Gap(Gap {
                 from,
@@ -218,19 +249,19 @@ impl Timeline {
             })
         };
         if slot.key.log != self.log {
-            return (from <= to && from > 1).then(|| gap(from, to, false));
+            return (from <= to && !leading).then(|| gap(from, to, false));
         }
         if from <= to && self.first <= to {
-            return Some(gap(from.max(self.first), to, true));
+            return Some(gap(next(from.max(self.first)), to, true));
         }
-        if from <= to && from > 1 {
+        if from <= to && !leading {
             return Some(gap(from, to, false));
         }
         // An entry that is not a message may be above the first message of a log.
         let top = before.is_none_or(|before| before.seq == 0 && before.after == 0);
         let mut numbers = self.slots.range(index..).map(|slot| slot.key);
         let message = numbers.find(|key| key.after == 0).map(|key| key.seq);
-        (top && message == Some(self.first)).then_some(Edge::Begins {
+        (top && message == Some(next(self.first))).then_some(Edge::Begins {
             removed: self.first > 1,
         })
     }
@@ -255,7 +286,20 @@ impl Timeline {
         let Some(slot) = self.slots.get(index) else {
             return 0;
         };
-        slot.rows.at(width, || wrap(slot.entry.text()))
+        slot.rows.at(width, || wrap(&slot.entry.text()))
+    }
+
+    /// Changes a message at an index, so that its text may be another.
+    pub(super) fn change(&mut self, index: usize, change: impl FnOnce(&mut TimelineMessage)) {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        self.bytes -= slot.entry.bytes();
+        if let TimelineItem::Message(message) = &mut slot.entry {
+            change(message);
+        }
+        self.bytes += slot.entry.bytes();
+        slot.rows.forget();
     }
 
     /// The entry at an index, for changes that do not affect its rows.
@@ -278,6 +322,7 @@ impl Timeline {
         }
         self.first = first;
         let log = self.log;
+        self.hidden.begin_at(log, first);
         self.slots.retain(|slot| {
             let below = slot.key.log == log && slot.key.number() < first;
             let stays = match &slot.entry {
@@ -286,7 +331,7 @@ impl Timeline {
                 TimelineItem::Presence { .. } | TimelineItem::Notice { .. } => false,
             };
             if below && !stays {
-                self.bytes -= slot.entry.text().len();
+                self.bytes -= slot.entry.bytes();
             }
             !below || stays
         });
@@ -323,6 +368,12 @@ impl Timeline {
         self.passes(passed);
     }
 
+    /// Takes a new entry that has no place here.
+    pub fn hide(&mut self, seq: u64) {
+        self.hidden.add(self.log, seq, seq);
+        self.passes(seq);
+    }
+
     /// Messages up to this number have arrived, or are skipped.
     pub fn passes(&mut self, seq: u64) {
         self.last = self.last.max(seq);
@@ -349,7 +400,7 @@ impl Timeline {
         if let Some(seq) = seq {
             slot.key = self.key_of(seq);
         }
-        self.bytes -= slot.entry.text().len();
+        self.bytes -= slot.entry.bytes();
         self.place(slot);
         true
     }
@@ -375,8 +426,26 @@ impl Timeline {
         self.place(Slot::new(key, entry, zone));
     }
 
-    /// Adds loaded messages, each at its number. Returns how many of them were new.
-    pub fn insert(&mut self, messages: Vec<TimelineMessage>, zone: &TimeZone) -> usize {
+    /// Adds the messages of a page, which holds all that have a place here from `from` to `to`.
+    /// Returns whether any of these numbers was not known.
+    pub fn insert(
+        &mut self,
+        (from, to): (u64, u64),
+        messages: Vec<TimelineMessage>,
+        zone: &TimeZone,
+    ) -> bool {
+        let mut next = from.max(self.first);
+        let mut learned = false;
+        for seq in messages.iter().filter_map(|message| message.said.seq()) {
+            learned |= self.hidden.add(self.log, next, seq.saturating_sub(1));
+            next = next.max(seq + 1);
+        }
+        learned |= self.hidden.add(self.log, next, to);
+        self.insert_messages(messages, zone) > 0 || learned
+    }
+
+    /// Adds messages, each at its number. Returns how many of them were new.
+    fn insert_messages(&mut self, messages: Vec<TimelineMessage>, zone: &TimeZone) -> usize {
         let mut new: Vec<Slot> = messages
             .into_iter()
             .filter_map(|message| {
@@ -418,7 +487,7 @@ impl Timeline {
     }
 
     fn append(&mut self, slot: Slot) {
-        self.bytes += slot.entry.text().len();
+        self.bytes += slot.entry.bytes();
         self.slots.push_back(slot);
     }
 
@@ -427,7 +496,7 @@ impl Timeline {
         if self.slots.get(at).is_some_and(|held| held.key == slot.key) {
             return;
         }
-        self.bytes += slot.entry.text().len();
+        self.bytes += slot.entry.bytes();
         self.slots.insert(at, slot);
     }
 
@@ -475,9 +544,10 @@ impl Timeline {
             let Some(slot) = self.slots.remove(at) else {
                 return;
             };
-            self.bytes -= slot.entry.text().len();
+            self.bytes -= slot.entry.bytes();
             self.dropped |= self.first == 0;
         }
+        self.hidden.limit(self.log, near.seq);
     }
 }
 

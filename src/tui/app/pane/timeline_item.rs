@@ -1,13 +1,14 @@
 //! The entries of the scrollback: messages, and events between them.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::presence::PresenceChange;
 use crate::{
     client::event::{LocalId, Said},
-    tui::{commands::Slash, local_time, user_text::Tone},
+    protocol::{Entry, EntryKind},
+    tui::{commands::Slash, entry_text, local_time, user_text::Tone},
 };
 
 /// A sender who continues within this many seconds is not named again.
@@ -90,10 +91,30 @@ pub enum TextSpanKind {
 
 impl TimelineItem {
     /// The text that is wrapped to the width.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Message(message) => message.said.words(),
-            Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => text,
+            Self::Message(message) => message.text(),
+            Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => {
+                Cow::Borrowed(text)
+            }
+        }
+    }
+
+    /// The bytes of text that it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.said.words().len(),
+            Self::Presence { text, .. } | Self::Notice { text, .. } | Self::Break { text } => {
+                text.len()
+            }
+        }
+    }
+
+    /// The entry of the log, if it is one.
+    pub fn logged(&self) -> Option<&Entry> {
+        match self {
+            Self::Message(message) => message.logged(),
+            Self::Presence { .. } | Self::Notice { .. } | Self::Break { .. } => None,
         }
     }
 
@@ -147,8 +168,52 @@ impl TimelineItem {
         matches!(self, Self::Notice { tone: own, .. } if *own == tone)
     }
 
-    /// Whether it is a message of another user.
-    pub fn is_of_others(&self) -> bool {
-        matches!(self, Self::Message(message) if message.own.is_none())
+    /// Whether it counts as unread: a message of another user that was not deleted.
+    pub fn counts(&self) -> bool {
+        matches!(self, Self::Message(message) if message.own.is_none() && message.counts())
+    }
+}
+
+impl TimelineMessage {
+    /// The entry of the log; `None` for a message that has none.
+    pub fn logged(&self) -> Option<&Entry> {
+        match &self.said {
+            Said::Logged(entry) => Some(entry),
+            Said::Unlogged(_) => None,
+        }
+    }
+
+    /// The text on the screen: with the mark of an edited message, and words for an entry that has
+    /// no text.
+    pub fn text(&self) -> Cow<'_, str> {
+        match &self.said {
+            Said::Logged(_) if self.is_edited() => {
+                Cow::Owned(format!("{} {}", self.said.words(), entry_text::EDITED))
+            }
+            Said::Logged(entry) => entry_text::words(entry),
+            Said::Unlogged(_) => Cow::Borrowed(self.said.words()),
+        }
+    }
+
+    /// Whether its text comes from an edit.
+    pub fn is_edited(&self) -> bool {
+        let kind = self.logged().map(|entry| &entry.kind);
+        matches!(kind, Some(EntryKind::Text(text)) if text.edited.is_some())
+    }
+
+    /// Whether it is a message with its text: neither deleted nor of an unknown kind.
+    pub fn is_text(&self) -> bool {
+        self.logged().is_none_or(|entry| entry.text().is_some())
+    }
+
+    /// Whether it was deleted.
+    pub fn is_deleted(&self) -> bool {
+        let kind = self.logged().map(|entry| &entry.kind);
+        matches!(kind, Some(EntryKind::Tombstone(_)))
+    }
+
+    /// Whether it counts as unread for others.
+    fn counts(&self) -> bool {
+        self.logged().is_none_or(Entry::counts)
     }
 }

@@ -29,26 +29,23 @@ impl Pane {
         self.timeline.key(self.timeline.len())
     }
 
-    /// The number of messages of others between two keys, loaded or not. Those that the server no
-    /// longer keeps do not count, and of a replaced log only loaded ones do.
+    /// The number of messages of others between two keys, loaded or not. Those that were deleted or
+    /// that the server no longer keeps do not count, and of a replaced log only loaded ones do.
     fn messages_between(&self, from: TimelineKey, to: TimelineKey) -> u64 {
         let begin = self.timeline.key_of(self.timeline.first());
         if self.timeline.first() == 0 || !to.same_log(begin) {
-            return self.held_between(from, to, |_, entry| entry.is_of_others());
+            return self.held_between(from, to, |_, entry| entry.counts());
         }
         if !from.same_log(to) {
-            let before = self.held_between(from, begin, |_, entry| entry.is_of_others());
+            let before = self.held_between(from, begin, |_, entry| entry.counts());
             return before + self.messages_between(begin, to);
         }
-        let others =
-            |key: TimelineKey, entry: &TimelineItem| entry.is_of_others() && !key.is_numbered();
-        let ours =
-            |key: TimelineKey, entry: &TimelineItem| key.is_numbered() && !entry.is_of_others();
-        let numbers = to
-            .number()
-            .saturating_sub(from.number().max(begin.number()));
+        let others = |key: TimelineKey, entry: &TimelineItem| entry.counts() && !key.is_numbered();
+        let ours = |key: TimelineKey, entry: &TimelineItem| key.is_numbered() && !entry.counts();
+        let (first, end) = (from.number().max(begin.number()), to.number());
+        let numbers = end.saturating_sub(first);
         (numbers + self.held_between(from, to, others))
-            .saturating_sub(self.held_between(from, to, ours))
+            .saturating_sub(self.held_between(from, to, ours) + self.timeline.hidden(first, end))
     }
 
     fn held_between(
@@ -63,7 +60,8 @@ impl Pane {
         held.filter(|(key, entry)| counts(*key, entry)).count() as u64
     }
 
-    /// Moves the unread line below our own messages, which are not new to us.
+    /// Moves the unread line below our own messages, which are not new to us, and below entries that
+    /// do not count as unread.
     pub(super) fn pass_own(&mut self) {
         let Some(mut unread) = self.unread else {
             return;
@@ -71,22 +69,20 @@ impl Pane {
         let Some(first) = self.timeline.first_number_from(unread.from) else {
             return;
         };
-        let mut next = self.timeline.key_of(first);
-        let mut index = self.timeline.index(next);
-        let own = |entry: &TimelineItem| matches!(entry, TimelineItem::Message(message) if message.own.is_some());
-        let start = next;
-        while index < self.timeline.len()
-            && self.timeline.key(index) == next
-            && self.timeline.get(index).is_some_and(own)
+        let mut next = first;
+        while let Some(entry) = self.timeline.position(next).map(|at| self.timeline.get(at))
+            && entry.is_some_and(|entry| !entry.counts())
         {
-            next = self.timeline.key_of(next.number() + 1);
-            index = self.timeline.index(next);
+            next = self.timeline.next_shown(next + 1);
         }
-        if next == start {
+        if next == unread.from.number() {
             return;
         }
-        unread.from = next;
-        let nothing_left = unread.to.is_some_and(|to| to <= next);
+        unread.from = self.timeline.key_of(next);
+        let nothing_left = match unread.to {
+            Some(to) => to <= unread.from,
+            None => next > self.timeline.last(),
+        };
         self.unread = (!nothing_left).then_some(unread);
     }
 

@@ -1,6 +1,7 @@
 //! Tests of the model: the user's input and the session's events, and what they change.
 
 mod admin;
+mod entries;
 mod history;
 mod keys;
 mod prompt;
@@ -116,7 +117,7 @@ impl Desk {
         let layout = self.model.layout();
         let pane = self.model.pane();
         let (place, _) = pane.top_place(&layout.columns, layout.messages.height);
-        pane.timeline.get(place.index).unwrap().text().to_owned()
+        pane.timeline.get(place.index).unwrap().text().into_owned()
     }
 
     fn follows(&self) -> bool {
@@ -128,10 +129,10 @@ impl Desk {
         let pane = self.model.pane();
         let log = pane.timeline.iter().map(|entry| match entry {
             TimelineItem::Message(message) => match message.own {
-                None => message.said.words().to_owned(),
-                Some(own) => format!("{} {own:?}", message.said.words()),
+                None => message.text().into_owned(),
+                Some(own) => format!("{} {own:?}", message.text()),
             },
-            other => other.text().to_owned(),
+            other => other.text().into_owned(),
         });
         let outbox = pane.outbox.iter().map(|outgoing| {
             let state = match &outgoing.state {

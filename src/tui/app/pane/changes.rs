@@ -1,0 +1,103 @@
+//! Entries that change other entries: edits and deletions are folded into the messages that they
+//! refer to, and the reader's place on the screen stays.
+
+use super::{
+    Context, Pane, Scroll, ScrollItemKey,
+    timeline_item::{TimelineItem, TimelineMessage},
+    timeline_message,
+};
+use crate::{
+    client::event::{Received, Said},
+    protocol::{Entry, EntryKind, fold},
+    text::Body,
+};
+
+impl Pane {
+    /// Applies a new entry to the one that it refers to, and to the new entry what is known of it.
+    pub(super) fn fold_in(&mut self, entry: &mut Entry, context: Context<'_>) {
+        if let Some(target) = self.fold.take(entry)
+            && let Some(index) = self.timeline.find(target)
+        {
+            self.refresh(index, context, |held| fold::apply(held, entry));
+        }
+        self.fold.apply(entry);
+    }
+
+    /// Takes entries as they stand now.
+    pub fn changed(&mut self, entries: &[Entry], context: Context<'_>) {
+        for entry in entries {
+            self.merge(entry, context);
+        }
+        self.pass_own();
+    }
+
+    /// Adds what another copy of an entry knows to the one that is loaded, if there is one.
+    pub(super) fn merge(&mut self, entry: &Entry, context: Context<'_>) {
+        let Some(index) = self.timeline.position(entry.seq) else {
+            return;
+        };
+        match self.timeline.get(index) {
+            // It was sent before the server was known to keep a log.
+            Some(TimelineItem::Message(TimelineMessage {
+                said: Said::Unlogged(_),
+                ..
+            })) => self.replace(index, entry.clone(), context),
+            _ => self.refresh(index, context, |held| {
+                held.id == entry.id && fold::merge(held, entry)
+            }),
+        }
+    }
+
+    /// Changes a loaded entry. `change` returns whether it did.
+    fn refresh(
+        &mut self,
+        index: usize,
+        context: Context<'_>,
+        change: impl FnOnce(&mut Entry) -> bool,
+    ) {
+        let entry = self.timeline.get(index).and_then(|item| item.logged());
+        let Some(mut entry) = entry.cloned() else {
+            return;
+        };
+        let before = entry.text().cloned();
+        if !change(&mut entry) {
+            return;
+        }
+        if entry.text().is_none() {
+            self.erased.extend(before);
+        }
+        self.replace(index, entry, context);
+    }
+
+    /// Replaces a message's content. The rows above it stay where they are; if it begins above the
+    /// screen, those below it.
+    pub(super) fn replace(&mut self, index: usize, entry: Entry, context: Context<'_>) {
+        self.hold_still(index, &context.columns, context.height);
+        self.timeline.change(index, |message| {
+            let deleted = matches!(entry.kind, EntryKind::Tombstone(_));
+            let local = None;
+            let said = Said::Logged(entry);
+            let TimelineMessage {
+                said, spans, own, ..
+            } = timeline_message(Received { said, local }, context);
+            message.said = said;
+            message.spans = spans;
+            message.own = message.own.or(own);
+            message.unfolded &= !deleted;
+        });
+        let key = ScrollItemKey::Timeline(self.timeline.key(index));
+        let rows = i64::from(self.text_rows(index, &context.columns));
+        if let Scroll::At { item, row, .. } = &mut self.scroll
+            && *item == key
+        {
+            // A row of it that was on the screen stays there.
+            *row = (*row).max(1 - rows);
+        }
+    }
+
+    /// The texts of our messages that were erased since this was last called: they must go
+    /// everywhere else, too.
+    pub fn take_erased(&mut self) -> Vec<Body> {
+        std::mem::take(&mut self.erased)
+    }
+}
