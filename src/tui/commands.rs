@@ -18,6 +18,10 @@ pub enum SlashAction {
     Nick,
     /// Goes to a day.
     Date,
+    /// Changes the text of one of our messages.
+    Edit,
+    /// Deletes a message.
+    Delete,
     /// Searches for messages.
     Search,
     /// Shows all of a long message.
@@ -68,6 +72,18 @@ pub struct Group {
 const OWN: &[(&str, &str, SlashAction, &str)] = &[
     ("nick", "NAME", SlashAction::Nick, "change your nickname"),
     ("who", "", SlashAction::Who, "members and the room's rules"),
+    (
+        "edit",
+        "[#N] [TEXT]",
+        SlashAction::Edit,
+        "change your last message, or number N",
+    ),
+    (
+        "delete",
+        "[#N]",
+        SlashAction::Delete,
+        "delete your last message, or number N",
+    ),
     (
         "search",
         "WORDS",
@@ -204,6 +220,21 @@ pub fn markdown() -> String {
     format!("| command | does |\n|---|---|\n{rows}")
 }
 
+/// Splits the argument of `/edit` or `/delete`: the number of a message (`#12`), if one is given,
+/// and the text after it.
+pub fn numbered(argument: &str) -> (Option<u64>, &str) {
+    let (first, after) = argument
+        .split_once(char::is_whitespace)
+        .unwrap_or((argument, ""));
+    let digits = first.strip_prefix('#').unwrap_or("");
+    match digits.parse() {
+        Ok(number) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (Some(number), after.trim_start())
+        }
+        _ => (None, argument),
+    }
+}
+
 /// A text that disconnects when it is all that was typed.
 pub const QUIT: &str = "q!";
 
@@ -280,6 +311,22 @@ mod tests {
                 panic!("{typed}");
             };
             assert_eq!((slash.run, argument), (run, rest), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_names_a_message() {
+        for (argument, expected) in [
+            ("", (None, "")),
+            ("#12", (Some(12), "")),
+            ("#12  new text", (Some(12), "new text")),
+            ("new text", (None, "new text")),
+            ("#lobby is full", (None, "#lobby is full")),
+            ("12 is enough", (None, "12 is enough")),
+            ("#+1", (None, "#+1")),
+            ("#99999999999999999999 x", (None, "#99999999999999999999 x")),
+        ] {
+            assert_eq!(numbered(argument), expected, "{argument:?}");
         }
     }
 

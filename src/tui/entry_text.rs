@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::{Timestamp, tz::TimeZone};
+
 use crate::protocol::{
-    Entry, EntryKind,
+    Entry, EntryKind, Nickname,
     entry::{Tombstone, UnknownKind},
 };
 
@@ -18,6 +20,29 @@ pub fn words(entry: &Entry) -> Cow<'_, str> {
         EntryKind::Unknown(unknown) => self::unknown(unknown),
         EntryKind::Edit { .. } | EntryKind::Redaction { .. } => Cow::Borrowed(""),
     }
+}
+
+/// A message in words: `your message of 14:02`, or `bob's message of 21 Nov 14:02` if it is not of
+/// today. `author` is `None` for one's own.
+pub fn named(
+    author: Option<&Nickname>,
+    time: Timestamp,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> String {
+    let whose = author.map_or_else(|| "your".to_owned(), |author| format!("{author}'s"));
+    format!("{whose} message of {}", moment(time, now, zone))
+}
+
+/// A time of day, with its day if that is not today.
+pub fn moment(time: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (time, now) = (time.to_zoned(zone.clone()), now.to_zoned(zone.clone()));
+    let format = if time.date() == now.date() {
+        "%H:%M"
+    } else {
+        "%-d %b %H:%M"
+    };
+    time.strftime(format).to_string()
 }
 
 /// The words for an entry that was deleted.

@@ -2,6 +2,7 @@
 //! focus or the user leaves.
 
 use super::{Effect, Model};
+use crate::client::event::Command;
 
 /// Saves changes that are due. To be called after each message.
 pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -16,6 +17,14 @@ pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
     let commands = model.panes.focused_mut().flush_autosave();
     effects.extend(commands.into_iter().map(Effect::Command));
+}
+
+/// Puts what was typed into the input's history, for this run and later ones, and empties the input.
+pub fn typed(model: &mut Model, effects: &mut Vec<Effect>) {
+    let typed = model.pane().composer.text().to_owned();
+    effects.push(Effect::Command(Command::Typed(typed)));
+    model.panes.focused_mut().composer.put_aside();
+    model.panes.focused_mut().autosave.is_done();
 }
 
 /// Remembers how far the reader has read, if the conversation is on the screen.

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+use jiff::Timestamp;
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::tui::input::{Draft, Edit, EditOutcome, Editor};
+use crate::{
+    protocol::MessageId,
+    tui::input::{Draft, Edit, EditOutcome, Editor},
+};
 
 /// Shown in place of each character of a password.
 const DOT: &str = "•";
@@ -19,6 +23,21 @@ pub struct Composer {
     pub editor: Editor,
     /// Completions that are offered.
     pub completion: Option<Completion>,
+    /// The message that is being edited.
+    editing: Option<Editing>,
+}
+
+/// A message of ours whose text is in the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Editing {
+    /// The message.
+    pub target: MessageId,
+    /// Its time.
+    pub time: Timestamp,
+    /// Its text.
+    pub text: String,
+    /// The draft that was in the input before.
+    draft: Draft,
 }
 
 /// The completions that are offered for a word.
@@ -85,10 +104,58 @@ impl Composer {
         self.editor.take();
     }
 
+    /// The message that is being edited.
+    pub fn editing(&self) -> Option<&Editing> {
+        self.editing.as_ref()
+    }
+
+    /// Puts the text of a message into the input, to be edited; `written` is what the user has made
+    /// of it. The draft waits.
+    pub fn begin_editing(&mut self, target: MessageId, time: Timestamp, text: &str, written: &str) {
+        let draft = self.end_editing().unwrap_or_else(|| self.editor.draft());
+        self.completion = None;
+        self.editor.restore(&Draft {
+            text: written.to_owned(),
+            cursor: written.len(),
+        });
+        self.editing = Some(Editing {
+            target,
+            time,
+            text: text.to_owned(),
+            draft,
+        });
+    }
+
+    /// Ends the editing: the draft comes back. Returns it, if a message was being edited.
+    pub fn end_editing(&mut self) -> Option<Draft> {
+        let Editing { draft, .. } = self.editing.take()?;
+        self.completion = None;
+        self.editor.restore(&draft);
+        Some(draft)
+    }
+
+    /// The draft worth keeping.
+    pub fn draft(&self) -> Draft {
+        match &self.editing {
+            Some(editing) => editing.draft.clone(),
+            None => self.editor.draft(),
+        }
+    }
+
+    /// Removes texts that were erased from the input's history and from the draft that waits.
+    pub fn forget(&mut self, erased: impl Fn(&str) -> bool) {
+        if let Some(editing) = &mut self.editing
+            && erased(&editing.draft.text)
+        {
+            editing.draft = Draft::default();
+        }
+        self.editor.forget(erased);
+    }
+
     /// Puts a message that was taken back into the input; into its history, if another text is being
     /// written.
     pub fn take_back(&mut self, text: &str) {
-        if self.is_empty() {
+        if self.is_empty() && self.editing.is_none() {
             let _fits_as_it_was_sent = self.set(text);
         } else {
             self.editor.remember(text);

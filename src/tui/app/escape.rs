@@ -15,6 +15,8 @@ pub enum Escape {
     CloseDialog,
     /// Closes the list of completions.
     CloseCompletion,
+    /// Ends the editing of a message without a change.
+    CancelEdit,
     /// Goes back to the list of results.
     ToResults,
     /// Closes the search.

@@ -3,7 +3,7 @@
 use ratatui::layout::Position;
 
 use super::{
-    Effect, HostChoice, Model, admin, autosave, date,
+    Effect, HostChoice, Model, admin, autosave, date, edit_actions,
     escape::Escape,
     layers::{
         KeyOutcome, Layer, Press, Rank, help::HelpScreen, host::HostQuestion, paste::PasteQuestion,
@@ -210,7 +210,7 @@ fn to_date(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) {
     }
     let part = Part::Since(midnight.timestamp());
     page_requests::lead(model, Goal::Day(day, part));
-    done_with(model, effects);
+    autosave::typed(model, effects);
 }
 
 fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
@@ -267,6 +267,9 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     composer.completion = None;
     // The command ends the remark.
     model.flash = None;
+    if composer.editing().is_some() {
+        return edit_actions::save(model, effects);
+    }
     let typed = composer.text().to_owned();
     if typed == QUIT {
         composer.put_aside();
@@ -303,7 +306,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
                     room,
                     content: Content::Text(body),
                 }));
-                done_with(model, effects);
+                autosave::typed(model, effects);
                 to_end(model);
                 model.panes.focused_mut().read_all();
             }
@@ -328,9 +331,11 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
                 "The terminal handles the mouse again"
             });
         }
+        SlashAction::Edit => return edit_actions::edit(model, argument, effects),
+        SlashAction::Delete => return edit_actions::delete(model, argument, effects),
         SlashAction::Date => return to_date(model, argument, effects),
         SlashAction::Search => {
-            done_with(model, effects);
+            autosave::typed(model, effects);
             return search_actions::open(model, argument, effects);
         }
         SlashAction::Unfold | SlashAction::Fold => fold(model, slash.run == SlashAction::Unfold),
@@ -347,7 +352,7 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
             Err(error) => return model.say(error.to_string()),
         },
     }
-    done_with(model, effects);
+    autosave::typed(model, effects);
 }
 
 /// Unfolds a long message, or folds all of them again.
@@ -360,14 +365,6 @@ fn fold(model: &mut Model, unfold: bool) {
     } else if !pane.unfold(&columns, height) {
         model.say("No message here is folded");
     }
-}
-
-/// Puts the typed command into the input's history, for this run and later ones.
-fn done_with(model: &mut Model, effects: &mut Vec<Effect>) {
-    let typed = model.pane().composer.text().to_owned();
-    effects.push(Effect::Command(Command::Typed(typed)));
-    model.panes.focused_mut().composer.put_aside();
-    model.panes.focused_mut().autosave.is_done();
 }
 
 /// The effect of Esc now: it closes what is open before it disconnects.
@@ -393,6 +390,8 @@ fn escape_closes(model: &Model) -> Escape {
     }
     if model.writing().completion.is_some() {
         Escape::CloseCompletion
+    } else if pane.composer.editing().is_some() {
+        Escape::CancelEdit
     } else if pane.is_scrolled_back() {
         Escape::ToEnd
     } else if !pane.composer.is_empty() {
@@ -417,6 +416,7 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     match escape_means(model) {
         Escape::CloseDialog => drop(model.layers.close(Rank::Dialog)),
         Escape::CloseCompletion => model.writing_mut().completion = None,
+        Escape::CancelEdit => edit_actions::end(model),
         Escape::ToResults => search_actions::back(model),
         Escape::CloseSearch => search_actions::close(model),
         Escape::ToEnd => to_end(model),
@@ -445,11 +445,14 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     }
     model.interrupted = true;
     model.layers.close(Rank::Dialog);
-    let cleared = !model.writing().is_empty();
+    let edited = model.layers.input().is_none() && model.pane().composer.editing().is_some();
+    let cleared = !edited && !model.writing().is_empty();
     let asked = model.layers.prompt().is_some();
     if asked {
         // The typed answer may be a password: it must not stay.
         prompt_actions::clear(model);
+    } else if edited {
+        edit_actions::end(model);
     } else if cleared {
         model.writing_mut().put_aside();
     }

@@ -12,8 +12,8 @@
 //! - [`layers`]: what is open over the pane: search, prompt, help and other dialogs. The top one
 //!   gets the keys.
 //! - [`model`]: all of that; [`status`]: the status line above the input.
-//! - [`autosave`], [`page_requests`], [`admin`], [`outbox_actions`], [`prompt_actions`],
-//!   [`search_actions`]: actions on the model, a subject each.
+//! - [`autosave`], [`page_requests`], [`admin`], [`edit_actions`], [`outbox_actions`],
+//!   [`prompt_actions`], [`search_actions`]: actions on the model, a subject each.
 //! - [`keys`]: handles the user's input; [`session`]: handles the session's events.
 //!
 //! It must not know sockets, terminals or palettes.
@@ -27,6 +27,7 @@ pub mod admin;
 pub mod autosave;
 pub mod composer;
 pub mod date;
+pub mod edit_actions;
 pub mod escape;
 pub mod keys;
 pub mod layers;

@@ -227,6 +227,7 @@ impl Model {
     pub fn exit_summary(&self) -> ExitSummary {
         let outgoing = || self.panes.iter().flat_map(|pane| &pane.outbox);
         let pending = outgoing().filter(|outgoing| outgoing.is_pending());
+        let changes = self.panes.iter().map(|pane| pane.changing.len());
         let not_kept = outgoing().filter(|outgoing| {
             let waits = matches!(
                 outgoing.state,
@@ -237,8 +238,8 @@ impl Model {
         ExitSummary {
             summary: self.summary,
             chatted_for: self.server.chatted_for(self.now.mono),
-            unsent: pending.count() as u64,
-            not_kept: not_kept.map(|o| o.body.clone()).collect(),
+            unsent: (pending.count() + changes.sum::<usize>()) as u64,
+            not_kept: not_kept.filter_map(|o| o.content.body().cloned()).collect(),
         }
     }
 

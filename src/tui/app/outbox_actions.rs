@@ -1,25 +1,31 @@
 //! Actions on messages that are not sent: send again, take back, discard.
 
 use super::{
-    Effect, Model,
+    Effect, Model, edit_actions,
     pane::{Outgoing, OutgoingState},
 };
 use crate::client::event::Command;
 
 /// Sends the first failed message again.
 pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
-    let outbox = &mut model.panes.focused_mut().outbox;
-    let failed = outbox
+    let pane = model.panes.focused_mut();
+    let failed = pane
+        .outbox
         .iter_mut()
         .find(|outgoing| matches!(outgoing.state, OutgoingState::Failed(_)));
     match failed {
         Some(outgoing) => {
+            let local = outgoing.local;
             outgoing.state = if outgoing.kept {
                 OutgoingState::Pending
             } else {
                 OutgoingState::Saving
             };
-            effects.push(Effect::Command(Command::SendAgain(outgoing.local)));
+            if let Some(target) = outgoing.content.target() {
+                pane.changing.insert(local, target);
+                pane.outbox.retain(|outgoing| outgoing.local != local);
+            }
+            effects.push(Effect::Command(Command::SendAgain(local)));
         }
         None => model.say("No message has failed"),
     }
@@ -28,8 +34,7 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
 /// Takes back the first failed message, else the last pending one.
 pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
     if let Some(outgoing) = withdraw_failed(model, effects) {
-        let composer = &mut model.panes.focused_mut().composer;
-        return composer.take_back(outgoing.body.as_str());
+        return edit_actions::resume(model, &outgoing.content);
     }
     let outbox = &mut model.panes.focused_mut().outbox;
     let saving = outbox

@@ -1,10 +1,10 @@
 //! Handles the session's events.
 
 use super::{
-    Effect, Model, admin,
+    Effect, Model, admin, edit_actions,
     layers::{Rank, prompt::PromptKind},
     page_requests,
-    pane::{OutgoingState, Pane},
+    pane::OutgoingState,
     prompt_actions, search_actions,
 };
 use crate::{
@@ -103,6 +103,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             admin::handle_rules(model, at, rules, by);
         }
     }
+    edit_actions::forget_erased(model);
     for pane in model.panes.iter_mut() {
         pane.limit();
     }
@@ -111,14 +112,17 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
 /// Takes a new state of one of our messages.
 fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     let (at, now) = (model.pane_of(&message.room), model.now.wall);
-    let taken_back = |pane: &Pane| {
-        let mut outbox = pane.outbox.iter();
-        outbox.any(|outgoing| {
-            outgoing.local == message.local && outgoing.state == OutgoingState::TakingBack
-        })
-    };
-    if message.delivery == Delivery::Withdrawn && taken_back(&model.panes[at]) {
-        model.panes[at].composer.take_back(message.content.words());
+    let mut outbox = model.panes[at].outbox.iter();
+    let outgoing = outbox.find(|outgoing| outgoing.local == message.local);
+    let state = outgoing.map(|outgoing| &outgoing.state);
+    match (&message.delivery, state) {
+        (Delivery::Withdrawn, Some(OutgoingState::TakingBack)) => {
+            model.panes[at].composer.take_back(message.content.words());
+        }
+        (Delivery::Sent { .. }, Some(OutgoingState::Deleting)) => {
+            model.say("It had been sent already: /delete deletes it there");
+        }
+        _ => {}
     }
     model.with_pane(at, |pane, context| {
         pane.outgoing(message, now, context);

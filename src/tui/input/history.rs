@@ -54,6 +54,17 @@ impl History {
         self.shown.as_ref().map(|(_, draft)| draft)
     }
 
+    /// Removes texts, and shows none any more if there were any. Returns whether there were.
+    pub(super) fn forget(&mut self, erased: impl Fn(&str) -> bool) -> bool {
+        let before = self.texts.len();
+        self.texts.retain(|text| !erased(text));
+        let any = self.texts.len() < before;
+        if any {
+            self.leave();
+        }
+        any
+    }
+
     /// Shows none of the texts any more.
     pub(super) fn leave(&mut self) {
         self.shown = None;

@@ -29,6 +29,11 @@ impl KillRing {
         }
     }
 
+    /// Removes kills.
+    pub(super) fn forget(&mut self, erased: impl Fn(&str) -> bool) {
+        self.0.retain(|kill| !erased(kill));
+    }
+
     /// The newest kill (age 0) or an older one; after the oldest comes the newest again.
     pub(super) fn get(&self, age: usize) -> Option<&str> {
         let age = age.checked_rem(self.0.len())?;

@@ -159,6 +159,21 @@ impl Editor {
         self.history.remember(text);
     }
 
+    /// Removes texts from the history and the kills. If one is shown unchanged, the draft behind it
+    /// comes back.
+    pub fn forget(&mut self, erased: impl Fn(&str) -> bool) {
+        if matches!(self.last, LastAction::History) && erased(&self.text) {
+            let draft = self.draft();
+            self.restore(&draft);
+        }
+        self.kills.forget(&erased);
+        if self.history.forget(&erased) {
+            // Undo could bring it back.
+            self.undo = Undo::default();
+            self.last = LastAction::Other;
+        }
+    }
+
     /// The draft worth keeping: the text; or, if an unchanged text of the history is shown, the
     /// draft behind it.
     pub fn draft(&self) -> Draft {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tui::{
     app::{
-        Model, admin,
+        Model, admin, edit_actions,
         escape::Escape,
         keys,
         layers::{Hint, hint},
@@ -36,6 +36,13 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
             span,
             buffer,
         );
+    }
+    let editing = model.layers.hints().is_none();
+    if let Some(words) = edit_actions::hint(model).filter(|_| editing) {
+        let fits = |words: &&String| columns(words) <= span.width;
+        let words = words.iter().find(fits).map_or("", String::as_str);
+        put(buffer, span, words, palette.accent);
+        return;
     }
     let mut span = span;
     for (key, words) in hints(model) {
@@ -81,7 +88,7 @@ fn hints(model: &Model) -> Vec<Hint> {
         Escape::ToResults => "back to the results",
         Escape::ToEnd => "back to the end",
         Escape::PutAside => "put aside",
-        Escape::Cancel => "cancel",
+        Escape::Cancel | Escape::CancelEdit => "cancel",
         Escape::Leave | Escape::Warn => "disconnect",
     };
     hints.push(hint(Action::Escape, escape));

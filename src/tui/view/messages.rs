@@ -19,7 +19,7 @@ use crate::{
             layout::Columns,
             pane::paging::Loading,
             pane::rows::Folded,
-            pane::scroll::{LineAbove, ScrollItem, failure},
+            pane::scroll::{LineAbove, ScrollItem},
             pane::timeline::{Edge, Gap},
             pane::timeline_item::{Own, TextSpan, TextSpanKind, TimelineItem, TimelineMessage},
             pane::{Outgoing, OutgoingState, Pane},
@@ -318,7 +318,11 @@ impl MessagePainter<'_> {
             }
         }
         let rows = above + text_rows;
+        let changing = message
+            .logged()
+            .is_some_and(|entry| self.pane.is_changing(entry.id));
         match message.own {
+            _ if changing => self.state(buffer, y + rows - 1, signs::PENDING, palette.quiet),
             _ if message.is_deleted() => {}
             Some(Own::Sent) => self.state(buffer, y + rows - 1, signs::SENT, palette.quiet),
             Some(Own::Unconfirmed(_)) => {
@@ -347,24 +351,25 @@ impl MessagePainter<'_> {
         let above = self.head(buffer, y, &name, head);
         let waits = !matches!(outgoing.state, OutgoingState::Sent(_));
         let text = Text {
-            words: outgoing.body.as_str(),
+            words: outgoing.text(),
             spans: &outgoing.spans,
             found: Vec::new(),
             style: if waits { palette.quiet } else { Style::new() },
-            mark: outgoing.body.as_str().len(),
+            mark: outgoing.text().len(),
             rule: ("│", palette.line),
             folded,
         };
         let mut rows = above + self.text(buffer, y + above, &text);
         let (glyph, style) = match &outgoing.state {
             OutgoingState::Saving => (signs::SAVING, palette.quiet),
-            OutgoingState::Pending | OutgoingState::TakingBack => (signs::PENDING, palette.quiet),
+            OutgoingState::Pending | OutgoingState::TakingBack | OutgoingState::Deleting => {
+                (signs::PENDING, palette.quiet)
+            }
             OutgoingState::Sent(_) => (signs::SENT, palette.quiet),
             OutgoingState::Failed(_) => (signs::FAILED, palette.bad),
         };
         self.state(buffer, y + rows - 1, glyph, style);
-        if let OutgoingState::Failed(why) = &outgoing.state {
-            let why = failure(why.as_str());
+        if let Some(why) = outgoing.failure() {
             let text = Text::plain(&why, palette.bad, ("│", palette.line));
             rows += self.text(buffer, y + rows, &text);
         }

@@ -47,6 +47,13 @@ impl Autosave {
         self.aside.clear();
     }
 
+    /// Forgets the draft that was put aside, if it was erased.
+    pub fn forget(&mut self, erased: impl Fn(&str) -> bool) {
+        if erased(&self.aside) {
+            self.is_done();
+        }
+    }
+
     /// Forgets the read position: another log has other numbers.
     pub fn forget_read(&mut self) {
         self.read = 0;
@@ -56,7 +63,7 @@ impl Autosave {
 impl Pane {
     /// The draft to save: the text being written, else the one put aside.
     fn draft(&self) -> String {
-        let draft = self.composer.editor.draft().text;
+        let draft = self.composer.draft().text;
         if draft.is_empty() {
             self.autosave.aside.clone()
         } else {
@@ -66,7 +73,7 @@ impl Pane {
 
     /// The commands to save changes that are due.
     pub fn poll_autosave(&mut self, now: Duration) -> Vec<Command> {
-        if !self.composer.is_empty() {
+        if !self.composer.draft().text.is_empty() {
             self.autosave.is_done();
         }
         let changed = self.draft() != self.autosave.draft || self.read > self.autosave.read;

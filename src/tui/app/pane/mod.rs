@@ -32,6 +32,8 @@ pub use self::{
     position::{Scroll, ScrollItemKey},
 };
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 
 use self::{
@@ -43,9 +45,9 @@ use self::{
 };
 use super::composer::Composer;
 use crate::{
-    client::event::{Received, RestoredRoom, Said},
+    client::event::{LocalId, Received, RestoredRoom, Said},
     protocol::{
-        Entry, RoomName, RoomRules,
+        Entry, MessageId, RoomName, RoomRules,
         fold::Fold,
         frame::{Member, Reset, RoomStart},
     },
@@ -72,8 +74,11 @@ pub struct Pane {
     pub members: Vec<Member>,
     /// The scrollback.
     pub timeline: Timeline,
-    /// Our messages that are not in the log yet, in order of typing; shown below everything else.
+    /// Our messages that are not in the log yet, and refused edits and deletions, in order of typing;
+    /// shown below everything else.
     pub outbox: Vec<Outgoing>,
+    /// Our edits and deletions that are under way, and the entries that they change.
+    pub(super) changing: BTreeMap<LocalId, MessageId>,
     /// The text being written.
     pub composer: Composer,
     /// The saved draft and read position.
@@ -125,6 +130,7 @@ impl Pane {
             members: Vec::new(),
             timeline: Timeline::default(),
             outbox: Vec::new(),
+            changing: BTreeMap::new(),
             composer: Composer::default(),
             autosave: Autosave::default(),
             offered: None,

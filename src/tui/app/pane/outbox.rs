@@ -1,4 +1,5 @@
-//! Our messages that are not in the scrollback yet: typed, saved, sent, refused.
+//! Our messages that are not in the scrollback yet: typed, saved, sent, refused. And our edits and
+//! deletions: those under way are a mark beside their message; refused ones are shown here.
 
 use jiff::Timestamp;
 
@@ -10,8 +11,9 @@ use super::{
 };
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage, Received, Said, Unlogged},
-    protocol::Content,
+    protocol::{Content, MessageId},
     text::{Body, Line},
+    tui::entry_text,
 };
 
 /// The first id for messages that the session has not named yet: they sort below all that it has
@@ -23,8 +25,10 @@ const UNNAMED_FROM: u64 = 1 << 63;
 pub struct Outgoing {
     /// Its id; a temporary one until the session has named it.
     pub local: LocalId,
-    /// The text.
-    pub body: Body,
+    /// The content.
+    pub content: Content,
+    /// The message that it edits or deletes, in words; empty for a new message.
+    pub about: String,
     /// The highlighted parts of the text.
     pub spans: Vec<TextSpan>,
     /// Its state.
@@ -38,6 +42,26 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// The text on the screen.
+    pub fn text(&self) -> &str {
+        match &self.content {
+            Content::Text(body) | Content::Edit { body, .. } => body.as_str(),
+            Content::Redaction { .. } => &self.about,
+        }
+    }
+
+    /// The text below it, if it was refused.
+    pub fn failure(&self) -> Option<String> {
+        let OutgoingState::Failed(why) = &self.state else {
+            return None;
+        };
+        Some(match &self.content {
+            Content::Text(_) => format!("not sent: {why}"),
+            Content::Edit { .. } => format!("{} was not changed: {why}", self.about),
+            Content::Redaction { .. } => format!("not deleted: {why}"),
+        })
+    }
+
     /// Whether the session has not named it yet.
     fn is_unnamed(&self) -> bool {
         self.local.0 >= UNNAMED_FROM
@@ -47,7 +71,7 @@ impl Outgoing {
     pub fn is_pending(&self) -> bool {
         let waits = matches!(
             self.state,
-            OutgoingState::Pending | OutgoingState::TakingBack
+            OutgoingState::Pending | OutgoingState::TakingBack | OutgoingState::Deleting
         );
         self.kept && waits
     }
@@ -66,6 +90,8 @@ pub enum OutgoingState {
     Failed(Line),
     /// The user has asked to take it back.
     TakingBack,
+    /// The user has deleted it.
+    Deleting,
 }
 
 impl Pane {
@@ -80,6 +106,7 @@ impl Pane {
         let Some(local) = received.local else {
             return false;
         };
+        self.changing.remove(&local);
         let unfolded = self.find(local).is_some_and(|outgoing| outgoing.unfolded);
         self.outbox.retain(|outgoing| outgoing.local != local);
         unfolded
@@ -92,7 +119,8 @@ impl Pane {
         let spans = spans::find(body.as_str(), None);
         self.outbox.push(Outgoing {
             local,
-            body,
+            content: Content::Text(body),
+            about: String::new(),
             spans,
             state: OutgoingState::Saving,
             kept: false,
@@ -107,7 +135,8 @@ impl Pane {
         if self.find(local).is_some() {
             return;
         }
-        let typed = |outgoing: &Outgoing| outgoing.is_unnamed() && outgoing.body == *body;
+        let typed =
+            |outgoing: &Outgoing| outgoing.is_unnamed() && outgoing.content.body() == Some(body);
         let Some(at) = self.outbox.iter().position(typed) else {
             return;
         };
@@ -132,12 +161,15 @@ impl Pane {
     pub fn outgoing(&mut self, message: OutboxMessage, now: Timestamp, context: Context<'_>) {
         let OutboxMessage {
             local,
-            content: Content::Text(body),
+            content,
             delivery,
             ..
-        } = message
-        else {
-            return;
+        } = message;
+        let body = match content {
+            Content::Text(body) => body,
+            Content::Edit { target, .. } | Content::Redaction { target, .. } => {
+                return self.change(local, content, target, delivery, now, context);
+            }
         };
         if matches!(delivery, Delivery::Pending | Delivery::Failed { .. }) {
             self.name_typed(local, &body);
@@ -185,7 +217,8 @@ impl Pane {
             let spans = spans::find(body.as_str(), None);
             self.place(Outgoing {
                 local,
-                body,
+                content: Content::Text(body),
+                about: String::new(),
                 spans,
                 state,
                 kept: true,
@@ -193,6 +226,61 @@ impl Pane {
                 rows: Rows::default(),
             });
         }
+    }
+
+    /// Takes a new state of one of our edits or deletions.
+    fn change(
+        &mut self,
+        local: LocalId,
+        content: Content,
+        target: MessageId,
+        delivery: Delivery,
+        now: Timestamp,
+        context: Context<'_>,
+    ) {
+        self.changing.remove(&local);
+        self.outbox.retain(|outgoing| outgoing.local != local);
+        match delivery {
+            Delivery::Pending => drop(self.changing.insert(local, target)),
+            Delivery::Failed { why } => {
+                let mut about = self.message_named(target, now, context);
+                if let Content::Redaction { .. } = &content {
+                    about = format!("delete {about}");
+                }
+                self.place(Outgoing {
+                    local,
+                    spans: spans::find(content.body().map_or("", Body::as_str), None),
+                    content,
+                    about,
+                    state: OutgoingState::Failed(why),
+                    kept: true,
+                    unfolded: false,
+                    rows: Rows::default(),
+                });
+            }
+            Delivery::Sent { .. }
+            | Delivery::Unconfirmed
+            | Delivery::Withdrawn
+            | Delivery::Unchanged
+            | Delivery::SettledElsewhere => {}
+        }
+    }
+
+    /// An entry in words, if it is loaded: whose it is, and of when.
+    fn message_named(&self, id: MessageId, now: Timestamp, context: Context<'_>) -> String {
+        let item = self.timeline.find(id).and_then(|at| self.timeline.get(at));
+        match item {
+            Some(TimelineItem::Message(message)) => {
+                let author = message.own.is_none().then(|| message.said.nickname());
+                entry_text::named(author, message.said.time(), now, context.zone)
+            }
+            _ => "a message".to_owned(),
+        }
+    }
+
+    /// Whether an edit or deletion of an entry is under way.
+    pub fn is_changing(&self, id: MessageId) -> bool {
+        self.changing.values().any(|target| *target == id)
     }
 
     fn find(&mut self, local: LocalId) -> Option<&mut Outgoing> {
@@ -211,6 +299,9 @@ impl Pane {
             return;
         };
         let outgoing = self.outbox.remove(at);
+        let Content::Text(body) = outgoing.content else {
+            return;
+        };
         self.timeline.push(
             TimelineItem::Message(TimelineMessage {
                 said: Said::Unlogged(Unlogged {
@@ -218,7 +309,7 @@ impl Pane {
                     user: context.user,
                     nickname: context.nickname.clone(),
                     time: now,
-                    body: outgoing.body,
+                    body,
                 }),
                 spans: outgoing.spans,
                 own: Some(own),

@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, civil::Date};
 
 use super::{
-    Outgoing, OutgoingState, Pane, Scroll, ScrollItemKey,
+    Outgoing, Pane, Scroll, ScrollItemKey,
     paging::Loading,
     rows::Folded,
     timeline::{Edge, TimelineKey},
@@ -47,11 +47,6 @@ pub enum LineAbove {
     Day(Date),
     /// The server's clock was corrected by this much.
     Clock(SignedDuration),
-}
-
-/// The text below a message that failed.
-pub fn failure(why: &str) -> String {
-    format!("not sent: {why}")
 }
 
 impl Pane {
@@ -167,11 +162,12 @@ impl Pane {
                     None => self.whole_rows(index, columns),
                 };
                 rows.saturating_add(match item {
-                    ScrollItem::Outgoing(Outgoing {
-                        state: OutgoingState::Failed(why),
-                        ..
-                    }) => u32::try_from(count(&failure(why.as_str()))).unwrap_or(u32::MAX),
-                    _ => 0,
+                    ScrollItem::Outgoing(outgoing) => {
+                        let failure = outgoing.failure();
+                        let rows = failure.map_or(0, |failure| count(&failure));
+                        u32::try_from(rows).unwrap_or(u32::MAX)
+                    }
+                    ScrollItem::Timeline(_) => 0,
                 })
             }
             None => 0,
@@ -185,7 +181,7 @@ impl Pane {
         match self.item(index) {
             Some(ScrollItem::Timeline(_)) => self.timeline.text_rows(index, width, count),
             Some(ScrollItem::Outgoing(outgoing)) => {
-                outgoing.rows.at(width, || count(outgoing.body.as_str()))
+                outgoing.rows.at(width, || count(outgoing.text()))
             }
             None => 0,
         }

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    client::event::Page,
+    client::event::{OutboxMessage, Page},
     protocol::{
-        Entry, EntryKind, Extent,
+        Content, Entry, EntryKind, Extent, Role,
         entry::{Text, Tombstone},
         fold,
         frame::Part,
     },
     tui::{
-        app::pane::timeline::Edge,
+        app::{edit_actions, pane::timeline::Edge},
         testing::{edit, id, poll, redaction},
     },
 };
@@ -392,4 +392,327 @@ fn a_message_that_covers_the_screen_shrinks_in_place() {
     desk.entry(redaction(61, AT, "bob", 1));
     assert_eq!(places(&desk)[0], (0, "message deleted".to_owned()));
     assert_eq!(desk.model.pane().timeline.find(id(1)), Some(0));
+}
+
+impl Desk {
+    /// Our messages 1 and 3, one of bob's, and the commands so far taken.
+    fn with_own() -> Self {
+        let mut desk = Self::online();
+        desk.message(1, "carol", "first")
+            .message(2, "bob", "bob's")
+            .message(3, "carol", "teh last");
+        desk.done();
+        desk
+    }
+
+    fn says(&self) -> &str {
+        self.model.flash.as_ref().map_or("", |(words, _)| words)
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(edit_actions::hint(&self.model)?[0].clone())
+    }
+
+    /// The contents that were sent since this was last called.
+    fn submitted(&mut self) -> Vec<Content> {
+        let effects = self.done().into_iter();
+        effects
+            .filter_map(|effect| match effect {
+                Effect::Command(Command::Send { content, .. }) => Some(content),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn change(&mut self, local: u64, content: &Content, delivery: Delivery) -> &mut Self {
+        self.heard(Event::Outbox(OutboxMessage {
+            local: LocalId(local),
+            room: RoomName::lobby(),
+            content: content.clone(),
+            delivery,
+        }))
+    }
+
+    fn moderates(&mut self) -> &mut Self {
+        self.model.server.role = Role::Moderator;
+        self
+    }
+}
+
+fn edit_of(target: u64, text: &str) -> Content {
+    Content::Edit {
+        target: id(target),
+        body: Body::inert(text),
+    }
+}
+
+fn redaction_of(target: u64) -> Content {
+    Content::Redaction {
+        target: id(target),
+        reason: None,
+    }
+}
+
+#[test]
+fn the_last_message_is_edited_in_the_input() {
+    let mut desk = Desk::with_own();
+    desk.pasted("/edit").key(ENTER);
+    assert_eq!(desk.text(), "teh last");
+    assert_eq!(
+        desk.hint().unwrap(),
+        "Editing your message of 00:00 · Enter saves · Esc cancels"
+    );
+    desk.typed("!").key(ENTER);
+    assert_eq!(desk.submitted(), [edit_of(3, "teh last!")]);
+    assert_eq!((desk.text(), desk.hint()), ("", None));
+    // The next message is a new one.
+    desk.typed("next").key(ENTER);
+    assert_eq!(desk.submitted(), [Content::Text(Body::inert("next"))]);
+}
+
+#[test]
+fn an_edit_without_a_change_or_with_esc_is_none() {
+    let mut desk = Desk::with_own();
+    desk.pasted("/edit #1").key(ENTER).key(ENTER);
+    assert_eq!(
+        (desk.submitted(), desk.text(), desk.hint()),
+        (vec![], "", None)
+    );
+    desk.pasted("/edit #1").key(ENTER).typed(" more");
+    assert_eq!(desk.text(), "first more");
+    desk.key(ESC);
+    assert_eq!(
+        (desk.submitted(), desk.text(), desk.hint()),
+        (vec![], "", None)
+    );
+    assert!(desk.model.leaving_since.is_none());
+    desk.pasted("/edit #1").key(ENTER).key(CTRL_C);
+    assert_eq!((desk.text(), desk.hint()), ("", None));
+    // An empty text is not sent: that would be a deletion.
+    desk.pasted("/edit")
+        .key(ENTER)
+        .key(Key::ctrl(Code::Char('u')))
+        .key(ENTER);
+    assert_eq!(desk.says(), "A message can't be empty: Esc, then /delete");
+    assert!(desk.hint().is_some());
+}
+
+#[test]
+fn a_text_that_looks_like_a_command_can_be_edited() {
+    let mut desk = Desk::online();
+    desk.message(1, "carol", "/etc/host");
+    desk.pasted("/edit").key(ENTER).typed("s").key(ENTER);
+    assert_eq!(desk.submitted(), [edit_of(1, "/etc/hosts")]);
+}
+
+#[test]
+fn a_draft_that_waits_for_an_edit_comes_back_and_is_saved() {
+    let mut desk = Desk::with_own();
+    let content = edit_of(3, "the last");
+    let why = Line::inert("Slow down");
+    desk.change(7, &content, Delivery::Failed { why })
+        .typed("a draft");
+    desk.key(Key::alt(Code::Char('x')));
+    assert_eq!(desk.text(), "the last", "a refused edit is edited again");
+    desk.passes(Duration::from_secs(1))
+        .passes(Duration::from_secs(3));
+    let drafts = desk.done().into_iter().filter_map(|effect| match effect {
+        Effect::Command(Command::Draft { text, .. }) => Some(text),
+        _ => None,
+    });
+    assert_eq!(drafts.last().as_deref(), Some("a draft"));
+    desk.typed(".").key(ENTER);
+    assert_eq!(desk.submitted(), [edit_of(3, "the last.")]);
+    assert_eq!(desk.text(), "a draft");
+}
+
+#[test]
+fn commands_with_a_text_or_a_number_act_at_once() {
+    let mut desk = Desk::with_own();
+    desk.pasted("/edit the last").key(ENTER);
+    desk.pasted("/edit #1 First").key(ENTER);
+    desk.pasted("/edit #3 teh last").key(ENTER);
+    assert_eq!(
+        desk.submitted(),
+        [edit_of(3, "the last"), edit_of(1, "First")]
+    );
+    desk.pasted("/delete").key(ENTER);
+    assert_eq!(desk.says(), "Deleting your message of 00:00");
+    desk.pasted("/delete #1").key(ENTER);
+    assert_eq!(desk.submitted(), [redaction_of(3), redaction_of(1)]);
+    assert_eq!(desk.text(), "");
+    // The history has the text alone, so that it goes when the message does.
+    desk.key(Key::plain(Code::Up))
+        .key(Key::plain(Code::Up))
+        .key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "teh last");
+}
+
+#[test]
+fn what_can_not_be_changed_is_said_in_a_sentence() {
+    let mut desk = Desk::with_own();
+    desk.entry(redaction(4, AT, "carol", 1))
+        .entry(poll(5, AT, "carol", Some("lunch?")));
+    for (typed, says) in [
+        ("/edit #2 x", "You can change only your own messages"),
+        (
+            "/delete #2",
+            "Only moderators can delete messages of others",
+        ),
+        ("/edit #1", "That message is deleted already"),
+        ("/delete #1", "That message is deleted already"),
+        ("/edit #4", "There is no message #4 here"),
+        ("/delete #77", "There is no message #77 here"),
+        ("/edit #5", "Only texts can be changed"),
+        (
+            "/delete it",
+            "Write /delete, or /delete #N with the number of a message",
+        ),
+    ] {
+        desk.pasted(typed).key(ENTER);
+        assert_eq!((desk.says(), desk.text()), (says, typed));
+        desk.key(Key::ctrl(Code::Char('u')));
+    }
+    assert_eq!(desk.submitted(), []);
+    desk.moderates().pasted("/delete #2").key(ENTER);
+    assert_eq!(desk.says(), "Deleting bob's message of 00:00");
+    desk.pasted("/delete #5").key(ENTER);
+    assert_eq!(desk.submitted(), [redaction_of(2), redaction_of(5)]);
+    let mut desk = Desk::online();
+    desk.pasted("/delete").key(ENTER);
+    assert_eq!(desk.says(), "None of your messages is loaded here");
+    let mut desk = Desk::new();
+    desk.heard(Event::Connection(ConnectionStatus::Legacy));
+    desk.pasted("/edit x").key(ENTER);
+    assert_eq!(
+        desk.says(),
+        "This server is older: it can't change or delete messages"
+    );
+}
+
+#[test]
+fn a_message_that_is_not_sent_is_taken_back_or_withdrawn() {
+    let withdraw = vec![Effect::Command(Command::Withdraw(LocalId(4)))];
+    let mut desk = Desk::with_own();
+    desk.outbox(4, "unsent", Delivery::Pending);
+    desk.pasted("/edit").key(ENTER);
+    assert_eq!(desk.did(), withdraw);
+    desk.outbox(4, "unsent", Delivery::Withdrawn);
+    assert_eq!(
+        (desk.text(), desk.hint()),
+        ("unsent", None),
+        "a new message"
+    );
+
+    let mut desk = Desk::with_own();
+    desk.outbox(4, "unsent", Delivery::Pending);
+    desk.pasted("/delete").key(ENTER);
+    assert_eq!(
+        (desk.did(), desk.says()),
+        (withdraw.clone(), "Deleted: it was not sent yet")
+    );
+    desk.outbox(4, "unsent", Delivery::Withdrawn);
+    assert_eq!((desk.text(), desk.entries().len()), ("", 3));
+    // Too late.
+    desk.outbox(4, "unsent", Delivery::Pending);
+    desk.pasted("/delete").key(ENTER);
+    desk.outbox(4, "unsent", Delivery::Sent { seq: Some(4) });
+    assert_eq!(
+        desk.says(),
+        "It had been sent already: /delete deletes it there"
+    );
+
+    let mut desk = Desk::with_own();
+    let why = Line::inert("No");
+    desk.outbox(4, "refused", Delivery::Failed { why });
+    desk.pasted("/delete").key(ENTER);
+    assert_eq!((desk.did(), desk.entries().len()), (withdraw, 3));
+}
+
+#[test]
+fn changes_under_way_are_a_mark_and_refused_ones_are_shown() {
+    let mut desk = Desk::with_own();
+    let (edit, redaction) = (edit_of(3, "the last"), redaction_of(2));
+    let before = desk.entries();
+    desk.change(7, &edit, Delivery::Pending)
+        .change(8, &redaction, Delivery::Pending);
+    assert_eq!(desk.entries(), before);
+    let changing = |desk: &Desk| [2, 3].map(|seq| desk.model.pane().is_changing(id(seq)));
+    assert_eq!(changing(&desk), [true, true]);
+    assert_eq!(desk.model.exit_summary().unsent, 2);
+    desk.change(7, &edit, Delivery::Unchanged);
+    assert_eq!(
+        (changing(&desk), desk.entries()),
+        ([true, false], before.clone())
+    );
+    let why = Line::inert("Not allowed");
+    desk.change(8, &redaction, Delivery::Failed { why });
+    assert_eq!(changing(&desk), [false, false]);
+    assert_eq!(
+        desk.entries()[3],
+        "delete bob's message of 00:00 Failed(Not allowed)"
+    );
+    desk.key(Key::alt(Code::Char('s')));
+    assert_eq!(
+        (changing(&desk), desk.entries()),
+        ([true, false], before.clone())
+    );
+    let again = vec![Effect::Command(Command::SendAgain(LocalId(8)))];
+    assert_eq!(desk.did(), again);
+    let why = Line::inert("Not allowed");
+    desk.change(8, &redaction, Delivery::Failed { why });
+    desk.key(Key::alt(Code::Char('x')));
+    assert_eq!((desk.entries(), desk.text()), (before, ""));
+}
+
+#[test]
+fn an_erased_text_goes_from_what_was_typed() {
+    let mut desk = Desk::online();
+    for text in ["secret", "other", "//home"] {
+        desk.pasted(text).key(ENTER);
+    }
+    desk.outbox(1, "secret", Delivery::Pending)
+        .outbox(2, "other", Delivery::Pending)
+        .outbox(3, "/home", Delivery::Pending)
+        .echo(1, "carol", "secret", Some(1))
+        .echo(2, "carol", "other", Some(2))
+        .echo(3, "carol", "/home", Some(3));
+    let up = Key::plain(Code::Up);
+    let older = |desk: &mut Desk| {
+        let mut texts = Vec::new();
+        for _ in 0..4 {
+            desk.key(up);
+            texts.push(desk.text().to_owned());
+        }
+        texts.dedup();
+        desk.key(Key::ctrl(Code::Char('c')));
+        texts
+    };
+    desk.pasted("secret").key(ESC);
+    desk.entry(redaction(4, AT, "carol", 1));
+    assert_eq!(older(&mut desk), ["//home", "other"]);
+    desk.passes(Duration::from_secs(9))
+        .passes(Duration::from_secs(19));
+    let draft = desk
+        .done()
+        .into_iter()
+        .rev()
+        .find_map(|effect| match effect {
+            Effect::Command(Command::Draft { text, .. }) => Some(text),
+            _ => None,
+        });
+    assert_eq!(draft.unwrap_or_default(), "");
+    desk.changed(&[deleted(3, "carol", 5, Some("bob"))]);
+    assert_eq!(older(&mut desk), ["other"]);
+    // While it is shown.
+    desk.typed("draft").key(up);
+    assert_eq!(desk.text(), "other");
+    desk.entry(redaction(6, AT, "carol", 2));
+    assert_eq!(desk.text(), "draft");
+    // While it is edited.
+    desk.key(Key::ctrl(Code::Char('u')));
+    desk.message(7, "carol", "mine").pasted("/edit").key(ENTER);
+    desk.entry(redaction(8, AT, "bob", 7));
+    assert_eq!((desk.text(), desk.hint()), ("", None));
+    assert_eq!(desk.says(), "The message that you were editing was deleted");
 }

@@ -139,7 +139,7 @@ impl Desk {
                 OutgoingState::Failed(why) => format!("Failed({why})"),
                 other => format!("{other:?}"),
             };
-            format!("{} {state}", outgoing.body.as_str())
+            format!("{} {state}", outgoing.text())
         });
         log.chain(outbox).collect()
     }

@@ -53,6 +53,8 @@ impl Model {
             | SlashAction::Help
             | SlashAction::Mouse
             | SlashAction::Date
+            | SlashAction::Edit
+            | SlashAction::Delete
             | SlashAction::Search
             | SlashAction::Unfold
             | SlashAction::Fold
@@ -103,6 +105,8 @@ impl Model {
             SlashAction::Admin(which) => self.admin_command(slash, which, argument),
             SlashAction::Mouse
             | SlashAction::Date
+            | SlashAction::Edit
+            | SlashAction::Delete
             | SlashAction::Search
             | SlashAction::Unfold
             | SlashAction::Fold

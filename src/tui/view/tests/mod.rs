@@ -2,6 +2,7 @@
 
 mod admin;
 mod entrance;
+mod entries;
 mod fold;
 mod health;
 mod history;
@@ -17,7 +18,8 @@ use super::{
 };
 use crate::{
     client::event::{
-        ConnectionStatus, CredentialWanted, Delivery, Event, Received, Said, Unlogged,
+        ConnectionStatus, CredentialWanted, Delivery, Event, LocalId, OutboxMessage, Received,
+        Said, Unlogged,
     },
     protocol::{
         Extent, RoomName,

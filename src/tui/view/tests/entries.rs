@@ -1,0 +1,251 @@
+//! Edited, deleted and unknown entries on the screen.
+
+use super::*;
+use crate::{
+    protocol::{Content, Entry},
+    tui::testing::{edit, id, poll, redaction},
+};
+
+impl Screen {
+    fn entry(&mut self, entry: Entry) -> &mut Self {
+        self.heard(Event::Message(entry.into()))
+    }
+
+    /// A conversation with an edited message, one deleted by its author and one by a moderator, and
+    /// an entry of a kind that nobody knows.
+    fn changed(width: u16, height: u16) -> Self {
+        let mut screen = Self::entered(width, height);
+        let at = |seconds: &str| time(&format!("22T09:4{seconds}"));
+        screen
+            .entry(logged(
+                1,
+                at("1:03"),
+                "alice",
+                "did teh release build pass?",
+            ))
+            .entry(logged(2, at("1:40"), "bob", "yes: 214 tests"))
+            .entry(logged(3, at("2:08"), "bob", "the password is swordfish"))
+            .entry(logged(4, at("2:30"), "alice", "buy cheap pills now"))
+            .entry(poll(5, at("3:00"), "bob", Some("poll: pizza or soup?")))
+            .entry(poll(6, at("3:10"), "bob", None))
+            .entry(logged(7, at("4:20"), "carol", "on it"))
+            .entry(edit(
+                8,
+                at("4:30"),
+                "alice",
+                1,
+                "did the release build pass, and on all of the machines?",
+            ))
+            .entry(redaction(9, at("4:40"), "bob", 3))
+            .entry(redaction(10, at("4:50"), "dave", 4))
+            .entry(edit(
+                11,
+                at("4:55"),
+                "carol",
+                7,
+                "on it: https://ci.lan/run/88",
+            ));
+        screen
+    }
+}
+
+#[test]
+fn changed_entries_on_a_large_screen() {
+    Screen::changed(100, 30).check(
+        r"
+ #lobby  welcome to the lab                                            localhost:10500  ● encrypted
+                                                                                │ Members 3
+                                                                                │ ● alice
+                                                                                │ ● bob
+                                                                                │ ● carol you
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+                                                                                │
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ │
+ ───────────────────────────── Sunday 22 November ───────────────────────────── │
+ 09:41       alice │ did the release build pass, and on all of the machines?    │
+                   │ (edited)                                                   │
+               bob │ yes: 214 tests                                             │
+ 09:42             │ message deleted                                            │
+             alice │ message deleted by dave                                    │
+ 09:43         bob │ poll: pizza or soup?                                       │
+                   │ an entry of a kind that this version does not know         │
+                   │ (poll)                                                     │
+ 09:44       carol │ on it: https://ci.lan/run/88 (edited)                    ✓ │
+────────────────────────────────────────────────────────────────────────────────┴───────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search   PgUp scroll
+",
+    );
+}
+
+#[test]
+fn changed_entries_on_a_usual_screen() {
+    Screen::changed(80, 24).check(
+        r"
+ #lobby  welcome to the lab                        localhost:10500  ● encrypted
+                                                            │ Members 3
+                                                            │ ● alice
+                                                            │ ● bob
+                                                            │ ● carol you
+                                                            │
+                                                            │
+                                                            │
+                                                            │
+                                                            │
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ │
+ ─────────────────── Sunday 22 November ─────────────────── │
+ 09:41     alice │ did the release build pass, and on all   │
+                 │ of the machines? (edited)                │
+             bob │ yes: 214 tests                           │
+ 09:42           │ message deleted                          │
+           alice │ message deleted by dave                  │
+ 09:43       bob │ poll: pizza or soup?                     │
+                 │ an entry of a kind that this version     │
+                 │ does not know (poll)                     │
+ 09:44     carol │ on it: https://ci.lan/run/88 (edited)  ✓ │
+────────────────────────────────────────────────────────────┴───────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete   Alt-Enter new line   Ctrl-F search
+",
+    );
+}
+
+#[test]
+fn changed_entries_on_a_small_screen() {
+    Screen::changed(40, 12).check(
+        r"
+ #lobby    localhost:10500  ● encrypted
+    alice │ message deleted by dave
+      bob │ poll: pizza or soup?
+          │ an entry of a kind that
+          │ this version does not
+          │ know (poll)
+    carol │ on it:
+          │ https://ci.lan/run/88
+          │ (edited)                  ✓
+────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect
+",
+    );
+}
+
+#[test]
+fn the_input_while_a_message_is_edited() {
+    let mut screen = Screen::changed(80, 24);
+    screen.typed("/edit").key(Key::plain(Code::Enter)).check(
+        r"
+ #lobby  welcome to the lab                        localhost:10500  ● encrypted
+                                                            │ Members 3
+                                                            │ ● alice
+                                                            │ ● bob
+                                                            │ ● carol you
+                                                            │
+                                                            │
+                                                            │
+                                                            │
+                                                            │
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ │
+ ─────────────────── Sunday 22 November ─────────────────── │
+ 09:41     alice │ did the release build pass, and on all   │
+                 │ of the machines? (edited)                │
+             bob │ yes: 214 tests                           │
+ 09:42           │ message deleted                          │
+           alice │ message deleted by dave                  │
+ 09:43       bob │ poll: pizza or soup?                     │
+                 │ an entry of a kind that this version     │
+                 │ does not know (poll)                     │
+ 09:44     carol │ on it: https://ci.lan/run/88 (edited)  ✓ │
+────────────────────────────────────────────────────────────┴───────────────────
+ › on it: https://ci.lan/run/88
+ Editing your message of 09:44 · Enter saves · Esc cancels
+",
+    );
+}
+
+#[test]
+fn the_input_while_a_message_is_edited_on_a_small_screen() {
+    let mut screen = Screen::changed(40, 12);
+    screen.typed("/edit").key(Key::plain(Code::Enter)).check(
+        r"
+ #lobby    localhost:10500  ● encrypted
+    alice │ message deleted by dave
+      bob │ poll: pizza or soup?
+          │ an entry of a kind that
+          │ this version does not
+          │ know (poll)
+    carol │ on it:
+          │ https://ci.lan/run/88
+          │ (edited)                  ✓
+────────────────────────────────────────
+ › on it: https://ci.lan/run/88
+ Editing · Enter saves · Esc cancels
+",
+    );
+}
+
+#[test]
+fn a_refused_edit_and_deletion() {
+    let mut screen = Screen::changed(80, 24);
+    let why = Line::inert("You are muted until 10:00");
+    for (local, content) in [
+        (
+            7,
+            Content::Edit {
+                target: id(7),
+                body: Body::inert("on it now"),
+            },
+        ),
+        (
+            8,
+            Content::Redaction {
+                target: id(2),
+                reason: None,
+            },
+        ),
+    ] {
+        screen.heard(Event::Outbox(OutboxMessage {
+            local: LocalId(local),
+            room: RoomName::lobby(),
+            content,
+            delivery: Delivery::Failed { why: why.clone() },
+        }));
+    }
+    screen.check(
+        r"
+ #lobby  welcome to the lab                        localhost:10500  ● encrypted
+                                                            │ Members 3
+                                                            │ ● alice
+                                                            │ ● bob
+                                                            │ ● carol you
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ │
+ ─────────────────── Sunday 22 November ─────────────────── │
+ 09:41     alice │ did the release build pass, and on all   │
+                 │ of the machines? (edited)                │
+             bob │ yes: 214 tests                           │
+ 09:42           │ message deleted                          │
+           alice │ message deleted by dave                  │
+ 09:43       bob │ poll: pizza or soup?                     │
+                 │ an entry of a kind that this version     │
+                 │ does not know (poll)                     │
+ 09:44     carol │ on it: https://ci.lan/run/88 (edited)  ✓ │
+                 │ on it now                              ✗ │
+                 │ your message of 09:44 was not changed:   │
+                 │ You are muted until 10:00                │
+                 │ delete bob's message of 09:41          ✗ │
+                 │ not deleted: You are muted until 10:00   │
+────────────────────────────────────────────────────────────┴───────────────────
+ › type a message
+ Alt-S send again   Alt-X take back   F1 help   Esc disconnect   Tab complete
+",
+    );
+}
