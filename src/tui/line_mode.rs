@@ -5,7 +5,10 @@
 //! - Output to a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day
 //!   changes; otherwise: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
 //!   indented by six spaces. `?alice` had no key when they sent it. Messages of this process are
-//!   not repeated; older messages are printed only as `--history` asks for.
+//!   not repeated; older messages are printed only as `--history` asks for, with their present text.
+//! - An edit is a line of its own: `09:45 alice (edited): new text`; so is a deletion:
+//!   `-- a message of alice (09:42) was deleted --`. An older message that was deleted is
+//!   `-- message deleted --`, and an entry of an unknown kind `--`, its description, `--`.
 //! - Status goes to standard error. A script gets only errors and warnings.
 //! - Input from a terminal may contain commands (`/help`) and `q!`. Other input is literal text,
 //!   unless `--commands` is given. Empty lines are skipped; a line longer than a message is
@@ -30,6 +33,7 @@ mod admin;
 mod history;
 mod line_splitter;
 mod model;
+mod seen;
 #[cfg(test)]
 mod tests;
 

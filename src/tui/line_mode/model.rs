@@ -1,5 +1,6 @@
 //! The model of line mode. Pure: events and lines in; lines and commands out.
 
+mod changes;
 mod events;
 mod input;
 
@@ -10,13 +11,13 @@ use std::{
 
 use jiff::{civil::Date, tz::TimeZone};
 
-use super::{history::HistoryReader, line_splitter::InputLine};
+use super::{history::HistoryReader, line_splitter::InputLine, seen::SeenEntries};
 use crate::{
     client::{
         Command,
         event::{Delivery, LocalId, OutboxMessage, Restored, Security, Summary},
     },
-    protocol::{KeyTag, Nickname, RoomName, RoomRules, UserId, frame::Member},
+    protocol::{KeyTag, Nickname, RoomName, RoomRules, UserId, fold::Fold, frame::Member},
     tui::exit_summary,
 };
 
@@ -130,6 +131,11 @@ pub(super) struct Model {
     last: u64,
     /// The older messages that are still to be read.
     history: HistoryReader,
+    /// The entries that the user knows, and the changes that have come, for pages that come later.
+    seen: SeenEntries,
+    fold: Fold,
+    /// The highest number of our entries that the server has acknowledged.
+    acked: u64,
     /// The number of messages sent, and of those that the session has named.
     sent: u64,
     named: u64,
@@ -195,6 +201,9 @@ impl Model {
             head: 0,
             last: 0,
             history: HistoryReader::new(options.history),
+            seen: SeenEntries::default(),
+            fold: Fold::default(),
+            acked: 0,
             sent: 0,
             named: 0,
             earlier: 0,

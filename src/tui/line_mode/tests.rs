@@ -1,4 +1,5 @@
 mod admin;
+mod entries;
 
 use std::time::Duration;
 
@@ -464,7 +465,7 @@ fn history_that_was_asked_for_is_read_before_leaving() {
     });
     model.input_ended(None);
     enter(&mut model, 9, 10);
-    let part = Part::Forward { from: 8, to: 9 };
+    let part = Part::Backward { from: 8, to: 9 };
     let room = RoomName::lobby();
     let asked = Command::Page {
         room: room.clone(),
@@ -841,7 +842,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
     };
     model.event(Event::Page {
         room: RoomName::lobby(),
-        part: Part::Forward { from: 1, to: 2 },
+        part: Part::Backward { from: 1, to: 2 },
         page: Ok(page),
     });
     let shown: Vec<_> = model.output.iter().collect();

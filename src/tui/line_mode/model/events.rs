@@ -1,6 +1,8 @@
 //! The events of the session: what is printed, and what is to be done next.
 
-use super::{ExitStatus, Model};
+use jiff::Timestamp;
+
+use super::{ExitStatus, Model, changes::stamp};
 use crate::{
     client::{
         Command, Event,
@@ -10,11 +12,12 @@ use crate::{
         },
     },
     protocol::{
-        Nickname, RoomName,
+        Content, Nickname, RoomName,
+        fold::Fold,
         frame::{Part, RoomStart},
     },
     text::Line,
-    tui::{local_time, user_text},
+    tui::{entry_text, local_time, user_text},
 };
 
 impl Model {
@@ -36,15 +39,19 @@ impl Model {
             Event::Connection(status) => self.connection_changed(status),
             Event::Entered(entered) => self.entered(&entered),
             Event::Room(room) => self.room(&room),
-            Event::Message(received) => self.message(&received),
-            Event::Changed { .. } => {}
+            Event::Message(received) => self.message(received),
+            Event::Changed { entries, .. } => {
+                for entry in &entries {
+                    self.changed(entry);
+                }
+            }
             Event::Outbox(OutboxMessage {
                 local,
                 room,
                 content,
                 delivery,
             }) => match self.number(local) {
-                Some(number) => self.delivery(local, number, delivery),
+                Some(number) => self.delivery(local, number, &content, delivery),
                 None => self.delivery_of_others(local, &room, content.words(), delivery),
             },
             Event::Members { members, .. } => {
@@ -174,6 +181,9 @@ impl Model {
 
     fn room(&mut self, room: &RoomStart) {
         if room.reset.is_some() {
+            self.seen.clear();
+            self.fold = Fold::default();
+            self.acked = 0;
             self.say("The server's history was replaced: earlier messages are not in it");
         } else if self.last > 0 && room.next > self.last + 1 {
             let count = room.next - self.last - 1;
@@ -207,8 +217,10 @@ impl Model {
             Ok(page) => {
                 self.settled += 1;
                 let (messages, next) = self.history.read(page, self.last);
-                for message in messages {
-                    self.print(&Said::Logged(message));
+                for mut entry in messages {
+                    self.fold.apply(&mut entry);
+                    self.seen.see(&entry);
+                    self.print(&Said::Logged(entry));
                 }
                 if let Some(part) = next {
                     self.ask_page(part);
@@ -222,18 +234,27 @@ impl Model {
         }
     }
 
-    fn message(&mut self, received: &Received) {
+    fn message(&mut self, mut received: Received) {
         self.heard = true;
         // Messages handed over by other processes are printed for a follower; a sender skips them.
         let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
         let own = received.local.is_some_and(ours);
-        let message = &received.said;
-        if let Some(seq) = message.seq() {
-            self.last = seq;
-            if self.history.comes_by_page(seq, own) {
+        if let Said::Logged(entry) = &mut received.said {
+            self.last = entry.seq;
+            self.changes(entry, own);
+            self.fold.apply(entry);
+            if !entry.is_shown() {
+                return;
+            }
+            let comes_by_page = self.history.comes_by_page(entry.seq, own);
+            if own || !comes_by_page {
+                self.seen.see(entry);
+            }
+            if comes_by_page {
                 return;
             }
         }
+        let message = &received.said;
         // The sender has it on the screen, or in the script.
         if own {
             self.mark_clock(message);
@@ -255,16 +276,13 @@ impl Model {
         if self.output_closed {
             return;
         }
-        let time = message.time().to_zoned(self.zone.clone());
-        let day = time.date();
-        let clock = if self.options.stamps {
-            time.strftime("%Y-%m-%dT%H:%M:%S%:z")
-        } else {
-            if self.day.replace(day).is_some_and(|before| before != day) {
-                self.output.push_back(format!("-- {day} --\n"));
-            }
-            time.strftime("%H:%M")
-        };
+        if let Said::Logged(entry) = message
+            && entry.text().is_none()
+        {
+            let words = entry_text::words(entry);
+            return self.output.push_back(format!("-- {words} --\n"));
+        }
+        let clock = self.clock(message.time());
         let text = message.words().replace('\n', "\n      ");
         let sender = message.user().and_then(|user| self.members.get(&user));
         let mark = user_text::badge_in_text(message.unproven(), sender);
@@ -273,13 +291,26 @@ impl Model {
             .push_back(format!("{clock} {mark}{name}: {text}\n"));
     }
 
+    /// The time before a message. On a terminal, a line says where the day changes.
+    pub(super) fn clock(&mut self, time: Timestamp) -> String {
+        let time = time.to_zoned(self.zone.clone());
+        if self.options.stamps {
+            return stamp(&time);
+        }
+        let day = time.date();
+        if self.day.replace(day).is_some_and(|before| before != day) {
+            self.output.push_back(format!("-- {day} --\n"));
+        }
+        time.strftime("%H:%M").to_string()
+    }
+
     /// The number of one of this run's own messages, from 1 on; `None` for others.
     fn number(&self, local: LocalId) -> Option<u64> {
         let number = local.0.checked_sub(self.earlier)?;
         (number > 0 && !local.is_of_others()).then_some(number)
     }
 
-    fn delivery(&mut self, local: LocalId, number: u64, delivery: Delivery) {
+    fn delivery(&mut self, local: LocalId, number: u64, content: &Content, delivery: Delivery) {
         self.named = self.named.max(number);
         if delivery == Delivery::Pending {
             self.unconfirmed.remove(&local);
@@ -290,11 +321,17 @@ impl Model {
         self.unconfirmed.remove(&local);
         self.settled += 1;
         match delivery {
-            Delivery::Pending | Delivery::Sent { .. } | Delivery::Unchanged => {}
+            Delivery::Pending | Delivery::Unchanged => {}
+            Delivery::Sent { seq } => self.acked = self.acked.max(seq.unwrap_or(0)),
             Delivery::Unconfirmed => drop(self.unconfirmed.insert(local)),
             Delivery::Failed { why } => {
                 self.undelivered += 1;
-                self.say(&format!("Message {number} was not delivered: {why}"));
+                let what = match content {
+                    Content::Text(_) => format!("Message {number}"),
+                    Content::Edit { .. } => format!("Message {number}, an edit,"),
+                    Content::Redaction { .. } => format!("Message {number}, a deletion,"),
+                };
+                self.say(&format!("{what} was not delivered: {why}"));
                 // Nobody is there to change it.
                 self.commands.push_back(Command::Withdraw(local));
             }

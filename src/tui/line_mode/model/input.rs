@@ -46,6 +46,9 @@ impl Model {
             return true;
         };
         let needs_place = match slash.run {
+            // They mean the last message, whose echo may come after its acknowledgement.
+            SlashAction::Edit | SlashAction::Delete if self.last < self.acked => return false,
+            SlashAction::Edit | SlashAction::Delete => true,
             SlashAction::Nick | SlashAction::Security | SlashAction::Who => true,
             // A device's code is what admits us, so it can't wait for that.
             SlashAction::Admin(which) => !admin::is_code(which, argument),
@@ -53,8 +56,6 @@ impl Model {
             | SlashAction::Help
             | SlashAction::Mouse
             | SlashAction::Date
-            | SlashAction::Edit
-            | SlashAction::Delete
             | SlashAction::Search
             | SlashAction::Unfold
             | SlashAction::Fold
@@ -100,13 +101,13 @@ impl Model {
             SlashAction::Quit => self.quit(),
             SlashAction::Help => self.help(),
             SlashAction::Nick => self.nick(argument),
+            SlashAction::Edit => self.edit(argument),
+            SlashAction::Delete => self.delete(argument),
             SlashAction::Security => self.tell_security(),
             SlashAction::Who => self.tell_who(),
             SlashAction::Admin(which) => self.admin_command(slash, which, argument),
             SlashAction::Mouse
             | SlashAction::Date
-            | SlashAction::Edit
-            | SlashAction::Delete
             | SlashAction::Search
             | SlashAction::Unfold
             | SlashAction::Fold
