@@ -3,10 +3,11 @@
 //!     cargo run --example scene [SCENE] [dark|light]
 //!
 //! SCENE: online, connecting, refused, waiting, nickname, failed, panic; security and rules: plain,
-//! first, announce, slow; joining: password, invite, changed, banned; and with a long log to page
-//! and search through: history, absence, offline.
+//! first, announce, slow; joining: password, invite, changed, banned; edited: messages that were
+//! edited and deleted; and with a long log to page and search through: history, absence, offline.
 
 mod admin;
+mod entries;
 
 use std::time::Duration;
 
@@ -82,13 +83,20 @@ async fn main() -> anyhow::Result<()> {
     tokio::spawn(async move {
         let _ = perform(&scene, &tell).await;
         let mut local = 100;
+        let mut seq = entries::HEAD;
         while let Some(command) = said.recv().await {
             match command {
                 Command::Send { content, .. } => {
                     local += 1;
                     let _ = tell.send(outbox(local, &content, Delivery::Pending)).await;
                     tokio::time::sleep(Duration::from_millis(200)).await;
-                    if content.words().contains("fail") {
+                    if let Some(entry) = entries::change(seq + 1, &content) {
+                        seq += 1;
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        let _ = tell.send(Event::Message(entry.into())).await;
+                        let delivery = Delivery::Sent { seq: Some(seq) };
+                        let _ = tell.send(outbox(local, &content, delivery)).await;
+                    } else if content.words().contains("fail") {
                         let why = Line::inert("A message has at most 16 KiB");
                         let _ = tell
                             .send(outbox(local, &content, Delivery::Failed { why }))
@@ -177,6 +185,14 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
                 waiting: true,
             })
             .await;
+    }
+    if scene == "edited" {
+        tell.send(Event::Security(admin::security(scene))).await?;
+        enter(tell, 0).await?;
+        for entry in entries::conversation() {
+            tell.send(Event::Message(entry.into())).await?;
+        }
+        return Ok(());
     }
     let has_log = ["history", "absence"].contains(&scene);
     tell.send(Event::Security(admin::security(scene))).await?;

@@ -19,7 +19,7 @@ pub const PRESENT: &str = "●";
 pub const WAITING: &str = "◌";
 /// Not connected; beside a name: was online when the server last answered.
 pub const ABSENT: &str = "○";
-/// Beside a text that the reader should see.
+/// Beside a text that the reader should see, or that is being edited.
 pub const MARKED: &str = "┃";
 /// On a line for missing messages.
 pub const MISSING: &str = "┄";
@@ -64,7 +64,7 @@ pub fn legends() -> Vec<Legend> {
         Legend {
             title: "Beside texts",
             signs: vec![
-                (MARKED, "mentions you, or was found"),
+                (MARKED, "mentions you, was found, is edited"),
                 (MISSING, "messages that are missing"),
             ],
         },

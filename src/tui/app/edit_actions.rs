@@ -10,7 +10,7 @@ use crate::{
     protocol::{Content, Entry, Role},
     text::Body,
     tui::{
-        commands::{self, ParsedInput},
+        commands::{self, ParsedInput, SlashAction},
         entry_text,
         keymap::{Action, label},
     },
@@ -183,13 +183,15 @@ fn last_own(pane: &Pane) -> Result<Target, &'static str> {
             }
         };
     }
-    let own = |item| match item {
-        &TimelineItem::Message(ref message) if message.own.is_some() && message.is_text() => {
-            Some(message)
+    let mut items = pane.timeline.iter().rev();
+    let last = items.find_map(|item| match item {
+        TimelineItem::Message(message) => {
+            (message.own.is_some() && message.is_text()).then_some(message)
         }
-        _ => None,
-    };
-    let last = pane.timeline.iter().rev().find_map(own);
+        TimelineItem::Presence { .. }
+        | TimelineItem::Notice { .. }
+        | TimelineItem::Break { .. } => None,
+    });
     let entry = last.and_then(TimelineMessage::logged);
     match (entry, last) {
         (Some(entry), _) => Ok(Target::Entry(Box::new(entry.clone()), true)),
@@ -240,6 +242,19 @@ pub fn hint(model: &Model) -> Option<Vec<String>> {
         format!("Editing · {escape} cancels"),
         "Editing".to_owned(),
     ])
+}
+
+/// Whether a command is being typed that names a message by its number.
+pub fn wants_number(model: &Model) -> bool {
+    let pane = model.pane();
+    let typed = || commands::read(pane.composer.text());
+    model.layers.input().is_none()
+        && pane.composer.editing().is_none()
+        && matches!(
+            typed(),
+            ParsedInput::Command(slash, _)
+                if matches!(slash.run, SlashAction::Edit | SlashAction::Delete)
+        )
 }
 
 /// Puts the refused edit into the input again, if its message is still there; else its text.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     client::event::{Command, SearchPage},
-    protocol::{Extent, RoomName},
+    protocol::{Entry, Extent, RoomName},
     text::Line,
 };
 
@@ -71,13 +71,37 @@ pub fn handle_results(
     model: &mut Model,
     id: u64,
     room: &RoomName,
-    found: Result<SearchPage, Line>,
+    mut found: Result<SearchPage, Line>,
     effects: &mut Vec<Effect>,
 ) {
     let shown = model.pane().key.room == *room;
+    if let Ok(found) = &mut found {
+        // They may be older than changes that have come since.
+        for entry in &mut found.entries {
+            model.pane().apply_changes(entry);
+        }
+    }
     if let Some(search) = model.layers.search_mut().filter(|_| shown) {
         let step = search.handle_results(id, found);
         ask(model, step, effects);
+    }
+}
+
+/// Applies a new entry to the hit that it refers to.
+pub fn fold_in(model: &mut Model, entry: &Entry) {
+    let shown = model.pane().key.room == entry.room;
+    if let Some(search) = model.layers.search_mut().filter(|_| shown) {
+        search.fold_in(entry);
+    }
+}
+
+/// Takes entries of a room as they stand now.
+pub fn handle_changed(model: &mut Model, room: &RoomName, entries: &[Entry]) {
+    let shown = model.pane().key.room == *room;
+    if let Some(search) = model.layers.search_mut().filter(|_| shown) {
+        for entry in entries {
+            search.changed(entry);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     prompt_actions, search_actions,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage},
+    client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage, Said},
     protocol::{Nickname, RoomName, frame::Member},
     text::Line,
     tui::user_text::{self, Tone},
@@ -28,11 +28,15 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
         }
         Event::Message(received) => {
             let at = model.pane_of(received.said.room());
+            if let Said::Logged(entry) = &received.said {
+                search_actions::fold_in(model, entry);
+            }
             model.with_pane(at, |pane, context| pane.received(received, context));
         }
         Event::Changed { room, entries } => {
             let at = model.pane_of(&room);
             model.with_pane(at, |pane, context| pane.changed(&entries, context));
+            search_actions::handle_changed(model, &room, &entries);
         }
         Event::Outbox(message) => handle_delivery(model, message),
         Event::Page { room, part, page } => {

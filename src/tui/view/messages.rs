@@ -6,21 +6,20 @@ use jiff::{Timestamp, tz::TimeZone};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{
-    paint::{Span, columns, fit, put, put_name, put_row, ruled},
+    lines::line_above,
+    paint::{Span, columns, fit, put, put_name, put_right, put_row, ruled},
     palette::Palette,
 };
 use crate::{
     client::event::ConnectionStatus,
-    protocol::UserId,
+    protocol::{MessageId, UserId},
     text::wrap::{cut, wrap, wrap_first},
     tui::{
         app::{
-            Model,
+            Model, edit_actions,
             layout::Columns,
-            pane::paging::Loading,
             pane::rows::Folded,
-            pane::scroll::{LineAbove, ScrollItem},
-            pane::timeline::{Edge, Gap},
+            pane::scroll::ScrollItem,
             pane::timeline_item::{Own, TextSpan, TextSpanKind, TimelineItem, TimelineMessage},
             pane::{Outgoing, OutgoingState, Pane},
         },
@@ -37,6 +36,10 @@ struct MessagePainter<'a> {
     palette: &'a Palette,
     model: &'a Model,
     pane: &'a Pane,
+    /// Whether messages are shown with their numbers.
+    numbered: bool,
+    /// The message that is being edited.
+    editing: Option<MessageId>,
 }
 
 /// A message's text and how it is drawn.
@@ -109,6 +112,8 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, columns: Columns, buff
         palette,
         model,
         pane,
+        numbered: edit_actions::wants_number(model),
+        editing: pane.composer.editing().map(|editing| editing.target),
     };
     let (top, _) = pane.top_place(&columns, area.height);
     let blank = pane.blank_rows(top, &columns, area.height);
@@ -156,20 +161,7 @@ impl MessagePainter<'_> {
     fn item(&self, buffer: &mut Buffer, index: usize, y: i64, on_top: bool) -> i64 {
         let mut rows = 0;
         for line in self.pane.lines_above(index) {
-            let palette = self.palette;
-            let (words, glyph, style) = match line {
-                LineAbove::Dropped => {
-                    let words = "older messages are no longer loaded".to_owned();
-                    (words, "─", palette.quiet)
-                }
-                LineAbove::Unread => (new_messages(self.pane.unread()), "─", palette.warn),
-                LineAbove::Clock(by) => (user_text::clock_corrected(by), "─", palette.quiet),
-                LineAbove::Day(day) => (self.model.day_in_words(day), "─", palette.quiet),
-                LineAbove::Edge(edge) => {
-                    let (words, style) = self.edge(&edge);
-                    (words, signs::MISSING, style)
-                }
-            };
+            let (words, glyph, style) = line_above(self.model, self.palette, line);
             self.line(buffer, y + rows, &words, glyph, style);
             rows += 1;
         }
@@ -207,7 +199,13 @@ impl MessagePainter<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
-            TimelineItem::Message(message) => self.message(buffer, message, y, head, body),
+            TimelineItem::Message(message) => {
+                let rows = self.message(buffer, message, y, head, body);
+                if self.numbered && !message.is_deleted() {
+                    self.number(buffer, y, message, head);
+                }
+                rows
+            }
             TimelineItem::Notice {
                 asked, tone, text, ..
             } => {
@@ -271,18 +269,15 @@ impl MessagePainter<'_> {
         Shown { found, folded }: Shown,
     ) -> i64 {
         let palette = self.palette;
-        let style = palette.nickname(&message.said.nickname().folded());
-        let name = Name {
-            mark: self.badge(message.said.user(), message.said.unproven()),
-            text: message.said.nickname().as_str(),
-            style,
-        };
+        let name = self.sender(message);
         let above = self.head(buffer, y, &name, head);
         let mentioned = message
             .spans
             .iter()
             .any(|span| span.kind == TextSpanKind::Mention);
-        let rule = if found {
+        let id = message.logged().map(|entry| entry.id);
+        let marked = found || id.is_some() && id == self.editing;
+        let rule = if marked {
             (signs::MARKED, palette.accent)
         } else if mentioned {
             (signs::MARKED, palette.warn)
@@ -308,9 +303,9 @@ impl MessagePainter<'_> {
             rule,
             folded,
         };
-        // If there is no rule, one is drawn beside the message that the reader was led to.
+        // If there is no rule, one is drawn beside the message that is marked.
         let text_rows = self.text(buffer, y + above, &text);
-        if found && self.columns.rule.is_none() && self.columns.body > 0 {
+        if marked && self.columns.rule.is_none() && self.columns.body > 0 {
             for row in 0..text_rows {
                 if let Some(span) = self.span(y + above + row, 0, 1) {
                     put(buffer, span, rule.0, rule.1);
@@ -318,9 +313,7 @@ impl MessagePainter<'_> {
             }
         }
         let rows = above + text_rows;
-        let changing = message
-            .logged()
-            .is_some_and(|entry| self.pane.is_changing(entry.id));
+        let changing = id.is_some_and(|id| self.pane.is_changing(id));
         match message.own {
             _ if changing => self.state(buffer, y + rows - 1, signs::PENDING, palette.quiet),
             _ if message.is_deleted() => {}
@@ -374,6 +367,16 @@ impl MessagePainter<'_> {
             rows += self.text(buffer, y + rows, &text);
         }
         rows
+    }
+
+    /// The sender of a message.
+    fn sender<'a>(&self, message: &'a TimelineMessage) -> Name<'a> {
+        let nickname = message.said.nickname();
+        Name {
+            mark: self.badge(message.said.user(), message.said.unproven()),
+            text: nickname.as_str(),
+            style: self.palette.nickname(&nickname.folded()),
+        }
     }
 
     /// Draws the nickname; returns the rows that it takes for itself.
@@ -524,6 +527,33 @@ impl MessagePainter<'_> {
         }
     }
 
+    /// Draws a message's number in place of its time; at the end of the row of its sender, if that
+    /// has a row of its own.
+    fn number(&self, buffer: &mut Buffer, y: i64, message: &TimelineMessage, head: Head) {
+        let Some(seq) = message.said.seq() else {
+            return;
+        };
+        if self.columns.stacked() {
+            let row = self.span(y, 0, self.area.width).filter(|_| head.own_row);
+            if let Some(span) = row {
+                put_right(buffer, span, &format!(" #{seq}"), self.palette.accent);
+            }
+            return;
+        }
+        let from = self.columns.margin;
+        let width = self.name_column() + self.columns.nickname - from;
+        if let Some(span) = self.span(y, from, width) {
+            put(buffer, span, &" ".repeat(usize::from(width)), Style::new());
+            let used = put(buffer, span, &format!("#{seq} "), self.palette.accent);
+            if head.name {
+                let name = self.sender(message);
+                let rest = span.after(used.max(width - self.columns.nickname));
+                let mark = (name.mark, self.palette.quiet);
+                put_name(buffer, rest, mark, name.text, name.style);
+            }
+        }
+    }
+
     /// Whether the minute has changed since the item before, or a line separates them.
     fn shows_time(&self, index: usize) -> bool {
         let time = |index: usize| match self.pane.item(index) {
@@ -536,57 +566,10 @@ impl MessagePainter<'_> {
         self.pane.has_line_above(index) || time(index) != before
     }
 
-    /// The text for a gap in the log, or its beginning.
-    fn edge(&self, edge: &Edge) -> (String, Style) {
-        let quiet = self.palette.quiet;
-        let gap = match edge {
-            Edge::Begins { removed: false } => return ("history begins here".to_owned(), quiet),
-            Edge::Begins { removed: true } => {
-                return ("older messages are no longer kept".to_owned(), quiet);
-            }
-            Edge::Gap(gap) => gap,
-        };
-        let count = gap.to - gap.from + 1;
-        let messages = if count == 1 { "message" } else { "messages" };
-        let count = in_groups(count);
-        match (gap, self.pane.loading(gap)) {
-            (
-                Gap {
-                    loadable: false, ..
-                },
-                _,
-            ) => {
-                let words = format!("{count} {messages} no longer kept");
-                (words, self.palette.warn)
-            }
-            (Gap { leading: true, .. }, Loading::Asked) => {
-                ("loading older messages …".to_owned(), quiet)
-            }
-            (_, Loading::Asked) => (format!("loading {count} {messages} …"), quiet),
-            (_, Loading::Failed(why)) => {
-                let key = label(Action::Send);
-                let words = format!("not loaded, {key} tries again: {why}");
-                (words, self.palette.warn)
-            }
-            (Gap { leading: true, .. }, Loading::Not) => {
-                (format!("{count} older {messages}"), quiet)
-            }
-            (_, Loading::Not) => (format!("{count} {messages} not loaded"), quiet),
-        }
-    }
-
     /// A part of a row, if it is on the screen.
     fn span(&self, y: i64, from: u16, width: u16) -> Option<Span> {
         let row = u16::try_from(y).ok()?;
         (row < self.area.height).then(|| Span::of(self.area, row, from, width))
-    }
-}
-
-fn new_messages(count: u64) -> String {
-    match count {
-        0 => "new".to_owned(),
-        1 => "1 new message".to_owned(),
-        _ => format!("{} new messages", in_groups(count)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Draws the screen from the model, a palette and an area. One file for each part.
 //!
 //! - [`palette`]: the colours, by meaning.
-//! - [`title`], [`messages`], [`members`], [`input`], [`hint`], [`help`], [`search`]: the parts of
-//!   the screen. The layers decide whether the conversation, the help or a search's results are
+//! - [`title`], [`messages`], [`lines`], [`members`], [`input`], [`hint`], [`help`], [`search`]: the
+//!   parts of the screen. The layers decide whether the conversation, the help or a search's results are
 //!   drawn.
 //! - [`paint`]: writes inert text into cells.
 //!
@@ -13,6 +13,7 @@
 pub mod help;
 pub mod hint;
 pub mod input;
+pub mod lines;
 pub mod members;
 pub mod messages;
 pub mod paint;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     client::event::SearchPage,
-    protocol::Extent,
+    protocol::{Entry, EntryKind, Extent, MessageId},
     search::Query,
     text::{Line, wrap::wrap},
     tui::{
@@ -253,7 +253,8 @@ impl Search {
         let hits = found.entries.iter();
         let oldest = self.hits.last().map(|hit| hit.seq);
         self.hits.extend(
-            hits.map(|message| Hit::new(message, &asked.query))
+            hits.filter(|message| !message.words().is_empty())
+                .map(|message| Hit::new(message, &asked.query))
                 .filter(|hit| oldest.is_none_or(|oldest| hit.seq < oldest))
                 .take(HITS_MAX.saturating_sub(self.hits.len())),
         );
@@ -270,6 +271,57 @@ impl Search {
         }
         let to = asked.from - 1;
         self.step(Some(to))
+    }
+
+    /// Applies a new entry to the hit that it refers to.
+    pub fn fold_in(&mut self, by: &Entry) {
+        let Some(target) = by.target() else {
+            return;
+        };
+        if by.erases() {
+            self.remove(target);
+        } else if let EntryKind::Edit {
+            body: Some(body), ..
+        } = &by.kind
+        {
+            self.set_text(target, body.as_str(), by);
+        }
+    }
+
+    /// Takes a hit's entry as it stands now.
+    pub fn changed(&mut self, entry: &Entry) {
+        match &entry.kind {
+            EntryKind::Tombstone(_) => self.remove(entry.id),
+            EntryKind::Text(text) if text.edited.is_some() => {
+                self.set_text(entry.id, text.body.as_str(), entry);
+            }
+            EntryKind::Text(_)
+            | EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Unknown(_) => {}
+        }
+    }
+
+    /// Gives a hit a later text of the same author.
+    fn set_text(&mut self, id: MessageId, text: &str, by: &Entry) {
+        let rev = if by.id == id { by.rev() } else { by.seq };
+        let mut hits = self.hits.iter_mut();
+        let hit = hits.find(|hit| hit.id == id && hit.user == by.author.user && hit.rev < rev);
+        if let Some((hit, asked)) = hit.zip(self.asked.as_ref()) {
+            hit.set_text(text, rev, &asked.query);
+        }
+    }
+
+    /// Removes a hit. The chosen one stays chosen.
+    fn remove(&mut self, id: MessageId) {
+        if let Some(at) = self.hits.iter().position(|hit| hit.id == id) {
+            self.hits.remove(at);
+            let last = self.hits.len().saturating_sub(1);
+            self.selected = self
+                .selected
+                .saturating_sub(usize::from(at < self.selected));
+            self.selected = self.selected.min(last);
+        }
     }
 
     /// The chosen hit, if the list belongs to the typed query.

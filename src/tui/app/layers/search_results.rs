@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    protocol::{Entry, Nickname},
+    protocol::{Entry, MessageId, Nickname, UserId},
     search::Query,
     text::{self, wrap::wrap},
     tui::app::layout::Columns,
@@ -24,6 +24,12 @@ const HIT_ROWS_FROM: u16 = 8;
 pub struct Hit {
     /// Its number.
     pub seq: u64,
+    /// Its id.
+    pub id: MessageId,
+    /// The sender's id.
+    pub user: UserId,
+    /// Its revision: the number of the edit that the text comes from; 0 if it was not edited.
+    pub rev: u64,
     /// The sender.
     pub nickname: Nickname,
     /// Whether they are known to have been unverified when they sent it.
@@ -65,25 +71,37 @@ pub enum ListRow {
 impl Hit {
     /// Makes a hit of a message.
     pub fn new(message: &Entry, query: &Query) -> Self {
-        let whole = message.words();
+        let mut hit = Self {
+            seq: message.seq,
+            id: message.id,
+            user: message.author.user,
+            rev: 0,
+            nickname: message.author.nickname.clone(),
+            unproven: !message.author.proven,
+            time: message.time,
+            text: String::new(),
+            matches: Vec::new(),
+            cut: (false, false),
+        };
+        hit.set_text(message.words(), message.rev(), query);
+        hit
+    }
+
+    /// Takes the text of a revision, which need not match the query any more.
+    pub fn set_text(&mut self, whole: &str, rev: u64, query: &Query) {
         let matches = query.find(whole);
         let first = matches.first().map_or(0, |found| found.start);
         let from = boundary(whole, first.saturating_sub(EXCERPT_BYTES_MAX / 3));
         let to = boundary(whole, from + EXCERPT_BYTES_MAX);
         let inside = |found: &Range<usize>| found.start >= from && found.end <= to;
-        Self {
-            seq: message.seq,
-            nickname: message.author.nickname.clone(),
-            unproven: !message.author.proven,
-            time: message.time,
-            text: whole[from..to].replace(['\n', '\t'], " "),
-            matches: matches
-                .iter()
-                .filter(|found| inside(found))
-                .map(|found| found.start - from..found.end - from)
-                .collect(),
-            cut: (from > 0, to < whole.len()),
-        }
+        self.rev = rev;
+        self.text = whole[from..to].replace(['\n', '\t'], " ");
+        self.matches = matches
+            .iter()
+            .filter(|found| inside(found))
+            .map(|found| found.start - from..found.end - from)
+            .collect();
+        self.cut = (from > 0, to < whole.len());
     }
 
     /// The text for a number of rows: from its beginning if the first match is within them, else

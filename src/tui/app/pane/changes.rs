@@ -23,6 +23,11 @@ impl Pane {
         self.fold.apply(entry);
     }
 
+    /// Applies to an entry of the room's log what is known of it.
+    pub fn apply_changes(&self, entry: &mut Entry) {
+        self.fold.apply(entry);
+    }
+
     /// Takes entries as they stand now.
     pub fn changed(&mut self, entries: &[Entry], context: Context<'_>) {
         for entry in entries {

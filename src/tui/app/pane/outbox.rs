@@ -159,17 +159,17 @@ impl Pane {
 
     /// Takes a new state of one of our messages.
     pub fn outgoing(&mut self, message: OutboxMessage, now: Timestamp, context: Context<'_>) {
+        if let Some(target) = message.content.target() {
+            return self.change(message, target, now, context);
+        }
         let OutboxMessage {
             local,
-            content,
+            content: Content::Text(body),
             delivery,
             ..
-        } = message;
-        let body = match content {
-            Content::Text(body) => body,
-            Content::Edit { target, .. } | Content::Redaction { target, .. } => {
-                return self.change(local, content, target, delivery, now, context);
-            }
+        } = message
+        else {
+            return;
         };
         if matches!(delivery, Delivery::Pending | Delivery::Failed { .. }) {
             self.name_typed(local, &body);
@@ -231,26 +231,25 @@ impl Pane {
     /// Takes a new state of one of our edits or deletions.
     fn change(
         &mut self,
-        local: LocalId,
-        content: Content,
+        message: OutboxMessage,
         target: MessageId,
-        delivery: Delivery,
         now: Timestamp,
         context: Context<'_>,
     ) {
+        let local = message.local;
         self.changing.remove(&local);
         self.outbox.retain(|outgoing| outgoing.local != local);
-        match delivery {
+        match message.delivery {
             Delivery::Pending => drop(self.changing.insert(local, target)),
             Delivery::Failed { why } => {
                 let mut about = self.message_named(target, now, context);
-                if let Content::Redaction { .. } = &content {
+                if let Content::Redaction { .. } = &message.content {
                     about = format!("delete {about}");
                 }
                 self.place(Outgoing {
                     local,
-                    spans: spans::find(content.body().map_or("", Body::as_str), None),
-                    content,
+                    spans: spans::find(message.content.body().map_or("", Body::as_str), None),
+                    content: message.content,
                     about,
                     state: OutgoingState::Failed(why),
                     kept: true,

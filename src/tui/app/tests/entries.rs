@@ -516,11 +516,11 @@ fn a_draft_that_waits_for_an_edit_comes_back_and_is_saved() {
     assert_eq!(desk.text(), "the last", "a refused edit is edited again");
     desk.passes(Duration::from_secs(1))
         .passes(Duration::from_secs(3));
-    let drafts = desk.done().into_iter().filter_map(|effect| match effect {
+    let mut drafts = desk.done().into_iter().filter_map(|effect| match effect {
         Effect::Command(Command::Draft { text, .. }) => Some(text),
         _ => None,
     });
-    assert_eq!(drafts.last().as_deref(), Some("a draft"));
+    assert_eq!(drafts.next_back().as_deref(), Some("a draft"));
     desk.typed(".").key(ENTER);
     assert_eq!(desk.submitted(), [edit_of(3, "the last.")]);
     assert_eq!(desk.text(), "a draft");

@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     client::event::SearchPage,
-    tui::testing::{Log, joined},
+    protocol::Entry,
+    tui::testing::{Log, edit, joined, redaction},
 };
 
 const LOG: Log = Log {
@@ -179,4 +180,45 @@ fn sending_and_going_to_the_end_leave_the_search() {
             "{leave}"
         );
     }
+}
+
+#[test]
+fn hits_that_change_are_shown_as_they_are_and_deleted_ones_go() {
+    let mut desk = joined(&LOG, 60);
+    desk.key(CTRL_F).typed("message").key(ENTER);
+    finds(&mut desk, 1, 1, 1_000, &[990, 500, 20, 10]);
+    desk.key(DOWN).key(DOWN);
+    let texts = |desk: &Desk| {
+        let search = desk.model.layers.search().unwrap();
+        let columns = desk.model.layout().columns;
+        let (rows, _) = search.rows(&desk.model.zone, &columns, 4);
+        let texts = rows.into_iter().filter_map(|row| match row {
+            super::super::layers::search_results::ListRow::Text { text, .. } => Some(text),
+            _ => None,
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let author = |seq: u64| Log::message(seq).author.nickname.as_str().to_owned();
+    let at = Timestamp::UNIX_EPOCH;
+    let mut came = |entry: Entry| {
+        desk.heard(Event::Message(entry.into()));
+    };
+    came(edit(1_001, at, &author(990), 990, "another text"));
+    came(edit(1_002, at, "nobody", 20, "of another author"));
+    came(redaction(1_003, at, "carol", 500));
+    assert_eq!(hits(&desk), [990, 20, 10]);
+    assert_eq!(texts(&desk)[0], "another text");
+    assert!(texts(&desk)[1].starts_with("message 20"));
+    let chosen = desk.model.layers.search().unwrap().chosen();
+    assert_eq!(
+        chosen.map(|hit| hit.seq),
+        Some(20),
+        "the same one is chosen"
+    );
+    // Hits from before the deletion.
+    desk.key(Key::ctrl(Code::Char('u')))
+        .typed("message 5")
+        .key(ENTER);
+    finds(&mut desk, 2, 1, 1_000, &[500, 5]);
+    assert_eq!(hits(&desk), [5]);
 }

@@ -48,8 +48,11 @@ impl Model {
         let needs_place = match slash.run {
             // They mean the last message, whose echo may come after its acknowledgement.
             SlashAction::Edit | SlashAction::Delete if self.last < self.acked => return false,
-            SlashAction::Edit | SlashAction::Delete => true,
-            SlashAction::Nick | SlashAction::Security | SlashAction::Who => true,
+            SlashAction::Edit
+            | SlashAction::Delete
+            | SlashAction::Nick
+            | SlashAction::Security
+            | SlashAction::Who => true,
             // A device's code is what admits us, so it can't wait for that.
             SlashAction::Admin(which) => !admin::is_code(which, argument),
             SlashAction::Quit

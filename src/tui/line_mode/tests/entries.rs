@@ -238,7 +238,7 @@ fn a_script_changes_the_message_before() {
         target: id(1),
         body: Body::inert("the text"),
     };
-    assert_eq!(contents(&mut model), [edit_it.clone()]);
+    assert_eq!(contents(&mut model), std::slice::from_ref(&edit_it));
     let outbox = |model: &mut Model, local, content: &Content, delivery| {
         model.event(Event::Outbox(OutboxMessage {
             local: LocalId(local),
@@ -254,7 +254,7 @@ fn a_script_changes_the_message_before() {
         target: id(1),
         reason: None,
     };
-    assert_eq!(contents(&mut model), [delete_it.clone()]);
+    assert_eq!(contents(&mut model), std::slice::from_ref(&delete_it));
     let why = Line::inert("You are muted");
     outbox(&mut model, 3, &delete_it, Delivery::Failed { why });
     assert_eq!(

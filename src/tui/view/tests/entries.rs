@@ -164,7 +164,7 @@ fn the_input_while_a_message_is_edited() {
  09:43       bob │ poll: pizza or soup?                     │
                  │ an entry of a kind that this version     │
                  │ does not know (poll)                     │
- 09:44     carol │ on it: https://ci.lan/run/88 (edited)  ✓ │
+ 09:44     carol ┃ on it: https://ci.lan/run/88 (edited)  ✓ │
 ────────────────────────────────────────────────────────────┴───────────────────
  › on it: https://ci.lan/run/88
  Editing your message of 09:44 · Enter saves · Esc cancels
@@ -183,9 +183,9 @@ fn the_input_while_a_message_is_edited_on_a_small_screen() {
           │ an entry of a kind that
           │ this version does not
           │ know (poll)
-    carol │ on it:
-          │ https://ci.lan/run/88
-          │ (edited)                  ✓
+    carol ┃ on it:
+          ┃ https://ci.lan/run/88
+          ┃ (edited)                  ✓
 ────────────────────────────────────────
  › on it: https://ci.lan/run/88
  Editing · Enter saves · Esc cancels
@@ -248,4 +248,54 @@ fn a_refused_edit_and_deletion() {
  Alt-S send again   Alt-X take back   F1 help   Esc disconnect   Tab complete
 ",
     );
+}
+
+/// The rows of the screen that show messages.
+fn rows(screen: &Screen, count: usize) -> String {
+    let text = screen.text();
+    let rows: Vec<&str> = text.lines().filter(|row| row.contains('│')).collect();
+    rows[rows.len().saturating_sub(count)..].join("\n")
+}
+
+#[test]
+fn numbers_are_shown_while_a_command_asks_for_one() {
+    let mut screen = Screen::changed(60, 16);
+    screen.typed("/delete #");
+    let expected = r"
+ #1        alice │ did the release build pass, and on all
+                 │ of the machines? (edited)
+ #2          bob │ yes: 214 tests
+ 09:42           │ message deleted
+           alice │ message deleted by dave
+ #5          bob │ poll: pizza or soup?
+ #6              │ an entry of a kind that this version
+                 │ does not know (poll)
+ #7        carol │ on it: https://ci.lan/run/88 (edited)  ✓";
+    assert_eq!(format!("\n{}", rows(&screen, 9)), expected);
+    let mut screen = Screen::changed(40, 16);
+    screen.typed("/edit");
+    let text = screen.text();
+    assert!(
+        text.contains(" #5   bob │ poll: pizza or soup?\n"),
+        "{text}"
+    );
+    let mut screen = Screen::entered(60, 12);
+    let at = time("22T09:41:03");
+    screen
+        .entry(logged(123_456, at, "alice", "hello"))
+        .entry(logged(123_457, at, "maximilian_van_der_berg", "hello"))
+        .typed("/delete ");
+    assert_eq!(
+        rows(&screen, 2),
+        " #123456   alice │ hello\n #123457 maximi… │ hello"
+    );
+    let mut screen = Screen::changed(30, 12);
+    screen.typed("/delete");
+    assert!(
+        screen.text().contains("carol                        #7\n"),
+        "{}",
+        screen.text()
+    );
+    screen.key(Key::plain(Code::Backspace));
+    assert!(!screen.text().contains("#7"));
 }
