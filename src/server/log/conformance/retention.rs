@@ -1,6 +1,9 @@
 //! What every store does with old entries.
 
-use super::*;
+use super::{
+    entries::{edit, submit},
+    *,
+};
 
 #[test]
 fn entries_beyond_retention_go_and_their_numbers_stay_used() {
@@ -65,5 +68,35 @@ fn retention_goes_in_steps() {
             }
         }
         assert_eq!(firsts, [1_001, 2_001, 2_401]);
+    });
+}
+
+#[test]
+fn a_long_run_of_edits_at_the_beginning_does_not_hold_retention_up() {
+    each(|store| {
+        append(store, 1, [message(1, 1)]);
+        let edits: Vec<_> = (2..=12_001)
+            .map(|counter| submit(1, (1, counter), edit(id(1, 1), &counter.to_string())))
+            .collect();
+        for batch in edits.chunks(1_000) {
+            append(store, 1, batch);
+        }
+        append(store, 1, [message(1, 12_002)]);
+        append(store, 1, [message(1, 12_003)]);
+        let keep = |messages| {
+            Operation::Retain(Retention {
+                messages_max: Some(messages),
+                ..Retention::default()
+            })
+        };
+        assert_eq!(append(store, 2, [keep(3)]).firsts, []);
+        append(store, 2, [keep(2)]);
+        assert!((2..=1_002).contains(&store.extents()[0].first));
+        let mut steps = 0;
+        while append(store, 2, [keep(1)]).results == [OpResult::Retained { more: true }] {
+            steps += 1;
+            assert!(steps < 20);
+        }
+        assert_eq!(store.extents()[0], Extent::new(12_003, 12_003));
     });
 }
