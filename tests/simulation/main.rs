@@ -205,5 +205,5 @@ fn whichever_commit_is_refused_nothing_is_lost() {
 
 #[test]
 fn whichever_commit_ends_in_doubt_nothing_is_lost() {
-    every_commit_fails_once(StoreError::Unknown);
+    every_commit_fails_once(StoreError::InDoubt);
 }

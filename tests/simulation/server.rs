@@ -334,14 +334,14 @@ impl Server {
         self.commits += 1;
         let fails = self.setup.fails.filter(|(at, _)| *at == number);
         let outcome = match fails.map(|(_, error)| error) {
-            Some(StoreError::Unknown | StoreError::Damaged) => {
+            Some(StoreError::InDoubt | StoreError::Damaged) => {
                 if rng.bool() {
                     let batch = self.spoiled(batch);
                     self.disk.write_untold(batch);
                 }
-                Err(StoreError::Unknown)
+                Err(StoreError::InDoubt)
             }
-            Some(StoreError::Refused) => Err(StoreError::Refused),
+            Some(error @ (StoreError::Refused | StoreError::Fatal)) => Err(error),
             None if self.failing > 0 => {
                 self.failing -= 1;
                 Err(StoreError::Refused)

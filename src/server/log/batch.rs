@@ -207,8 +207,10 @@ pub struct Committed {
 pub enum StoreError {
     /// Nothing was done and no number was used. A later batch may succeed.
     Refused,
-    /// How much of the batch was done is unknown. The server stops, and acknowledges nothing more.
-    Unknown,
+    /// Nothing was done, and nothing will be: the store has failed for good. The server stops.
+    Fatal,
+    /// Whether the batch was done is unknown. The server stops, and acknowledges nothing more.
+    InDoubt,
     /// The records to be read are damaged, and the operator was told. Only reads return this.
     Damaged,
 }

@@ -107,7 +107,8 @@ pub trait LogReader: Send {
     /// [shown](crate::protocol::Entry::is_shown).
     fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError>;
 
-    /// The entries of a room that later entries have changed, as they stand now.
+    /// The entries of a room that later entries have changed, as they stand now: messages, and edits
+    /// that have lost their text.
     fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError>;
 }
 
@@ -148,7 +149,7 @@ pub trait LogWriter {
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError>;
 
     /// Sets a callback, called on any thread if the store fails between calls: the next
-    /// [`append`](Self::append) would return [`StoreError::Unknown`].
+    /// [`append`](Self::append) would return [`StoreError::Fatal`].
     fn on_failure(&mut self, _tell: Box<dyn FnOnce() + Send>) {}
 }
 

@@ -434,7 +434,7 @@ impl Driver {
                 () = until(wake) => {}
                 // The store does not answer: the result of the last batch stays unknown.
                 () = until(drained) => {
-                    let unknown = Event::Committed(Err(StoreError::Unknown));
+                    let unknown = Event::Committed(Err(StoreError::InDoubt));
                     self.hub.handle_event(self.clock.now(), unknown);
                 }
             }

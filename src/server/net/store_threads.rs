@@ -175,7 +175,7 @@ fn start_there(
     let (outcome, outcomes) = mpsc::channel(2);
     let failure = outcome.clone();
     store.on_failure(Box::new(move || {
-        drop(failure.try_send(Err(StoreError::Unknown)));
+        drop(failure.try_send(Err(StoreError::Fatal)));
     }));
     let append = move || {
         while let Some(batch) = waiting.blocking_recv() {
@@ -243,7 +243,7 @@ impl Appender {
             Self::There { outcomes, .. } => match outcomes.recv().await {
                 Some(outcome) => outcome,
                 // The thread panicked during the append.
-                None => Err(StoreError::Unknown),
+                None => Err(StoreError::InDoubt),
             },
             Self::Here { outcome, .. } => match outcome.take() {
                 Some(outcome) => outcome,
@@ -285,8 +285,8 @@ impl Pages {
         };
         let sent = way.send(read).await.is_ok();
         if !sent {
-            return Err(StoreError::Unknown);
+            return Err(StoreError::InDoubt);
         }
-        answered.await.unwrap_or(Err(StoreError::Unknown))
+        answered.await.unwrap_or(Err(StoreError::InDoubt))
     }
 }

@@ -170,7 +170,7 @@ impl Hub {
                 }
                 self.refused(pending, retains);
             }
-            Err(StoreError::Unknown | StoreError::Damaged) => {
+            Err(StoreError::Fatal | StoreError::InDoubt | StoreError::Damaged) => {
                 self.record(LogEvent::StoreFailed);
                 if self.state != State::Finished {
                     self.state = State::Failed;

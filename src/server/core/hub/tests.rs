@@ -463,7 +463,7 @@ fn a_join_does_not_fail_with_the_messages_of_others() {
 fn a_store_that_fails_while_nothing_is_asked_of_it_ends_the_server_too() {
     let mut world = World::new();
     world.join("bob");
-    let unknown = Event::Committed(Err(StoreError::Unknown));
+    let unknown = Event::Committed(Err(StoreError::InDoubt));
     world.hub.handle_event(world.now, unknown);
     world.run();
     assert_eq!(world.finished, Some(true));
@@ -665,7 +665,7 @@ fn after_a_failure_of_the_store_nothing_is_acknowledged() {
     world.join("bob");
     world.hold_commits = true;
     world.say("bob", &message("bob", 1, "?"));
-    world.fail = Some(StoreError::Unknown);
+    world.fail = Some(StoreError::InDoubt);
     world.commit();
     assert_eq!(world.finished, Some(true));
     assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
@@ -678,7 +678,7 @@ fn after_a_failure_of_the_store_nothing_more_is_given_to_it() {
     world.hold_commits = true;
     world.say("bob", &message("bob", 1, "in doubt"));
     world.say("bob", &message("bob", 2, "waits"));
-    world.fail = Some(StoreError::Unknown);
+    world.fail = Some(StoreError::InDoubt);
     world.commit();
     assert!(!world.commits(), "what waits for the next batch stays out");
     assert_eq!(world.hears("bob"), ["bye Shutdown", "closed"]);
@@ -693,7 +693,7 @@ fn a_legacy_client_that_has_not_joined_is_told_of_the_end_in_its_format() {
         ..join("bob")
     };
     world.join_as("bob", legacy);
-    world.fail = Some(StoreError::Unknown);
+    world.fail = Some(StoreError::InDoubt);
     world.commit();
     let raw = String::from_utf8(world.client("bob").raw.concat()).unwrap();
     assert!(raw.contains(r#""nickname":"server""#), "{raw}");

@@ -85,7 +85,7 @@ impl SqliteStore {
             Err(error) if failure::commit_was_undone(&error, self.directory()) => {
                 Err(self.undo(&error, true))
             }
-            Err(error) => Err(self.fail(&format!("A commit failed: {error}"))),
+            Err(error) => Err(self.fail(StoreError::InDoubt, &format!("A commit failed: {error}"))),
         }
     }
 
@@ -100,10 +100,10 @@ impl SqliteStore {
                 Ok(work.finish(false).committed)
             }
             Err(error) if failure::may_pass(&error, self.directory()) => Err(StoreError::Refused),
-            Err(error) => Err(self.fail(&format!(
-                "The log can't be read: {}",
-                failure::reason(&error)
-            ))),
+            Err(error) => {
+                let what = format!("The log can't be read: {}", failure::reason(&error));
+                Err(self.fail(StoreError::Fatal, &what))
+            }
         }
     }
 
@@ -114,13 +114,12 @@ impl SqliteStore {
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
             && !self.connection.is_autocommit()
         {
-            return self.fail(&format!("A failed batch can't be rolled back: {error}"));
+            let what = format!("A failed batch can't be rolled back: {error}");
+            return self.fail(StoreError::InDoubt, &what);
         }
         if !may_pass {
-            return self.fail(&format!(
-                "Messages can't be stored: {}",
-                failure::reason(error)
-            ));
+            let what = format!("Messages can't be stored: {}", failure::reason(error));
+            return self.fail(StoreError::Fatal, &what);
         }
         self.say_refused(error);
         StoreError::Refused

@@ -18,10 +18,10 @@
 //! | failure | result |
 //! |---|---|
 //! | the system refuses, before or in `COMMIT`: no space, a used-up quota, read-only, can't open, another program in the way | rolled back, [`StoreError::Refused`]; the next batch tries again |
-//! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Unknown`], and so is every batch after it |
+//! | before `COMMIT`, the disk fails to read or to write, or the database is damaged | [`StoreError::Fatal`], and so is every batch after it |
 //! | a read, or the lookup of a device, finds a damaged row | [`StoreError::Damaged`], [`OpResult::Damaged`](crate::server::log::OpResult::Damaged): that request is refused, the operator is told, and all others are answered |
-//! | any other error in `COMMIT`: a failed write or sync | [`StoreError::Unknown`], as above |
-//! | an I/O error while a checkpoint copies | [`StoreError::Unknown`], reported to the server at once: nothing was lost, but the disk can't be trusted |
+//! | any other error in `COMMIT`: a failed write or sync | [`StoreError::InDoubt`], and after it [`StoreError::Fatal`] |
+//! | an I/O error while a checkpoint copies | [`StoreError::Fatal`], reported to the server at once: nothing was lost, but the disk can't be trusted |
 //!
 //! After a failed sync the system may treat pages as written that are not. So memory is not trusted
 //! then: the process ends and leaves the files as they are. The next start copies the whole
@@ -176,11 +176,16 @@ impl SqliteStore {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
-    fn fail(&self, what: &str) -> StoreError {
+    /// Does nothing more from now on, and tells the operator why. Returns the error.
+    fn fail(&self, error: StoreError, what: &str) -> StoreError {
         self.failed.set();
+        let pending = match error {
+            StoreError::InDoubt => "may or may not be stored",
+            StoreError::Refused | StoreError::Fatal | StoreError::Damaged => "are not stored",
+        };
         self.recorder
-            .warn(format!("{what}; pending messages may or may not be stored"));
-        StoreError::Unknown
+            .warn(format!("{what}; pending messages {pending}"));
+        error
     }
 
     fn has_failed(&self) -> bool {
@@ -273,7 +278,7 @@ impl LogWriter for SqliteStore {
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
         let writing = self.checkpoints.as_ref().map(Checkpoints::begin);
         if self.has_failed() {
-            return Err(StoreError::Unknown);
+            return Err(StoreError::Fatal);
         }
         let only_opens = |batch: &Batch| {
             let mut operations = batch.operations.iter();

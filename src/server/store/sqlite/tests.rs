@@ -488,14 +488,14 @@ fn after_a_failure_nothing_more_is_stored_and_the_files_stay_as_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
     append(&mut store, 1, [message(1, 1)]);
-    store.fail("A test");
+    store.fail(StoreError::InDoubt, "A test");
     for _ in 0..2 {
         let batch = Batch {
             now: at(2),
             correction: SignedDuration::ZERO,
             operations: vec![message(1, 2)],
         };
-        assert_eq!(store.append(batch).unwrap_err(), StoreError::Unknown);
+        assert_eq!(store.append(batch).unwrap_err(), StoreError::Fatal);
     }
     let wal = directory.path().join("log.db-wal");
     let before = fs::read(&wal).unwrap();
