@@ -12,6 +12,10 @@ use crate::{
     text::Body,
 };
 
+/// The most texts that are remembered of an edited message of ours, so that none of them stays in
+/// the input's history once it is deleted.
+const BEFORE_MAX: usize = 16;
+
 impl Pane {
     /// Applies a new entry to the one that it refers to, and to the new entry what is known of it.
     pub(super) fn fold_in(&mut self, entry: &mut Entry, context: Context<'_>) {
@@ -65,13 +69,26 @@ impl Pane {
             return;
         };
         let before = entry.text().cloned();
-        if !change(&mut entry) {
-            return;
+        if change(&mut entry) {
+            let erased = entry.text().is_none();
+            self.replace(index, entry, context);
+            self.put_before(index, before, erased);
         }
-        if entry.text().is_none() {
-            self.erased.extend(before);
+    }
+
+    /// Remembers the text that one of our messages had before; if it was erased, all that it had
+    /// are to go.
+    fn put_before(&mut self, index: usize, text: Option<Body>, erased: bool) {
+        if let Some(TimelineItem::Message(message)) = self.timeline.get_mut(index)
+            && message.own.is_some()
+        {
+            message.before.extend(text);
+            if erased {
+                self.erased.extend(message.before.drain(..));
+            } else if message.before.len() > BEFORE_MAX {
+                message.before.pop_front();
+            }
         }
-        self.replace(index, entry, context);
     }
 
     /// Replaces a message's content. The rows above it stay where they are; if it begins above the

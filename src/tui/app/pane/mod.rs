@@ -32,7 +32,7 @@ pub use self::{
     position::{Scroll, ScrollItemKey},
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::tz::TimeZone;
 
@@ -321,5 +321,6 @@ fn timeline_message(received: Received, context: Context<'_>) -> TimelineMessage
         said,
         own: own.then_some(Own::Sent),
         unfolded: false,
+        before: VecDeque::new(),
     }
 }

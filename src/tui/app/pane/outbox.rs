@@ -1,6 +1,8 @@
 //! Our messages that are not in the scrollback yet: typed, saved, sent, refused. And our edits and
 //! deletions: those under way are a mark beside their message; refused ones are shown here.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 
 use super::{
@@ -313,6 +315,7 @@ impl Pane {
                 spans: outgoing.spans,
                 own: Some(own),
                 unfolded: outgoing.unfolded,
+                before: VecDeque::new(),
             }),
             context.zone,
         );

@@ -1,6 +1,6 @@
 //! The entries of the scrollback: messages, and events between them.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, collections::VecDeque, ops::Range};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -8,6 +8,7 @@ use super::presence::PresenceChange;
 use crate::{
     client::event::{LocalId, Said},
     protocol::{Entry, EntryKind},
+    text::Body,
     tui::{commands::Slash, entry_text, local_time, user_text::Tone},
 };
 
@@ -60,6 +61,8 @@ pub struct TimelineMessage {
     pub own: Option<Own>,
     /// Whether the reader has unfolded it.
     pub unfolded: bool,
+    /// The latest texts that it had before, if it is one of ours.
+    pub before: VecDeque<Body>,
 }
 
 /// The state of one of our messages in the scrollback.

@@ -702,6 +702,8 @@ fn an_erased_text_goes_from_what_was_typed() {
             _ => None,
         });
     assert_eq!(draft.unwrap_or_default(), "");
+    // The text that was typed first goes, too.
+    desk.entry(edit(5, AT, "carol", 3, "/home/carol"));
     desk.changed(&[deleted(3, "carol", 5, Some("bob"))]);
     assert_eq!(older(&mut desk), ["other"]);
     // While it is shown.
