@@ -257,9 +257,8 @@ pub fn wants_number(model: &Model) -> bool {
         )
 }
 
-/// Puts the refused edit into the input again, if its message is still there; else its text.
-pub fn resume(model: &mut Model, content: &Content) {
-    let pane = model.panes.focused_mut();
+/// Puts an edit that was not made into the input again, if its message is still there; else its text.
+pub fn resume(pane: &mut Pane, content: &Content) {
     let target = content.target().and_then(|target| {
         let entry = pane.timeline.get(pane.timeline.find(target)?)?.logged()?;
         Some((target, entry.time, entry.text()?.as_str().to_owned()))

@@ -2,7 +2,7 @@
 
 use super::{
     Effect, Model, edit_actions,
-    pane::{Outgoing, OutgoingState},
+    pane::{ChangeUnderWay, Outgoing, OutgoingState, Pane},
 };
 use crate::client::event::Command;
 
@@ -22,7 +22,11 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
                 OutgoingState::Saving
             };
             if let Some(target) = outgoing.content.target() {
-                pane.changing.insert(local, target);
+                let change = ChangeUnderWay {
+                    target,
+                    taken_back: false,
+                };
+                pane.changing.insert(local, change);
                 pane.outbox.retain(|outgoing| outgoing.local != local);
             }
             effects.push(Effect::Command(Command::SendAgain(local)));
@@ -31,12 +35,15 @@ pub fn send_again(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Takes back the first failed message, else the last pending one.
+/// Takes back the first failed message, edit or deletion, else the last pending one.
 pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
     if let Some(outgoing) = withdraw_failed(model, effects) {
-        return edit_actions::resume(model, &outgoing.content);
+        let pane = model.panes.focused_mut();
+        return edit_actions::resume(pane, &outgoing.content);
     }
-    let outbox = &mut model.panes.focused_mut().outbox;
+    let Pane {
+        outbox, changing, ..
+    } = model.panes.focused_mut();
     let saving = outbox
         .iter()
         .any(|outgoing| outgoing.state == OutgoingState::Saving);
@@ -44,16 +51,23 @@ pub fn take_back(model: &mut Model, effects: &mut Vec<Effect>) {
         .iter_mut()
         .rev()
         .find(|outgoing| outgoing.state == OutgoingState::Pending);
-    match pending {
-        Some(outgoing) => {
+    let mut changes = changing.iter_mut().rev();
+    let change = changes.find(|(_, change)| !change.taken_back);
+    let local = match (pending, change) {
+        (Some(outgoing), change) if change.as_ref().is_none_or(|(at, _)| **at < outgoing.local) => {
             outgoing.state = OutgoingState::TakingBack;
-            effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+            outgoing.local
         }
-        None if saving => {
-            model.say("The message is still being saved: try again in a moment");
+        (_, Some((local, change))) => {
+            change.taken_back = true;
+            *local
         }
-        None => model.say("Everything has been sent"),
-    }
+        (_, None) if saving => {
+            return model.say("The message is still being saved: try again in a moment");
+        }
+        (_, None) => return model.say("Everything has been sent"),
+    };
+    effects.push(Effect::Command(Command::Withdraw(local)));
 }
 
 /// Discards the first failed message.

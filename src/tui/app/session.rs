@@ -116,6 +116,10 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
 /// Takes a new state of one of our messages.
 fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     let (at, now) = (model.pane_of(&message.room), model.now.wall);
+    let change = model.panes[at].changing.get(&message.local);
+    if message.delivery == Delivery::Withdrawn && change.is_some_and(|change| change.taken_back) {
+        edit_actions::resume(&mut model.panes[at], &message.content);
+    }
     let mut outbox = model.panes[at].outbox.iter();
     let outgoing = outbox.find(|outgoing| outgoing.local == message.local);
     let state = outgoing.map(|outgoing| &outgoing.state);

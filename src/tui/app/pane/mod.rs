@@ -28,7 +28,7 @@ mod unread;
 
 pub use self::{
     context::Context,
-    outbox::{Outgoing, OutgoingState},
+    outbox::{ChangeUnderWay, Outgoing, OutgoingState},
     position::{Scroll, ScrollItemKey},
 };
 
@@ -47,7 +47,7 @@ use super::composer::Composer;
 use crate::{
     client::event::{LocalId, Received, RestoredRoom, Said},
     protocol::{
-        Entry, MessageId, RoomName, RoomRules,
+        Entry, RoomName, RoomRules,
         fold::Fold,
         frame::{Member, Reset, RoomStart},
     },
@@ -77,8 +77,8 @@ pub struct Pane {
     /// Our messages that are not in the log yet, and refused edits and deletions, in order of typing;
     /// shown below everything else.
     pub outbox: Vec<Outgoing>,
-    /// Our edits and deletions that are under way, and the entries that they change.
-    pub(super) changing: BTreeMap<LocalId, MessageId>,
+    /// Our edits and deletions that are under way.
+    pub(super) changing: BTreeMap<LocalId, ChangeUnderWay>,
     /// The text being written.
     pub composer: Composer,
     /// The saved draft and read position.

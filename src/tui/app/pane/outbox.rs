@@ -79,6 +79,15 @@ impl Outgoing {
     }
 }
 
+/// An edit or deletion that is not in the log yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeUnderWay {
+    /// The entry that it changes.
+    pub target: MessageId,
+    /// Whether the user has asked to take it back.
+    pub taken_back: bool,
+}
+
 /// The state of one of our messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutgoingState {
@@ -239,10 +248,14 @@ impl Pane {
         context: Context<'_>,
     ) {
         let local = message.local;
-        self.changing.remove(&local);
+        let known = self.changing.remove(&local);
         self.outbox.retain(|outgoing| outgoing.local != local);
         match message.delivery {
-            Delivery::Pending => drop(self.changing.insert(local, target)),
+            Delivery::Pending => {
+                let taken_back = known.is_some_and(|change| change.taken_back);
+                let change = ChangeUnderWay { target, taken_back };
+                self.changing.insert(local, change);
+            }
             Delivery::Failed { why } => {
                 let mut about = self.message_named(target, now, context);
                 if let Content::Redaction { .. } = &message.content {
@@ -281,7 +294,7 @@ impl Pane {
 
     /// Whether an edit or deletion of an entry is under way.
     pub fn is_changing(&self, id: MessageId) -> bool {
-        self.changing.values().any(|target| *target == id)
+        self.changing.values().any(|change| change.target == id)
     }
 
     fn find(&mut self, local: LocalId) -> Option<&mut Outgoing> {

@@ -666,6 +666,27 @@ fn changes_under_way_are_a_mark_and_refused_ones_are_shown() {
 }
 
 #[test]
+fn a_change_that_is_not_sent_can_be_taken_back() {
+    let mut desk = Desk::with_own();
+    let (edit, redaction) = (edit_of(3, "the last"), redaction_of(1));
+    desk.change(7, &edit, Delivery::Pending)
+        .outbox(8, "unsent", Delivery::Pending)
+        .change(9, &redaction, Delivery::Pending);
+    let alt_x = Key::alt(Code::Char('x'));
+    desk.key(alt_x).key(alt_x).key(alt_x).key(alt_x);
+    let withdrawn = [9, 8, 7].map(|local| Effect::Command(Command::Withdraw(LocalId(local))));
+    assert_eq!(desk.did(), withdrawn);
+    assert_eq!(desk.says(), "Everything has been sent");
+    desk.change(9, &redaction, Delivery::Withdrawn)
+        .outbox(8, "unsent", Delivery::Withdrawn)
+        .change(7, &edit, Delivery::Withdrawn);
+    assert_eq!(desk.text(), "the last");
+    desk.key(ESC);
+    assert_eq!(desk.text(), "unsent", "the draft behind it");
+    assert!(desk.model.pane().changing.is_empty());
+}
+
+#[test]
 fn an_erased_text_goes_from_what_was_typed() {
     let mut desk = Desk::online();
     for text in ["secret", "other", "//home"] {
