@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    entry::{Entry, EntryKind, Tombstone},
+    entry::{Entry, EntryKind, Text, Tombstone},
     name::{MessageId, Nickname, UserId},
 };
 use crate::text::Body;
@@ -22,8 +22,17 @@ const TARGETS_MAX: usize = 4_096;
 struct Changes {
     /// The latest edit: its number, its author, its text.
     edit: Option<(u64, UserId, Body)>,
-    /// The first erasure: its number, its author.
-    erasure: Option<(u64, UserId, Nickname)>,
+    /// The first erasure: its number, and who made it.
+    erasure: Option<(u64, Eraser)>,
+}
+
+/// Who erased an entry's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Eraser {
+    /// The author of the entry that erased it.
+    Author(UserId, Nickname),
+    /// Whom its tombstone names; `None`: its own author.
+    Named(Option<Nickname>),
 }
 
 impl Changes {
@@ -31,30 +40,54 @@ impl Changes {
     fn add(&mut self, entry: &Entry) {
         let author = &entry.author;
         if entry.erases() {
-            let first = self
-                .erasure
-                .as_ref()
-                .is_none_or(|(seq, ..)| entry.seq < *seq);
-            if first {
-                self.erasure = Some((entry.seq, author.user, author.nickname.clone()));
-            }
-            // An erased text is not kept.
-            self.edit = None;
+            self.erase(
+                entry.seq,
+                Eraser::Author(author.user, author.nickname.clone()),
+            );
         } else if let EntryKind::Edit {
             body: Some(body), ..
         } = &entry.kind
         {
-            let last = self.edit.as_ref().is_none_or(|(seq, ..)| entry.seq > *seq);
-            if last && self.erasure.is_none() {
-                self.edit = Some((entry.seq, author.user, body.clone()));
+            self.edit(entry.seq, author.user, body);
+        }
+    }
+
+    fn edit(&mut self, seq: u64, author: UserId, body: &Body) {
+        let last = self.edit.as_ref().is_none_or(|(last, ..)| seq > *last);
+        if last && self.erasure.is_none() {
+            self.edit = Some((seq, author, body.clone()));
+        }
+    }
+
+    fn erase(&mut self, seq: u64, by: Eraser) {
+        if self.erasure.as_ref().is_none_or(|(first, _)| seq < *first) {
+            self.erasure = Some((seq, by));
+        }
+        // An erased text is not kept.
+        self.edit = None;
+    }
+
+    /// Adds what an entry's own frame says of its changes.
+    fn learn(&mut self, entry: &Entry) {
+        match &entry.kind {
+            EntryKind::Tombstone(tombstone) => {
+                self.erase(tombstone.redacted, Eraser::Named(tombstone.by.clone()));
             }
+            EntryKind::Text(Text {
+                body,
+                edited: Some(edited),
+            }) => self.edit(*edited, entry.author.user, body),
+            EntryKind::Text(_)
+            | EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Unknown(_) => {}
         }
     }
 
     /// Applies them to their target. Returns whether it changed.
     fn apply(&self, target: &mut Entry) -> bool {
-        if let Some((seq, user, nickname)) = &self.erasure {
-            return erase(target, *seq, (*user, nickname));
+        if let Some((seq, by)) = &self.erasure {
+            return erase(target, *seq, by);
         }
         match (&self.edit, &mut target.kind) {
             // Only an author's own edits reach the log. Another's would be a server's mistake.
@@ -87,7 +120,7 @@ impl Changes {
     }
 }
 
-fn erase(target: &mut Entry, redacted: u64, (user, nickname): (UserId, &Nickname)) -> bool {
+fn erase(target: &mut Entry, redacted: u64, by: &Eraser) -> bool {
     if !target.is_erasable() {
         return false;
     }
@@ -99,7 +132,11 @@ fn erase(target: &mut Entry, redacted: u64, (user, nickname): (UserId, &Nickname
     };
     target.kind = EntryKind::Tombstone(Tombstone {
         redacted,
-        by: (user != target.author.user).then(|| nickname.clone()),
+        by: match by {
+            Eraser::Author(user, _) if *user == target.author.user => None,
+            Eraser::Author(_, nickname) => Some(nickname.clone()),
+            Eraser::Named(nickname) => nickname.clone(),
+        },
         kind,
     });
     true
@@ -156,17 +193,27 @@ impl Fold {
         if !entry.erases() && !matches!(entry.kind, EntryKind::Edit { .. }) {
             return None;
         }
-        let changes = self.changes.entry(target).or_insert_with(|| {
+        self.changes(target).add(entry);
+        Some(target)
+    }
+
+    /// Takes an entry as it stands now, for older copies of it that may come later.
+    pub fn learn(&mut self, entry: &Entry) {
+        if entry.rev() > 0 {
+            self.changes(entry.id).learn(entry);
+        }
+    }
+
+    fn changes(&mut self, target: MessageId) -> &mut Changes {
+        if !self.changes.contains_key(&target) {
             self.order.push_back(target);
-            Changes::default()
-        });
-        changes.add(entry);
+        }
         if self.order.len() > TARGETS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.changes.remove(&oldest);
         }
-        Some(target)
+        self.changes.entry(target).or_default()
     }
 
     /// Applies to an entry all that is known of it. Returns whether it changed.

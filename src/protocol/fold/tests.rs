@@ -240,6 +240,19 @@ fn an_edit_loses_its_text_to_a_later_one_and_to_an_erasure() {
 }
 
 #[test]
+fn an_older_copy_that_comes_later_is_brought_up_to_date() {
+    let mut fold = Fold::default();
+    let (mut edited, mut erased) = (text(1, 1), text(2, 1));
+    apply(&mut edited, &edit(5, 1, 1));
+    apply(&mut erased, &redaction(6, 2, 2));
+    fold.learn(&edited);
+    fold.learn(&erased);
+    let (mut first, mut second) = (text(1, 1), text(2, 1));
+    assert!(fold.apply(&mut first) && fold.apply(&mut second));
+    assert_eq!((first, second), (edited, erased));
+}
+
+#[test]
 fn what_is_remembered_is_bounded() {
     let mut fold = Fold::default();
     for seq in 1..=TARGETS_MAX as u64 + 1 {

@@ -35,6 +35,8 @@ impl Pane {
     /// Takes entries as they stand now.
     pub fn changed(&mut self, entries: &[Entry], context: Context<'_>) {
         for entry in entries {
+            // A page that was read before this may still be on its way.
+            self.fold.learn(entry);
             self.merge(entry, context);
         }
         self.pass_own();
