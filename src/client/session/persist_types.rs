@@ -22,8 +22,9 @@
 //! - A message that may be on disk is reported as withdrawn only once its removal is saved.
 //! - An entry is removed only when its outcome is known, or when the user withdrew it before its
 //!   counter left.
-//! - The position from which the next start resumes is the end of the highest range of messages
-//!   saved, and so can't be ahead of them.
+//! - The position from which the next start resumes is the latest entry saved, and so can't be ahead
+//!   of what is saved.
+//! - A save with entries brings the stored ones that they refer to up to date.
 
 use jiff::Timestamp;
 
@@ -254,13 +255,16 @@ pub struct ChangedEntries {
     pub folded: u64,
 }
 
-/// Bytes of an entry's content.
+/// Bytes of an entry's content; of a kind without a text, about as many as its fields have.
 pub fn entry_bytes(entry: &Entry) -> usize {
+    const FIELDS: usize = 64;
     match &entry.kind {
         EntryKind::Text(text) => text.body.as_str().len(),
-        EntryKind::Edit { body, .. } => body.as_ref().map_or(0, |body| body.as_str().len()),
-        EntryKind::Redaction { reason, .. } => reason.as_ref().map_or(0, |r| r.as_str().len()),
-        EntryKind::Tombstone(_) => 0,
+        EntryKind::Edit { body, .. } => FIELDS + body.as_ref().map_or(0, |b| b.as_str().len()),
+        EntryKind::Redaction { reason, .. } => {
+            FIELDS + reason.as_ref().map_or(0, |reason| reason.as_str().len())
+        }
+        EntryKind::Tombstone(_) => FIELDS,
         EntryKind::Unknown(unknown) => unknown.raw.len(),
     }
 }

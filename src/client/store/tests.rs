@@ -2,6 +2,7 @@
 
 mod disk;
 mod entries;
+mod folding;
 
 use std::{
     fs::{self, OpenOptions},

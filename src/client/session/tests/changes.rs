@@ -1,10 +1,13 @@
 //! Entries that were changed while the client was away, and entries that are no messages.
 
+use std::collections::VecDeque;
+
 use super::*;
 use crate::{
     client::session::{
-        persist_types::{LeaseStatus, PersistedOutbox},
+        persist_types::{LeaseStatus, PersistedOutbox, SaveError},
         requests::REQUESTS_MAX,
+        write_buffer::UNSAVED_BYTES_MAX,
     },
     protocol::{
         entry::Tombstone,
@@ -96,15 +99,15 @@ fn away() -> TestSession {
 
 /// The numbers and bounds of the saved changes.
 fn saved(run: &TestSession) -> Vec<(Vec<u64>, u64, u64)> {
-    let changes = run.disk.saves.iter().flat_map(|save| &save.changes);
-    let changed = changes.filter_map(|change| match change {
+    let all = run.disk.saves.iter().flat_map(|save| &save.changes);
+    let ours = all.filter_map(|change| match change {
         StoreChange::Changed(changed) => {
             let numbers = changed.entries.iter().map(|entry| entry.seq);
             Some((numbers.collect(), changed.since, changed.folded))
         }
         _ => None,
     });
-    changed.collect()
+    ours.collect()
 }
 
 #[test]
@@ -223,6 +226,58 @@ fn an_unanswered_request_is_begun_again_from_what_is_known() {
     run.lose();
     run.enter(back(19, 18, 3));
     run.wrote(&["changes since 10 to 20"]);
+}
+
+#[test]
+fn changes_that_were_not_saved_are_saved_again() {
+    let mut run = away();
+    run.enter(back(19, 18, 3));
+    run.disk.slow = Some(VecDeque::new());
+    run.say(changes(1, 20, false, vec![edited(1, 18)]));
+    run.say(message(19, "y"));
+    run.disk_fails(SaveError::Failed(Line::inert("the disk is full")));
+    assert_eq!(saved(&run), []);
+    run.pass(Duration::from_secs(2));
+    run.disk_done();
+    assert_eq!(saved(&run), [(vec![1], 3, 20)]);
+}
+
+#[test]
+fn of_changes_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
+    let long = Body::inert(&"x".repeat(16 * 1024));
+    let mut run = away();
+    let mut far = back(2_000, 1_999, 3);
+    far.rooms[0].extent = Extent::new(1, 2_000);
+    run.enter(far);
+    run.disk.slow = Some(VecDeque::new());
+    let fit = UNSAVED_BYTES_MAX / (16 * 1024);
+    // The first is being saved.
+    for count in 1..=fit as u64 + 3 {
+        let through = count + 3;
+        let kind = EntryKind::Text(Text {
+            body: long.clone(),
+            edited: Some(through),
+        });
+        let mut answer = page(
+            count,
+            through,
+            true,
+            vec![Entry {
+                kind,
+                ..plain(1, "")
+            }],
+        );
+        answer.head.extent = Extent::new(1, 2_000);
+        run.say(ServerFrame::Changes(answer));
+    }
+    assert!(run.connected);
+    run.disk_done();
+    run.disk_done();
+    let saved = saved(&run);
+    // The second and the third are missing: what follows does not go on from the first.
+    assert_eq!(saved.len(), fit + 1);
+    assert_eq!((saved[0].1, saved[0].2), (3, 4));
+    assert_eq!((saved[1].1, saved[1].2), (6, 7));
 }
 
 fn refusal_of(reference: u64, retry_after_ms: Option<u64>) -> ServerFrame {

@@ -14,7 +14,7 @@ impl TestSession {
     }
 
     /// Makes the disk carry out one save.
-    fn disk_done(&mut self) {
+    pub(super) fn disk_done(&mut self) {
         let slow = self.disk.slow.as_mut().expect("a slow disk");
         let save = slow.pop_front().expect("a save");
         self.disk.saves.push(save);

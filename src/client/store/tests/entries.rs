@@ -1,7 +1,5 @@
 //! Entries of every kind in the store: pages over the numbers that are not shown, and folding.
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::{
     client::session::persist_types::ChangedEntries,
@@ -29,23 +27,23 @@ fn of(seq: u64, user: u8, kind: EntryKind) -> Entry {
     }
 }
 
-fn text(seq: u64, user: u8, body: &str) -> Entry {
+pub(super) fn text(seq: u64, user: u8, body: &str) -> Entry {
     let body = Body::inert(body);
     of(seq, user, EntryKind::Text(Text { body, edited: None }))
 }
 
-fn edit(seq: u64, user: u8, target: u64, body: &str) -> Entry {
+pub(super) fn edit(seq: u64, user: u8, target: u64, body: &str) -> Entry {
     let (target, body) = (id(target), Some(Body::inert(body)));
     of(seq, user, EntryKind::Edit { target, body })
 }
 
-fn redaction(seq: u64, user: u8, target: u64) -> Entry {
+pub(super) fn redaction(seq: u64, user: u8, target: u64) -> Entry {
     let (target, reason) = (id(target), Some(Line::inert("a reason")));
     of(seq, user, EntryKind::Redaction { target, reason })
 }
 
 /// An entry of a kind that this build does not know, with these fields besides the envelope's.
-fn unknown(seq: u64, user: u8, fields: &str) -> Entry {
+pub(super) fn unknown(seq: u64, user: u8, fields: &str) -> Entry {
     let entry = text(seq, user, "");
     let frame = format!(
         r#"{{"type":"entry","kind":"poll","room":"lobby","seq":{seq},"id":"{}","user":"{}","nickname":"user{user}","timestamp":"{}","choices":["tea","café"]{fields}}}"#,
@@ -55,7 +53,7 @@ fn unknown(seq: u64, user: u8, fields: &str) -> Entry {
 }
 
 /// An unknown kind that erases its target.
-fn vanish(seq: u64, user: u8, target: u64) -> Entry {
+pub(super) fn vanish(seq: u64, user: u8, target: u64) -> Entry {
     unknown(
         seq,
         user,
@@ -72,11 +70,11 @@ fn tombstone(seq: u64, user: u8, redacted: u64) -> Entry {
     of(seq, user, EntryKind::Tombstone(tombstone))
 }
 
-fn live(entries: Vec<Entry>) -> StoreChange {
+pub(super) fn live(entries: Vec<Entry>) -> StoreChange {
     StoreChange::Entries(EntryRange::of(lobby(), epoch(1), entries))
 }
 
-fn page(from: u64, to: u64, entries: Vec<Entry>) -> StoreChange {
+pub(super) fn page(from: u64, to: u64, entries: Vec<Entry>) -> StoreChange {
     StoreChange::Entries(EntryRange {
         from,
         to,
@@ -84,7 +82,7 @@ fn page(from: u64, to: u64, entries: Vec<Entry>) -> StoreChange {
     })
 }
 
-fn changed(since: u64, folded: u64, entries: Vec<Entry>) -> StoreChange {
+pub(super) fn changed(since: u64, folded: u64, entries: Vec<Entry>) -> StoreChange {
     StoreChange::Changed(ChangedEntries {
         room: lobby(),
         epoch: epoch(1),
@@ -95,7 +93,7 @@ fn changed(since: u64, folded: u64, entries: Vec<Entry>) -> StoreChange {
 }
 
 /// As the server tells of a room that an entry has changed last.
-fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange {
+pub(super) fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(1),
         start: RoomStart {
@@ -112,7 +110,7 @@ fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange {
 
 impl Store {
     /// All stored entries.
-    fn rows(&self) -> Vec<Entry> {
+    pub(super) fn rows(&self) -> Vec<Entry> {
         let select = format!(
             "SELECT {} FROM message JOIN room USING (log) ORDER BY seq",
             rows::COLUMNS
@@ -126,7 +124,7 @@ impl Store {
         entries
     }
 
-    fn folded(&self) -> u64 {
+    pub(super) fn folded(&self) -> u64 {
         let folded = "SELECT folded FROM room";
         self.database
             .query_row(folded, (), |row| device::number(row, 0))
@@ -426,6 +424,44 @@ fn an_erased_text_is_nowhere() {
 }
 
 #[test]
+fn an_older_copy_that_arrives_later_is_brought_up_to_date() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let changes = vec![
+        edit(10, 1, 2, "new"),
+        edit(11, 1, 2, "newer"),
+        redaction(12, 1, 3),
+        vanish(13, 1, 4),
+        redaction(14, 1, 3),
+    ];
+    store.keep(vec![opened(1, 1, 14), live(changes)]);
+    drop(store);
+    let mut store = home.open().store;
+    let texts = (2..=5).map(|seq| text(seq, 1, "old")).collect();
+    store.keep(vec![page(1, 5, texts)]);
+    let rows = store.rows();
+    let words: Vec<_> = rows[..4].iter().map(|entry| entry.words()).collect();
+    assert_eq!(words, ["newer", "", "", "old"]);
+    let revs: Vec<_> = rows[..4].iter().map(|entry| entry.rev()).collect();
+    assert_eq!(revs, [11, 12, 13, 0]);
+}
+
+#[test]
+fn an_edit_of_what_is_known_as_erased_or_edited_later_is_stored_without_its_text() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let mut edited = text(3, 1, "newest");
+    fold::apply(&mut edited, &edit(30, 1, 3, "newest"));
+    store.keep(vec![
+        opened(1, 1, 11),
+        page(1, 3, vec![tombstone(2, 1, 20), edited]),
+        live(vec![edit(10, 1, 2, "secret"), edit(11, 1, 3, "old")]),
+    ]);
+    let empty = |entry: &Entry| matches!(entry.kind, EntryKind::Edit { body: None, .. });
+    assert!(store.rows()[2..].iter().all(empty), "{:?}", store.rows());
+}
+
+#[test]
 fn another_users_erased_text_stays_in_what_this_user_typed() {
     let home = Home::new();
     let mut store = home.open().store;
@@ -539,180 +575,6 @@ fn a_store_of_an_earlier_program_is_migrated() {
     let mut store = opened.store;
     store.keep(vec![live(vec![edit(3, 1, 1, "A")])]);
     assert_eq!(store.rows()[0].words(), "A");
-}
-
-/// A log as a server keeps it: every entry as it stands.
-#[derive(Clone, Debug, Default)]
-struct Log(Vec<Entry>);
-
-impl Log {
-    fn push(&mut self, entry: Entry) {
-        for earlier in &mut self.0 {
-            if entry.target() == Some(earlier.id) {
-                fold::apply(earlier, &entry);
-            }
-            if entry.target().is_some() && entry.target() == earlier.target() {
-                fold::scrub(earlier, &entry);
-            }
-        }
-        self.0.push(entry);
-    }
-
-    fn at(&self, seq: u64) -> &Entry {
-        &self.0[usize::try_from(seq).unwrap() - 1]
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Text,
-    Edit(prop::sample::Index),
-    Redact(u8, prop::sample::Index),
-    Vanish(u8, prop::sample::Index),
-    Poll(bool),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let at = any::<prop::sample::Index>;
-    prop_oneof![
-        3 => Just(Step::Text),
-        4 => at().prop_map(Step::Edit),
-        1 => (1..3_u8, at()).prop_map(|(user, at)| Step::Redact(user, at)),
-        1 => (1..3_u8, at()).prop_map(|(user, at)| Step::Vanish(user, at)),
-        1 => any::<bool>().prop_map(Step::Poll),
-    ]
-}
-
-/// The log at each of its lengths: `logs[n]` holds the entries 1 to n.
-fn logs(steps: &[Step]) -> Vec<Log> {
-    let mut log = Log::default();
-    let mut logs = vec![log.clone()];
-    for (seq, step) in (1..).zip(steps) {
-        let user = u8::try_from(seq % 2 + 1).unwrap();
-        let target = |at: &prop::sample::Index| at.index(log.0.len().max(1)) as u64 + 1;
-        // The server refuses what has no effect; and what erases others is not erased.
-        let stands = |target: u64| !log.0.is_empty() && !log.at(target).erases();
-        let entry = match step {
-            Step::Edit(at) if stands(target(at)) && log.at(target(at)).text().is_some() => {
-                let author = if log.at(target(at)).author.user == UserId::from_bytes([1; 12]) {
-                    1
-                } else {
-                    2
-                };
-                edit(seq, author, target(at), &format!("edit {seq}"))
-            }
-            Step::Redact(user, at) if stands(target(at)) => redaction(seq, *user, target(at)),
-            Step::Vanish(user, at) if stands(target(at)) => vanish(seq, *user, target(at)),
-            Step::Poll(true) => unknown(seq, user, r#","alt":"a poll""#),
-            Step::Poll(false) => unknown(seq, user, ""),
-            Step::Text | Step::Edit(_) | Step::Redact(..) | Step::Vanish(..) => {
-                text(seq, user, &format!("text {seq}"))
-            }
-        };
-        log.push(entry);
-        logs.push(log.clone());
-    }
-    logs
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Entries come live, with a gap while the client is away, and in pages that were made at any
-    /// time, in any order.
-    #[test]
-    fn parts_in_any_order_give_the_same_rows(
-        steps in prop::collection::vec(step(), 1..24),
-        bounds in prop::array::uniform3(any::<prop::sample::Index>()),
-        pages in prop::collection::vec((
-            any::<prop::sample::Index>(),
-            any::<prop::sample::Index>(),
-            any::<prop::sample::Index>(),
-            any::<prop::sample::Index>(),
-        ), 0..6),
-        saves in prop::collection::vec(1..6_usize, 24),
-        restarts in prop::collection::vec(prop::bool::weighted(0.2), 48),
-    ) {
-        let logs = logs(&steps);
-        let end = steps.len();
-        // The client is online for the entries after `bounds[0]` to `bounds[1]`, and again for
-        // those after `bounds[2]`.
-        let mut bounds = bounds.map(|at| at.index(end + 1));
-        bounds.sort_unstable();
-        let [start, left, back] = bounds;
-        // Live entries as they stand at that time, in saves of some.
-        let mut live_parts = Vec::new();
-        let mut sizes = saves.iter();
-        let online = [(start, left), (back, end)];
-        for (session, (mut from, to)) in online.into_iter().enumerate() {
-            while from < to {
-                let until = to.min(from + sizes.next().copied().unwrap_or(1));
-                let made = if session == 0 { until } else { to };
-                let entries = logs[made].0[from..until].to_vec();
-                live_parts.push((session, live(entries)));
-                from = until;
-            }
-        }
-        // Pages, made while the client is online: after the beginning, or after it came back.
-        let mut parts: Vec<(usize, StoreChange)> = Vec::new();
-        let count = live_parts.len();
-        let mut at_place: Vec<Vec<StoreChange>> = vec![Vec::new(); count + 1];
-        for (first, last, made, place) in &pages {
-            let place = place.index(count + 1);
-            // Before the gap, nothing later is known.
-            let first_session = live_parts[..place].iter().all(|(session, _)| *session == 0)
-                && place < count && live_parts[place].0 == 0;
-            let (low, high) = if first_session { (start, left) } else { (back, end) };
-            let made = low + made.index(high - low + 1);
-            if made == 0 {
-                continue;
-            }
-            let (a, b) = (first.index(made), last.index(made));
-            let (from, to) = (a.min(b), a.max(b) + 1);
-            let shown = logs[made].0[from..to].iter().filter(|entry| entry.is_shown());
-            at_place[place].push(page(from as u64 + 1, to as u64, shown.cloned().collect()));
-        }
-        let mut session_now = 0;
-        for place in 0..=count {
-            if place == count || live_parts[place].0 == 1 {
-                if session_now == 0 {
-                    // It comes back, and is told of the latest change.
-                    session_now = 1;
-                    let changed = logs[end].0.iter().map(Entry::rev).max().unwrap_or(0);
-                    parts.push((1, opened_changed(end as u64, back as u64 + 1, changed)));
-                }
-            }
-            parts.extend(at_place[place].drain(..).map(|part| (session_now, part)));
-            if place < count {
-                parts.push(live_parts[place].clone());
-            }
-        }
-        let home = Home::new();
-        let mut store = home.open().store;
-        store.keep(vec![opened_changed(start as u64, start as u64 + 1, start as u64)]);
-        for ((_, part), restart) in parts.into_iter().zip(restarts.iter().cycle()) {
-            store.keep(vec![part]);
-            if *restart {
-                drop(store);
-                store = home.open().store;
-            }
-        }
-        // What changed since then is asked for.
-        let since = store.folded();
-        prop_assert!(since <= end as u64);
-        let stale = logs[end].0.iter().filter(|entry| entry.rev() > since);
-        store.keep(vec![changed(since, end as u64, stale.cloned().collect())]);
-        prop_assert_eq!(store.folded(), end as u64);
-        for held in store.rows() {
-            prop_assert_eq!(&held, logs[end].at(held.seq));
-        }
-        let held: Vec<u64> = store.rows().iter().map(|entry| entry.seq).collect();
-        for (from, to) in online {
-            for seq in from as u64 + 1..=to as u64 {
-                prop_assert!(held.contains(&seq), "{} is missing", seq);
-            }
-        }
-    }
 }
 
 #[test]
