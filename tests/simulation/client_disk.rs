@@ -307,7 +307,7 @@ impl State {
                 let origin = (run, *number);
                 self.submitted.push((origin, room.clone(), content.clone()));
             }
-            StoreChange::Changed { .. } => {}
+            StoreChange::Changed(_) | StoreChange::Erased(_) => {}
             StoreChange::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
                 let next = entry.counter.map_or(0, |counter| counter + 1);

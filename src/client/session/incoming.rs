@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Entered, Received, Said, Unlogged},
     protocol::{
-        ClientFrame, Content, Entry, Nickname, RoomName, ServerFrame,
+        ClientFrame, Content, Entry, EntryKind, Nickname, RoomName, ServerFrame,
         frame::{
             Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Outcome, Presence,
             Welcome,
@@ -453,10 +453,18 @@ impl Session {
         let taken = self.rooms.take(&message)?;
         // The echo is the acknowledgement, even for a message that was shown before.
         let entry = self.outbox.settle(message.id);
-        let local = match &entry {
-            Some(entry) => Some(entry.local),
+        let own = match &entry {
+            Some(entry) => Some(entry.clone()),
             None => self.outbox.take_echo(&message),
         };
+        let local = own.as_ref().map(|own| own.local);
+        if let EntryKind::Tombstone(_) = message.kind
+            && let Some(Content::Text(body)) = own.map(|own| own.kept.content)
+        {
+            // No stored entry has the text, so that the store can't tell what to remove.
+            let text = body.as_str().to_owned();
+            self.write_buffer.put(StoreChange::Erased(text));
+        }
         let seq = message.seq;
         if let Receipt::New { counts } = taken {
             if let Some(epoch) = self.rooms.epoch() {

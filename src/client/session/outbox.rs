@@ -101,8 +101,8 @@ pub(super) struct Outbox {
     /// `join.next` of this connection.
     joined_next: u64,
     refused: VecDeque<QueuedEntry>,
-    /// Counters whose acknowledgement came before their echo.
-    echoes: VecDeque<(u64, LocalId)>,
+    /// Entries whose acknowledgement came before their echo, with their counters.
+    echoes: VecDeque<(u64, QueuedEntry)>,
     /// Our messages that another process had stored under these numbers, in whatever log; their
     /// echo is to come.
     sent_elsewhere: VecDeque<(QueuedEntry, u64)>,
@@ -413,25 +413,25 @@ impl Outbox {
         if self.echoes.len() >= ECHOES_MAX {
             self.echoes.pop_front();
         }
-        self.echoes.push_back((id.counter, entry.local));
+        self.echoes.push_back((id.counter, entry.clone()));
         Some(entry)
     }
 
     /// The entry of an echo, if it was acknowledged before the echo came.
-    pub(super) fn take_echo(&mut self, message: &Entry) -> Option<LocalId> {
+    pub(super) fn take_echo(&mut self, message: &Entry) -> Option<QueuedEntry> {
         if message.id.device != self.device {
             return None;
         }
         let counter = message.id.counter;
         if let Some(at) = self.echoes.iter().position(|(c, _)| *c == counter) {
-            return self.echoes.remove(at).map(|(_, local)| local);
+            return self.echoes.remove(at).map(|(_, entry)| entry);
         }
         let here = |(entry, seq): &(QueuedEntry, u64)| {
             (&entry.kept.room, *seq) == (&message.room, message.seq)
                 && may_be_of(message, &entry.kept.content)
         };
         let at = self.sent_elsewhere.iter().position(here)?;
-        self.sent_elsewhere.remove(at).map(|(entry, _)| entry.local)
+        self.sent_elsewhere.remove(at).map(|(entry, _)| entry)
     }
 
     /// The log has changed: acknowledged messages will not be echoed.

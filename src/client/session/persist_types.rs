@@ -193,6 +193,9 @@ pub enum StoreChange {
     },
     /// A text was sent.
     Typed(String),
+    /// A text of this user was erased before its entry was stored here: the typed texts and the
+    /// drafts that hold exactly it are removed.
+    Erased(String),
     /// The user's id on this server.
     User(UserId),
 }

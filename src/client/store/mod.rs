@@ -386,6 +386,10 @@ impl Store {
                     device::draft(&transaction, client, room, text)?;
                 }
                 StoreChange::Typed(text) => device::add_typed(&transaction, text)?,
+                StoreChange::Erased(text) => {
+                    device::forget_text(&transaction, text)?;
+                    erased = true;
+                }
                 StoreChange::User(user) => device::set_user(&transaction, *user)?,
                 StoreChange::Room { epoch, start } => {
                     cache::open_room(&transaction, *epoch, start, max)?;

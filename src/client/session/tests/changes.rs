@@ -406,6 +406,31 @@ fn only_entries_that_count_are_in_the_summary() {
     run.told(&["ended: sent 0/0, received 2/9, unsent 0"]);
 }
 
+#[test]
+fn an_own_text_that_is_erased_before_its_echo_arrives_is_forgotten() {
+    for is_acknowledged in [false, true] {
+        let mut run = TestSession::online();
+        run.send("secret");
+        run.disk.saves.clear();
+        if is_acknowledged {
+            run.say(stored(1, 1));
+        }
+        let ServerFrame::Entry(sent) = echo(1, 1, "") else {
+            unreachable!()
+        };
+        let kind = erased(1, 2).kind;
+        run.events.clear();
+        run.say(ServerFrame::Entry(Entry { kind, ..sent }));
+        assert!(run.events.iter().any(|event| matches!(
+            event,
+            Event::Message(received) if received.local == Some(LocalId(1))
+        )));
+        let forgotten = StoreChange::Erased("secret".to_owned());
+        let mut changes = run.disk.saves.iter().flat_map(|save| &save.changes);
+        assert!(changes.any(|change| *change == forgotten));
+    }
+}
+
 fn of(content: Content) -> Command {
     Command::Send {
         room: RoomName::lobby(),

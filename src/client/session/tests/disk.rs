@@ -137,6 +137,7 @@ impl Disk {
                 StoreChange::Read { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)
+                | StoreChange::Erased(_)
                 | StoreChange::Settled { .. }
                 | StoreChange::Submit { .. } => {}
             }

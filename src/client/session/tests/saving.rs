@@ -60,6 +60,7 @@ fn in_short(change: &StoreChange) -> String {
         StoreChange::Read { seq, .. } => format!("read {seq}"),
         StoreChange::Draft { text, .. } => format!("draft {text}"),
         StoreChange::Typed(text) => format!("typed {text}"),
+        StoreChange::Erased(text) => format!("erased {text}"),
         StoreChange::User(user) => format!("user {user}"),
         StoreChange::Settled { key, delivery } => format!("{key} is {delivery:?}"),
         StoreChange::Submit {

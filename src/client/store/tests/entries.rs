@@ -462,6 +462,27 @@ fn an_edit_of_what_is_known_as_erased_or_edited_later_is_stored_without_its_text
 }
 
 #[test]
+fn an_erased_text_that_was_never_stored_as_an_entry_is_forgotten() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    let draft = StoreChange::Draft {
+        room: lobby(),
+        text: "secret".to_owned(),
+    };
+    store.keep(vec![
+        opened(1, 1, 1),
+        StoreChange::Typed("secret".to_owned()),
+        StoreChange::Typed("no secret".to_owned()),
+        draft,
+    ]);
+    store.keep(vec![StoreChange::Erased("secret".to_owned())]);
+    drop(store);
+    let opened = home.open();
+    assert_eq!(opened.typed, ["no secret"]);
+    assert_eq!(opened.rooms[0].draft, "");
+}
+
+#[test]
 fn another_users_erased_text_stays_in_what_this_user_typed() {
     let home = Home::new();
     let mut store = home.open().store;
