@@ -7,6 +7,7 @@
 //! save is composed while there is a server to send to, so a message withdrawn before that leaves
 //! no gap, and one that could not be saved has used no counter.
 
+mod contents;
 mod disk;
 mod entry;
 mod rate_limiter;
@@ -19,7 +20,7 @@ use std::{
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage},
     protocol::{
-        Content, DeviceId, Entry, EntryKind, MessageId, RoomName,
+        Content, DeviceId, Entry, MessageId, RoomName,
         frame::{Limits, Submission},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
@@ -29,7 +30,7 @@ use crate::{
 pub(super) use self::entry::QueuedEntry;
 #[cfg(test)]
 pub(super) use self::rate_limiter::{FLIGHT_FIRST, TRIAL};
-use self::{disk::SaveInFlight, rate_limiter::RateLimiter};
+use self::{contents::may_be_of, disk::SaveInFlight, rate_limiter::RateLimiter};
 use super::{
     persist_types::OutboxEntry,
     user_text::{self, ProtocolFault},
@@ -451,33 +452,6 @@ impl Outbox {
         Some(self.keep_refused(entry, why))
     }
 
-    /// Refuses pending contents that the server can't take. If that is not `is_certain`, only those
-    /// that were never sent to another. Returns the news.
-    pub(super) fn refuse_contents(
-        &mut self,
-        why: &str,
-        is_certain: bool,
-        is_refused: impl Fn(&Content) -> bool,
-    ) -> Vec<OutboxMessage> {
-        let mut news = Vec::new();
-        let mut at = self.sent;
-        while let Some(entry) = self.entries.get(at) {
-            let kept = &entry.kept;
-            // The server reports the outcome of those that it has settled.
-            let is_open = kept
-                .counter
-                .is_none_or(|counter| is_certain && counter > self.settled);
-            let is_pending = !kept.withdrawn && !kept.unconfirmed && !entry.submitted;
-            if is_open && is_pending && is_refused(&kept.content) {
-                let removed = self.remove(at);
-                news.extend(removed.map(|entry| self.keep_refused(entry, Line::inert(why))));
-            } else {
-                at += 1;
-            }
-        }
-        news
-    }
-
     /// Withdraws a message for the user.
     pub(super) fn withdraw(&mut self, local: LocalId) -> Withdrawal {
         let Some(at) = self.entries.iter().position(|entry| entry.local == local) else {
@@ -603,18 +577,5 @@ impl Outbox {
             self.rate_limiter.settled();
         }
         Some(entry)
-    }
-}
-
-/// Whether an entry, as it stands now, can come from this content.
-fn may_be_of(entry: &Entry, content: &Content) -> bool {
-    match (&entry.kind, content) {
-        (EntryKind::Text(text), Content::Text(body)) => text.edited.is_some() || text.body == *body,
-        (EntryKind::Tombstone(tombstone), Content::Text(_)) => tombstone.kind.is_none(),
-        (EntryKind::Edit { target, .. }, Content::Edit { target: own, .. })
-        | (EntryKind::Redaction { target, .. }, Content::Redaction { target: own, .. }) => {
-            target == own
-        }
-        _ => false,
     }
 }

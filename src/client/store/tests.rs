@@ -17,7 +17,9 @@ use super::*;
 use crate::{
     client::{
         event::Delivery,
-        session::persist_types::{EntryRange, OutboxEntry, PersistedOutbox},
+        session::persist_types::{
+            EntryRange, OutboxEntry, PersistedOutbox, Save, SaveError, StoreChange,
+        },
     },
     protocol::{
         Author, Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName,

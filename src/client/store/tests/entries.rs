@@ -440,9 +440,9 @@ fn an_older_copy_that_arrives_later_is_brought_up_to_date() {
     let texts = (2..=5).map(|seq| text(seq, 1, "old")).collect();
     store.keep(vec![page(1, 5, texts)]);
     let rows = store.rows();
-    let words: Vec<_> = rows[..4].iter().map(|entry| entry.words()).collect();
+    let words: Vec<_> = rows[..4].iter().map(Entry::words).collect();
     assert_eq!(words, ["newer", "", "", "old"]);
-    let revs: Vec<_> = rows[..4].iter().map(|entry| entry.rev()).collect();
+    let revs: Vec<_> = rows[..4].iter().map(Entry::rev).collect();
     assert_eq!(revs, [11, 12, 13, 0]);
 }
 
