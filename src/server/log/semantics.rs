@@ -232,9 +232,10 @@ impl PageScan {
     }
 
     /// Takes the next entry: the newest first if the page ends at `to`. Returns false if the page
-    /// ends here.
-    pub(in crate::server) fn take(&mut self, shown: bool, frame: &[u8]) -> bool {
-        if shown {
+    /// ends here. `carried`: whether it is in the page, and not passed over: it is shown, or it bears
+    /// the mark of a corrected clock, by which a reader finds times.
+    pub(in crate::server) fn take(&mut self, carried: bool, frame: &[u8]) -> bool {
+        if carried {
             if !self.frames.add(frame) {
                 return false;
             }

@@ -1,6 +1,9 @@
 //! Every store's behaviour when the clock is corrected.
 
-use super::*;
+use super::{
+    entries::{edit, submit},
+    *,
+};
 use crate::{
     protocol::{Entry, frame::Part},
     search::Query,
@@ -225,5 +228,23 @@ fn however_often_a_clock_was_corrected_the_latest_and_the_oldest_are_found() {
         });
         append(store, 300, [retain]);
         assert_eq!(store.extents()[0].first, 41);
+    });
+}
+
+#[test]
+fn a_page_bears_the_mark_of_the_clock_even_where_nothing_is_shown() {
+    each(|store| {
+        append(store, 10_000, [message(1, 1)]);
+        let batch = Batch {
+            now: at(1_000),
+            correction: SignedDuration::from_secs(-9_000),
+            operations: vec![submit(1, (1, 2), edit(id(1, 1), "marked"))],
+        };
+        store.append(batch).unwrap();
+        let other = submit(1, (1, 3), edit(id(1, 1), "not marked"));
+        append(store, 1_001, [other, message(1, 4)]);
+        let page = store.page(LOBBY, Part::Forward { from: 1, to: 9 }).unwrap();
+        assert_eq!((page.from, page.to), (1, 4));
+        assert_eq!(seqs(&page.frames), [1, 2, 4]);
     });
 }

@@ -239,10 +239,11 @@ impl Room {
         let ((from, to), ends) = span(extent, part, |time| Ok(self.since(time)))?;
         let mut page = PageScan::new(extent, (from, to), ends);
         let mut take = |seq| {
-            let shown = self.unshown.binary_search(&seq).is_err();
+            let carried = self.unshown.binary_search(&seq).is_err()
+                || self.marked.binary_search(&seq).is_ok();
             self.log
                 .frame(seq)
-                .is_some_and(|frame| page.take(shown, frame))
+                .is_some_and(|frame| page.take(carried, frame))
         };
         if ends {
             let _ = (from..=to).rev().all(&mut take);

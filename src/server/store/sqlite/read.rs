@@ -238,7 +238,7 @@ pub(super) fn page(connection: &Connection, room: i64, part: Part) -> Result<Pag
     let ((from, to), ends) = span(extent, part, since)?;
     let mut page = PageScan::new(extent, (from, to), ends);
     each_sound(connection, &room, (from, to), ends, |entry, frame| {
-        page.take(entry.is_shown(), frame)
+        page.take(entry.is_shown() || entry.clock_was.is_some(), frame)
     })?;
     Ok(page.finish())
 }
