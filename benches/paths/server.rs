@@ -223,7 +223,9 @@ impl World {
                         }
                     }
                     Effect::Log(record) => drop(black_box(record)),
-                    Effect::Finished { .. } => unreachable!("nobody stops it"),
+                    Effect::Erased { .. } | Effect::Finished { .. } => {
+                        unreachable!("there is no operator")
+                    }
                 }
             }
         }

@@ -521,7 +521,8 @@ impl Server {
                     running.finished = true;
                     running.in_order = !failed;
                 }
-                Effect::Log(_) => {}
+                // No operator asks for it here.
+                Effect::Log(_) | Effect::Erased { .. } => {}
             }
         }
         if acknowledge && self.early.is_none() {

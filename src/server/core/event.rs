@@ -11,7 +11,7 @@ use super::{
 use crate::server::log::{RoomIndex, segment::Segment};
 use crate::{
     protocol::{
-        ClientFrame, DeviceId, PublicKey, RoomRules, ServerFrame, Token, UserId,
+        ClientFrame, DeviceId, PublicKey, RoomName, RoomRules, ServerFrame, Token, UserId,
         admin::AdminRequest,
         frame::{Ack, Departure, ErrorFrame, Join, Member, Welcome},
         wire::Refusal,
@@ -36,10 +36,34 @@ pub enum Event {
         /// The reason.
         reason: Departure,
     },
+    /// The operator wants entries to be erased.
+    Erase(EraseRequest),
     /// The append in progress has ended.
     Committed(Result<Committed, StoreError>),
     /// The server is to stop, once everything accepted is delivered.
     Stop,
+}
+
+/// Entries that the operator wants to be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EraseRequest {
+    /// The request's number, which its answer bears.
+    pub number: u64,
+    /// The room.
+    pub room: RoomName,
+    /// The lowest number to erase.
+    pub from: u64,
+    /// The highest number to erase: at most [`ERASE_MAX`](crate::server::log::ERASE_MAX) in all.
+    pub to: u64,
+}
+
+/// Why the operator's entries were not erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EraseError {
+    /// The server does not serve this room.
+    NoRoom,
+    /// Nothing can be stored at the moment.
+    Unavailable,
 }
 
 /// One frame from a client, or the reason why it can't be accepted.
@@ -99,6 +123,13 @@ pub enum Effect {
     Publish(Arc<Publication>),
     /// A batch to commit; its outcome returns as [`Event::Committed`].
     Append(Batch),
+    /// The answer to an [`EraseRequest`].
+    Erased {
+        /// The request's number.
+        number: u64,
+        /// The number of entries that were erased.
+        result: Result<u64, EraseError>,
+    },
     /// An entry for the server's log.
     Log(Box<LogEvent>),
     /// The server has ended, after [`Event::Stop`] or a failure of the store; all clients have been

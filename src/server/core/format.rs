@@ -27,6 +27,15 @@ pub(super) fn until(end: Option<u64>) -> String {
     end.map_or_else(String::new, |end| format!(" until {}", moment(end)))
 }
 
+/// So many entries that were erased of the numbers `from` to `to`.
+pub(super) fn erased(from: u64, to: u64, count: u64) -> String {
+    if from == to {
+        format!("the entry {from}")
+    } else {
+        format!("{count} of the entries {from} to {to}")
+    }
+}
+
 /// A duration in whole units, rounded down: `10 minutes`. Below two of a unit it is given in the
 /// next smaller one, except for exactly one.
 pub(super) fn duration(time: Duration) -> String {

@@ -5,9 +5,9 @@
 //! committed is published or acknowledged.
 //!
 //! `command/` has one file for each request; `commit` gives operations to the store and takes their
-//! results, `admin` carries out admin commands, `promises` holds what waits for records to be
-//! committed, `presence` starts and ends sessions, `retention` decides when old messages are
-//! erased.
+//! results, `admin` carries out admin commands, `operator` erases what the operator wants gone,
+//! `promises` holds what waits for records to be committed, `presence` starts and ends sessions,
+//! `retention` decides when old messages are erased.
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     mem,
@@ -38,6 +38,7 @@ use crate::{
 mod admin;
 mod clock;
 mod commit;
+mod operator;
 pub(super) mod pending;
 mod presence;
 mod promises;
@@ -168,6 +169,7 @@ impl Hub {
                 }
                 self.leave(connection, reason);
             }
+            Event::Erase(request) => self.erase(request),
             Event::Committed(outcome) => self.committed(outcome),
             Event::Stop => {
                 if self.state == State::Running {

@@ -7,9 +7,12 @@ use std::{fmt, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::accounts::{ACCOUNTS_MAX, STRANGERS_MAX};
 #[cfg(doc)]
 use super::client::Abilities;
+use super::{
+    accounts::{ACCOUNTS_MAX, STRANGERS_MAX},
+    format::erased,
+};
 use crate::{
     protocol::{
         ClientId, KeyTag, MessageId, Nickname, RoomName, UserId,
@@ -110,6 +113,17 @@ pub enum LogEvent {
         /// The highest number erased.
         to: u64,
     },
+    /// Entries were erased because the operator wanted it.
+    ErasedByOperator {
+        /// The room.
+        room: RoomName,
+        /// The lowest number named.
+        from: u64,
+        /// The highest number named.
+        to: u64,
+        /// The number of entries that were erased.
+        count: u64,
+    },
     /// The wall clock was corrected.
     ClockCorrected {
         /// The correction.
@@ -161,7 +175,8 @@ impl Report for LogEvent {
             | Self::Message { .. }
             | Self::Renamed { .. }
             | Self::Left { .. }
-            | Self::Erased { .. } => Level::INFO,
+            | Self::Erased { .. }
+            | Self::ErasedByOperator { .. } => Level::INFO,
         }
     }
 }
@@ -225,6 +240,16 @@ impl fmt::Display for LogEvent {
             Self::Erased { room, from, to } => {
                 write!(out, "erased the messages {from} to {to} of {room}")
             }
+            Self::ErasedByOperator {
+                room,
+                from,
+                to,
+                count,
+            } => write!(
+                out,
+                "erased {} of {room}, as the operator wanted",
+                erased(*from, *to, *count)
+            ),
             Self::ClockCorrected { .. }
             | Self::ClockBehindLog { .. }
             | Self::ClockDoubted { .. } => self.clock(out),

@@ -9,7 +9,7 @@ use super::{
     ConnectionId, access,
     client::Channel,
     endpoint::{PAUSE_MAX, Pulse},
-    event::{Effect, Event},
+    event::{Effect, EraseError, EraseRequest, Event},
     hub::{Hub, Keep, RoomSettings, Settings},
     log_event::LogEvent,
     rate_limit::Limits,
@@ -58,6 +58,8 @@ pub(in crate::server) struct World {
     pub(in crate::server) replica: Replica,
     pub(in crate::server) clients: BTreeMap<&'static str, Client>,
     pub(in crate::server) records: Vec<LogEvent>,
+    /// Answers to the operator.
+    pub(in crate::server) erased: Vec<(u64, Result<u64, EraseError>)>,
     /// Whether commits wait for [`World::commit`].
     pub(in crate::server) hold_commits: bool,
     held: Option<Batch>,
@@ -248,6 +250,7 @@ impl World {
             replica: Replica::new(rooms.iter().map(|name| (name.clone(), 0)), replica),
             clients: BTreeMap::new(),
             records: Vec::new(),
+            erased: Vec::new(),
             hold_commits: false,
             held: None,
             fail: None,
@@ -439,6 +442,18 @@ impl World {
         self.store.extents()[0].first
     }
 
+    /// Has the hub erase entries for the operator.
+    pub(in crate::server) fn erase(&mut self, number: u64, room: &RoomName, from: u64, to: u64) {
+        let request = EraseRequest {
+            number,
+            room: room.clone(),
+            from,
+            to,
+        };
+        self.hub.handle_event(self.now, Event::Erase(request));
+        self.run();
+    }
+
     pub(in crate::server) fn stop(&mut self) {
         self.hub.handle_event(self.now, Event::Stop);
         self.run();
@@ -528,6 +543,7 @@ impl World {
                         self.commit();
                     }
                 }
+                Effect::Erased { number, result } => self.erased.push((number, result)),
                 Effect::Log(record) => self.records.push(*record),
                 Effect::Finished { failed } => self.finished = Some(failed),
             }

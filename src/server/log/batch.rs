@@ -15,6 +15,13 @@ use crate::protocol::{
 /// until the clock catches up.
 pub const CORRECTION_MIN: Duration = Duration::from_mins(1);
 
+/// Entries that one [`Operation::Erase`] may erase.
+pub const ERASE_MAX: u64 = 1_000;
+/// The device of entries that the server itself makes. No client can have it: a device is a digest.
+pub const SERVER_DEVICE: DeviceId = DeviceId::from_bytes([0; 12]);
+/// The author of entries that the server itself makes.
+pub const SERVER_USER: UserId = UserId::from_bytes([0; 12]);
+
 /// Operations that are committed together, in this order.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -72,6 +79,17 @@ pub enum Operation {
     /// Drops the oldest entries that retention no longer keeps, in a bounded step, before anything
     /// else of the batch is done. Edits of them that are still held lose their texts.
     Retain(Retention),
+    /// Erases the content of the room's entries `from..=to`, at most [`ERASE_MAX`], by redactions of
+    /// the [server's own](SERVER_DEVICE). Entries that can't be erased, or are erased already, are
+    /// left out.
+    Erase {
+        /// The room.
+        room: RoomIndex,
+        /// The lowest number.
+        from: u64,
+        /// The highest number.
+        to: u64,
+    },
     /// Changes records of the server's state.
     PutState(Vec<StateRecord>),
     /// Uses up a counter without an entry: the message was withdrawn, or refused for good.
@@ -131,6 +149,11 @@ pub enum OpResult {
     Retained {
         /// Whether a further step would drop more.
         more: bool,
+    },
+    /// So many entries were erased.
+    Erased {
+        /// The number of them.
+        count: u64,
     },
     /// The records are kept.
     StatePut,

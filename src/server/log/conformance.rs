@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 
 mod changed;
 mod entries;
+mod erasing;
 mod random;
 mod reading;
 mod records;

@@ -32,8 +32,8 @@ mod state;
 mod traits;
 
 pub use batch::{
-    Batch, CORRECTION_MIN, Committed, DeviceOwner, KEPT_BY_BYTES, MessageOutcome, OpResult,
-    Operation, Retention, Rewritten, Run, StoreError,
+    Batch, CORRECTION_MIN, Committed, DeviceOwner, ERASE_MAX, KEPT_BY_BYTES, MessageOutcome,
+    OpResult, Operation, Retention, Rewritten, Run, SERVER_DEVICE, SERVER_USER, StoreError,
 };
 pub use memory::{MemoryLimits, MemoryStore};
 pub use room::RoomIndex;

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use self::planner::Planner;
+pub(in crate::server) use self::planner::edit_of;
 use super::{
     Batch, MessageOutcome, OpResult, Operation, Revised, Rewritten, RoomIndex, Segment,
     StateRecord, semantics::DeviceRecord,
@@ -194,6 +195,7 @@ pub(in crate::server) fn plan<L: Lookup>(
             } => planner.settle(lookup, id, settled, |_, _| {
                 Ok(refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused))
             })?,
+            Operation::Erase { room, from, to } => planner.erase(lookup, room, (from, to))?,
             Operation::PutState(records) => {
                 planner.put_state(records);
                 OpResult::StatePut

@@ -1,6 +1,9 @@
 //! Starts the threads, runs the hub, and stops them all.
 
-use std::{fmt, future::Future, io, mem, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fmt, future::Future, io, mem, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc,
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 use tokio::{
@@ -12,12 +15,13 @@ use tokio::{
 use super::{
     Clock, accept,
     conn_limit::ConnectionLimiter,
+    control::{self, Control, HubAnswer},
     damage,
     error::{RunError, StartError},
     gateway::GatewayWatch,
     handshake,
     listener::{self},
-    messages::{LoadCounter, WorkerMsg},
+    messages::{HandshakeMsg, LoadCounter, WorkerMsg},
     passwords::Passwords,
     reload::Reload,
     store_threads::{self, Appender, Pages},
@@ -66,6 +70,8 @@ pub struct Bound {
     listener: std::net::TcpListener,
     address: SocketAddr,
     store: Box<dyn Store>,
+    /// The data directory, which the store has locked.
+    directory: Option<PathBuf>,
     credentials: Credentials,
     invite_key: InviteKey,
     /// Set where a password admits clients.
@@ -88,7 +94,7 @@ impl fmt::Debug for Bound {
 pub fn bind(config: Config) -> Result<Bound, StartError> {
     let listening = listener::listen(config.bind.as_ref(), config.port);
     let (listener, address) = listening.map_err(StartError::Bind)?;
-    let mut store = open_store(&config)?;
+    let (mut store, directory) = open_store(&config)?;
     damage::check(&config, &mut *store)?;
     let credentials = Credentials::open(&config.keys, &config.recorder);
     let credentials = credentials.map_err(StartError::Keys)?;
@@ -106,6 +112,7 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
         listener,
         address,
         store,
+        directory,
         credentials,
         invite_key,
         passwords,
@@ -114,7 +121,8 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
     })
 }
 
-fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
+/// Opens the store, and returns its directory if it is on disk.
+fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), StartError> {
     let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
     let Storage::Disk {
         directory,
@@ -127,7 +135,10 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
         config
             .recorder
             .warn("messages are kept in memory only, and lost when the server stops".to_owned());
-        return Ok(Box::new(MemoryStore::new(epoch, &names, config.memory)));
+        return Ok((
+            Box::new(MemoryStore::new(epoch, &names, config.memory)),
+            None,
+        ));
     };
     let directory = match directory {
         Some(directory) => directory.clone(),
@@ -156,7 +167,7 @@ fn open_store(config: &Config) -> Result<Box<dyn Store>, StartError> {
             "with --durability relaxed, a power failure may lose the last messages".to_owned(),
         );
     }
-    Ok(Box::new(store))
+    Ok((Box::new(store), Some(settings.directory)))
 }
 
 impl Bound {
@@ -203,6 +214,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         config,
         listener,
         mut store,
+        directory,
         credentials,
         invite_key,
         passwords,
@@ -219,22 +231,16 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     let fleet = Fleet::start(&config, clock, &standings, (&events, &pages))?;
     // The workers hold their own: the store is closed when the last of them is gone.
     drop(pages);
-    let mut pools = Vec::with_capacity(config.handshake_threads.get());
-    for number in 0..config.handshake_threads.get() {
-        let (message, messages) = mpsc::channel(handshake::ACCEPTED_MAX);
-        let start = handshake::Start {
-            clock,
-            credentials: credentials.clone(),
-            plaintext: config.plaintext,
-            limiter: limiter.clone(),
-            passwords: passwords.clone(),
-            messages,
-            workers: fleet.messages.clone(),
-            supervisor: supervisor.clone(),
-        };
-        handshake::start(number, start)?;
-        pools.push(message);
-    }
+    let pools = start_handshakes(&config, |messages| handshake::Start {
+        clock,
+        credentials: credentials.clone(),
+        plaintext: config.plaintext,
+        limiter: limiter.clone(),
+        passwords: passwords.clone(),
+        messages,
+        workers: fleet.messages.clone(),
+        supervisor: supervisor.clone(),
+    })?;
     drop(fleet.messages);
     let acceptor = accept::Start {
         pools,
@@ -253,6 +259,10 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         supervisor: supervisor.clone(),
     };
     let accepting = accept::start(listener, acceptor)?;
+    let control = match &directory {
+        Some(directory) => control::start(directory, events, &config.recorder, &supervisor)?,
+        None => None,
+    };
     let settings = Settings {
         clients_max: config.clients_max,
         rooms: config.rooms,
@@ -283,6 +293,7 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
         clock,
         appender,
         workers: fleet.outlets,
+        answers: control.as_ref().map(Control::answers),
         supervisor,
         recorder: config.recorder,
     };
@@ -290,12 +301,28 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
     // answered.
     let (outcome, deadline) = driver.run(&mut requests, shutdown).await;
     let _ = timeout_at(deadline, accepting.end()).await;
+    if let Some(control) = control {
+        let _ = timeout_at(deadline, control.end()).await;
+    }
     for ended in fleet.ended {
         // The sender was dropped. A worker that takes too long is left behind.
         let _ = timeout_at(deadline, ended).await;
     }
     let _ = timeout_at(deadline, closed.wait()).await;
     outcome
+}
+
+/// Starts the handshake pools, and returns their queues.
+fn start_handshakes(
+    config: &Config,
+    start: impl Fn(mpsc::Receiver<HandshakeMsg>) -> handshake::Start,
+) -> io::Result<Vec<mpsc::Sender<HandshakeMsg>>> {
+    let pools = (0..config.handshake_threads.get()).map(|number| {
+        let (message, messages) = mpsc::channel(handshake::ACCEPTED_MAX);
+        handshake::start(number, start(messages))?;
+        Ok(message)
+    });
+    pools.collect()
 }
 
 /// Random bytes for secrets.
@@ -396,6 +423,8 @@ struct Driver {
     clock: Clock,
     appender: Appender,
     workers: Vec<Outlet>,
+    /// The answers to the operator, if there is a control socket.
+    answers: Option<mpsc::Sender<HubAnswer>>,
     supervisor: Supervisor,
     recorder: EventLog,
 }
@@ -498,11 +527,17 @@ impl Driver {
                 Effect::Publish(publication) => {
                     for worker in &mut self.workers {
                         let publication = Arc::clone(&publication);
-                        worker.urgent |= !publication.firsts.is_empty();
+                        worker.urgent |=
+                            !publication.firsts.is_empty() || !publication.rewritten.is_empty();
                         worker.next.push(Delivery::Publish(publication));
                     }
                 }
                 Effect::Append(batch) => self.appender.append(batch).await,
+                Effect::Erased { number, result } => {
+                    // If it is full, nobody waits for the answer any more.
+                    let answers = self.answers.as_ref();
+                    let _ = answers.map(|answers| answers.try_send((number, result)));
+                }
                 Effect::Log(event) => self.recorder.report(event),
                 Effect::Finished { failed: false } => finished = Some(Ok(())),
                 Effect::Finished { failed: true } => finished = Some(Err(RunError::Store)),

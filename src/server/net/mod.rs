@@ -38,6 +38,7 @@ mod accept;
 mod clock;
 mod conn_limit;
 mod connection;
+pub(in crate::server) mod control;
 mod damage;
 mod error;
 mod gateway;

@@ -16,11 +16,12 @@ use crate::{
     server::{
         core::{
             ConnectionId, command,
-            event::{ConnectionCommand, Effect, Publication},
+            event::{ConnectionCommand, Effect, EraseError, EraseRequest, Publication},
             log_event::LogEvent,
         },
         log::{
-            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, RoomIndex, StoreError,
+            Batch, Committed, ERASE_MAX, MessageOutcome, OpResult, Operation, Retention, RoomIndex,
+            StoreError,
         },
     },
     time::Now,
@@ -36,6 +37,8 @@ const BATCH_BYTES_MAX: usize = 256 * 1024;
 const NOT_DURABLE_RETRY_MS: u64 = 1_000;
 /// Retry delay for a message that has to wait for an earlier one.
 const HELD_BACK_RETRY_MS: u64 = 250;
+/// About the bytes of a redaction's frame.
+const REDACTION_BYTES: u64 = 256;
 /// Shortest time between two log lines about refused operations.
 const REFUSED_SAID_EVERY: Duration = Duration::from_mins(1);
 
@@ -57,7 +60,12 @@ impl Hub {
         }
         let bytes = match &what {
             PendingKind::Message { bytes, .. } => *bytes,
-            _ => 0,
+            PendingKind::Erase(request) => redactions_bytes(request),
+            PendingKind::Open
+            | PendingKind::Enter
+            | PendingKind::PutState { .. }
+            | PendingKind::Withdraw { .. }
+            | PendingKind::Refuse { .. } => 0,
         };
         self.staged_bytes += bytes;
         self.staged.push_back(Staged {
@@ -113,8 +121,13 @@ impl Hub {
             operations.push(staged.operation);
             pending.push(staged.pending);
         }
-        // The store writes it with a message; a batch of joins alone need not be written.
-        let messages = |operation: &_| matches!(operation, Operation::Append { .. });
+        // The store writes it with an entry; a batch of joins alone need not be written.
+        let messages = |operation: &_| {
+            matches!(
+                operation,
+                Operation::Append { .. } | Operation::Erase { .. }
+            )
+        };
         let correction = if operations.iter().any(messages) {
             self.correction
         } else {
@@ -271,6 +284,7 @@ impl Hub {
                 }
                 return;
             }
+            (PendingKind::Erase(request), _) => return self.erase_committed(request, verdict),
             (
                 PendingKind::Message { id, .. }
                 | PendingKind::Withdraw { id }
@@ -289,7 +303,7 @@ impl Hub {
                 let answer = self.outcome(id, *settled);
                 self.answer(connection, answer);
             }
-            OpResult::StatePut => {}
+            OpResult::StatePut | OpResult::Erased { .. } => {}
             OpResult::CounterGap { .. }
             | OpResult::Opened { .. }
             | OpResult::Foreign
@@ -315,7 +329,13 @@ impl Hub {
                 let answer = self.outcome(*id, settled);
                 return self.answer(connection, answer);
             }
-            (PendingKind::Open | PendingKind::Enter | PendingKind::PutState { .. }, _) => return,
+            (
+                PendingKind::Open
+                | PendingKind::Enter
+                | PendingKind::PutState { .. }
+                | PendingKind::Erase(_),
+                _,
+            ) => return,
         };
         let ack = Box::new(Ack {
             id,
@@ -407,6 +427,7 @@ impl Hub {
                 command::join::failed(self, connection, refusal);
             }
             PendingKind::PutState { promises } => self.records_not_stored(promises),
+            PendingKind::Erase(request) => self.erase_done(&request, Err(EraseError::Unavailable)),
             PendingKind::Message { id, .. }
             | PendingKind::Withdraw { id }
             | PendingKind::Refuse { id, .. } => {
@@ -446,4 +467,14 @@ impl Hub {
             self.part(connection, reason);
         }
     }
+}
+
+/// About the bytes of the entries that an erasure makes.
+fn redactions_bytes(request: &EraseRequest) -> usize {
+    let count = request
+        .to
+        .saturating_add(1)
+        .saturating_sub(request.from)
+        .min(ERASE_MAX);
+    usize::try_from(count * REDACTION_BYTES).unwrap_or(usize::MAX)
 }

@@ -7,7 +7,7 @@ use crate::{
         frame::{ErrorFrame, Member},
     },
     server::{
-        core::{ConnectionId, admin::AdminEffect},
+        core::{ConnectionId, admin::AdminEffect, event::EraseRequest},
         log::Operation,
     },
     text::Body,
@@ -81,6 +81,8 @@ pub(in crate::server::core) enum PendingKind {
         /// Its id.
         id: MessageId,
     },
+    /// An erasure for the operator.
+    Erase(Box<EraseRequest>),
     /// A message that is refused permanently.
     Refuse {
         /// Its id.
@@ -95,7 +97,7 @@ impl PendingKind {
     pub(super) fn id(&self) -> Option<MessageId> {
         match self {
             Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
-            Self::Open | Self::Enter | Self::PutState { .. } => None,
+            Self::Open | Self::Enter | Self::PutState { .. } | Self::Erase(_) => None,
         }
     }
 }

@@ -31,7 +31,7 @@ const NOT_STORED_RETRY_MS: u64 = 1_000;
 /// more are accepted.
 const OVERDUE_MAX: usize = 1_000;
 /// A number that no connection has.
-const NOBODY: ConnectionId = ConnectionId(0);
+pub(super) const NOBODY: ConnectionId = ConnectionId(0);
 
 impl Hub {
     /// Answers a command and carries out its effects, once its changes are committed.

@@ -19,6 +19,7 @@ use crate::{
 
 mod correcting;
 mod ending;
+mod erasing;
 mod keeping;
 mod rooms;
 

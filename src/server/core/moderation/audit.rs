@@ -1,15 +1,16 @@
 //! The audit trail: the actions of moderators and owners, for the owner to read.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    protocol::{Nickname, UserId},
+    protocol::{Nickname, RoomName, UserId},
     server::{
         core::{
-            format::moment,
-            persist::{RecordMap, json_record},
+            format::{erased, moment, seconds},
+            persist::{Persist, RecordMap, json_record},
         },
-        log::StateRecord,
+        log::{SERVER_USER, StateRecord},
     },
     text::Line,
 };
@@ -47,6 +48,13 @@ impl Audit {
         &mut self.0
     }
 
+    /// The changed records, for a commit.
+    pub fn take_changed(&mut self) -> Vec<StateRecord> {
+        let mut changed = Vec::new();
+        self.0.take(&mut changed);
+        changed
+    }
+
     /// Adds an entry.
     pub fn note(&mut self, at: u64, user: UserId, nickname: &Nickname, mut deed: String) {
         if deed.len() > DEED_BYTES_MAX {
@@ -67,6 +75,23 @@ impl Audit {
             let oldest = *oldest;
             self.0.remove(&oldest);
         }
+    }
+
+    /// Adds that the operator erased entries of a room.
+    pub fn note_erased(
+        &mut self,
+        at: Timestamp,
+        room: &RoomName,
+        (from, to): (u64, u64),
+        count: u64,
+    ) {
+        let deed = format!("erased {} of {room}", erased(from, to, count));
+        self.note(
+            seconds(at),
+            SERVER_USER,
+            &Nickname::inert(Nickname::SERVER),
+            deed,
+        );
     }
 
     /// The number of entries before a number.

@@ -100,6 +100,14 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
     if random.u8(..10) == 0 {
         return Operation::PutState(random_facts(random));
     }
+    if random.u8(..40) == 0 {
+        let from = random.u64(..60);
+        return Operation::Erase {
+            room: RoomIndex(random.u32(..2)),
+            from,
+            to: from + random.u64(..4),
+        };
+    }
     let name = random.u8(1..4);
     let next = &mut counters[usize::from(name)];
     // Mostly the next, often an earlier one, sometimes one too many.

@@ -7,14 +7,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Change, Lookup, Plan, PlannedDevice, PlannedEntry, PlannedRoom, RoomState, frame};
 use crate::{
     protocol::{
-        Content, DeviceId, Entry, EntryKind, MessageId, UserId,
+        Content, DeviceId, Entry, EntryKind, MessageId, Nickname, Role, UserId,
         entry::Text,
         fold,
         frame::{ErrorCode, Member},
         wire::encode_entry,
     },
     server::log::{
-        DeviceOwner, MessageOutcome, OpResult, Rewritten, RoomIndex, SegmentBuilder, StateRecord,
+        DeviceOwner, ERASE_MAX, MessageOutcome, OpResult, Rewritten, RoomIndex, SERVER_DEVICE,
+        SERVER_USER, SegmentBuilder, StateRecord,
         semantics::{self, CounterOrder, author, entry_time, place},
     },
 };
@@ -234,6 +235,57 @@ impl Planner {
         Ok(MessageOutcome::Stored { room, seq, time })
     }
 
+    /// Erases what can be erased of a range of entries, as the server itself.
+    pub(super) fn erase<L: Lookup>(
+        &mut self,
+        lookup: &mut L,
+        room: RoomIndex,
+        (from, to): (u64, u64),
+    ) -> Result<OpResult, L::Error> {
+        let server = server();
+        let mut count = 0;
+        let (from, to) = self.rooms[room.at()].state.extent.clamp(from, to);
+        for seq in from..=to.min(from.saturating_add(ERASE_MAX - 1)) {
+            let Some(target) = self.erasable(lookup, room, seq)? else {
+                continue;
+            };
+            let Some(device) = self.device(lookup, SERVER_DEVICE)? else {
+                return Ok(OpResult::Damaged);
+            };
+            let id = MessageId {
+                device: SERVER_DEVICE,
+                counter: self.devices[device].record.counter + 1,
+            };
+            let reason = None;
+            let content = Content::Redaction { target, reason };
+            let result = self.settle(lookup, id, 0, |planner, lookup| {
+                planner.append(lookup, (id, room), &server, content, true)
+            })?;
+            count += u64::from(matches!(
+                result,
+                OpResult::Done(MessageOutcome::Stored { .. })
+            ));
+        }
+        Ok(OpResult::Erased { count })
+    }
+
+    /// The id of an entry that has content which can be erased.
+    fn erasable<L: Lookup>(
+        &mut self,
+        lookup: &mut L,
+        room: RoomIndex,
+        seq: u64,
+    ) -> Result<Option<MessageId>, L::Error> {
+        let id = |entry: &Entry| {
+            let is_erased = matches!(entry.kind, EntryKind::Tombstone(_));
+            (entry.is_erasable() && !is_erased).then_some(entry.id)
+        };
+        match self.entry(room, seq) {
+            Some((entry, _)) => Ok(id(entry)),
+            None => Ok(lookup.entry_at(room, seq)?.as_ref().and_then(id)),
+        }
+    }
+
     /// Finds an entry of a room by its id, and returns its number.
     fn find<L: Lookup>(
         &mut self,
@@ -427,8 +479,18 @@ fn effect(
     }
 }
 
+/// The server, as the author of entries.
+fn server() -> Member {
+    Member {
+        user: SERVER_USER,
+        nickname: Nickname::inert(Nickname::SERVER),
+        since: Timestamp::UNIX_EPOCH,
+        role: Role::Member,
+    }
+}
+
 /// The edit that an entry's text is from.
-fn edit_of(entry: &Entry) -> Option<u64> {
+pub(in crate::server) fn edit_of(entry: &Entry) -> Option<u64> {
     match &entry.kind {
         EntryKind::Text(text) => text.edited,
         EntryKind::Edit { .. }
