@@ -46,7 +46,7 @@ use chat_tui::{
         log::{Batch, ChangedSince, LogWriter, Operation, RoomIndex, Store},
         store::{
             SqliteStore,
-            sqlite::{Durability, Settings},
+            sqlite::{Compact, Durability, Settings},
         },
         supervisor::Supervisor,
     },
@@ -97,6 +97,7 @@ fn open(directory: &Path, durability: Durability, index: bool) -> SqliteStore {
         directory: directory.to_owned(),
         durability,
         index,
+        compact: Compact::Never,
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
@@ -269,6 +270,7 @@ impl Server {
                 directory: Some(directory.to_owned()),
                 durability: Durability::Full,
                 index,
+                compact: Compact::Never,
             },
             ..Config::default()
         })

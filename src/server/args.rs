@@ -11,7 +11,7 @@ use super::{
     core::hub::{Keep, RoomSettings},
     network::BindAddress,
     secrets::Secrets,
-    store::sqlite::Durability,
+    store::sqlite::{Compact, Durability},
 };
 use crate::server::config::{CLIENTS_MAX_DEFAULT, Config, PORT_DEFAULT, Storage};
 use crate::server::log::MemoryLimits;
@@ -38,6 +38,7 @@ Examples:
   chat-server --retain-days 90     erase messages older than 90 days
   chat-server invite               make an invite for one person, to send to them
   chat-server backup chat.db       copy all messages into one file, even while the server runs
+  chat-server erase 413            erase message 413 of the lobby, even while the server runs
 
 People join with:  chat-tui HOST PORT NICKNAME CLIENTID
 Ctrl-C notifies everyone and stops the server; a second Ctrl-C stops it at once.";
@@ -97,6 +98,16 @@ pub struct Args {
     /// Don't index messages for search; searches then read the latest part of the log
     #[arg(long, conflicts_with = "ephemeral")]
     pub no_index: bool,
+    /// When to compact the log after messages were erased, so that nothing of them is left in its
+    /// file: in the two hours from this time of day on, once nobody has written for a minute; or
+    /// never
+    #[arg(
+        long,
+        value_name = "HH:MM",
+        default_value_t,
+        conflicts_with = "ephemeral"
+    )]
+    pub compact: Compact,
     /// Address, encryption and proxies.
     #[command(flatten)]
     pub network: NetworkArgs,
@@ -225,7 +236,8 @@ pub enum Command {
         /// The file; it must not exist yet
         file: PathBuf,
     },
-    /// Replace all messages with a backup; the old ones are kept in a file beside it
+    /// Replace all messages with a backup, and erase again what was erased since; the old ones are
+    /// kept in a file beside it
     Restore {
         /// The backup
         file: PathBuf,
@@ -247,14 +259,14 @@ pub enum Command {
         /// The file [default: standard input]
         file: Option<PathBuf>,
     },
-    /// Erase the texts of messages; numbers, senders and times stay
+    /// Erase messages for everyone, whether the server runs or not; numbers, senders and times stay
     Erase {
         /// The room
         #[arg(long, default_value = RoomName::LOBBY, value_parser = RoomName::parse)]
         room: RoomName,
-        /// The number of the message
+        /// The message's number
         first: u64,
-        /// The number of the last message, to erase all from FIRST to LAST
+        /// The last message's number, to erase all from FIRST to LAST
         last: Option<u64>,
     },
 }
@@ -292,6 +304,7 @@ impl From<&Args> for Config {
                     directory: args.data_dir.clone(),
                     durability: args.durability,
                     index: !args.no_index,
+                    compact: args.compact,
                 }
             },
             keys: args.network.keys(args.data_dir.as_deref(), args.ephemeral),

@@ -14,7 +14,7 @@ use super::{
     log::MemoryLimits,
     network::{BindAddress, Network},
     secrets::Secrets,
-    store::sqlite::Durability,
+    store::sqlite::{Compact, Durability},
     supervisor::Supervisor,
 };
 use crate::protocol::RoomName;
@@ -45,6 +45,8 @@ pub enum Storage {
         durability: Durability,
         /// Whether to keep an index for searches.
         index: bool,
+        /// When the log may be compacted.
+        compact: Compact,
     },
 }
 

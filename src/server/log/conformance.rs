@@ -11,7 +11,7 @@ use crate::{
     search::Query,
     server::store::{
         SqliteStore,
-        sqlite::{Durability, Settings},
+        sqlite::{Compact, Durability, Settings},
     },
     text::Body,
 };
@@ -153,6 +153,7 @@ pub(in crate::server) fn settings(directory: &std::path::Path) -> Settings {
         directory: directory.to_owned(),
         durability: Durability::Full,
         index: false,
+        compact: Compact::Never,
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     }

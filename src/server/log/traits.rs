@@ -166,4 +166,8 @@ pub trait Store: Reader + LogWriter + StateStore {
     /// A reader for another thread, working beside the store; `None` if only the store itself can
     /// read.
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError>;
+
+    /// Does work that may take long and can wait. Called again and again while nothing is to be
+    /// appended.
+    fn idle(&mut self) {}
 }

@@ -128,6 +128,7 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), Star
         directory,
         durability,
         index,
+        compact,
     } = &config.storage
     else {
         let epoch = fresh_epoch().map_err(StartError::System)?;
@@ -148,6 +149,7 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), Star
         directory,
         durability: *durability,
         index: *index,
+        compact: *compact,
         recorder: config.recorder.clone(),
         supervisor: config.supervisor.clone(),
     };

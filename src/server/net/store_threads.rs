@@ -16,11 +16,13 @@ use std::{
     io,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     sync::{mpsc, oneshot},
     task::{spawn_local, yield_now},
+    time::timeout,
 };
 
 use crate::server::{
@@ -39,6 +41,9 @@ const PAGE_READERS: usize = 2;
 /// Threads that only search, so that searches hold up no page.
 const SEARCH_READERS: usize = 1;
 const READERS: usize = PAGE_READERS + SEARCH_READERS;
+
+/// How long the store gets no batch before it may do other work.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The supervisor's name for reads on the hub's thread.
 const READER_HERE: &str = "reader";
@@ -177,10 +182,19 @@ fn start_there(
     store.on_failure(Box::new(move || {
         drop(failure.try_send(Err(StoreError::Fatal)));
     }));
+    let timer = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let append = move || {
-        while let Some(batch) = waiting.blocking_recv() {
-            if outcome.blocking_send(store.append(batch)).is_err() {
-                break;
+        loop {
+            match timer.block_on(async { timeout(IDLE, waiting.recv()).await }) {
+                Ok(Some(batch)) => {
+                    if outcome.blocking_send(store.append(batch)).is_err() {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => store.idle(),
             }
         }
         drop(store);

@@ -39,9 +39,8 @@ impl Watch {
     /// Checks the disk of a directory. Returns the line to log, if any, and whether it is a
     /// warning.
     pub(super) fn look(&mut self, directory: &Path) -> Option<(bool, String)> {
-        let disk = rustix::fs::statvfs(directory).ok()?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        self.found(free, disk.f_blocks.saturating_mul(disk.f_frsize))
+        let (free, all) = space(directory)?;
+        self.found(free, all)
     }
 
     fn found(&mut self, free: u64, all: u64) -> Option<(bool, String)> {
@@ -73,8 +72,20 @@ impl Watch {
     }
 }
 
+/// The free bytes of a directory's disk, and all of them; `None` if the system does not say.
+fn space(directory: &Path) -> Option<(u64, u64)> {
+    let disk = rustix::fs::statvfs(directory).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Some((bytes(disk.f_bavail), bytes(disk.f_blocks)))
+}
+
+/// The free bytes of a directory's disk; `None` if the system does not say.
+pub(super) fn free(directory: &Path) -> Option<u64> {
+    space(directory).map(|(free, _)| free)
+}
+
 /// Formats bytes for people.
-struct Bytes(u64);
+pub(super) struct Bytes(pub(super) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

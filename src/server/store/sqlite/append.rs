@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::{
     Room, SqliteStore,
+    compact::Compaction,
     damage::Damages,
     devices::{Changes, Device, Devices},
     failure,
@@ -45,6 +46,9 @@ pub(super) struct Work<'a> {
     runs: Vec<Run>,
     /// The new frames of entries of earlier batches.
     pub(super) rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
+    /// The entries whose content was erased.
+    erased: Vec<(RoomIndex, u64)>,
+    compaction: &'a Compaction,
     /// Bytes of state records.
     record_bytes: usize,
     results: Vec<OpResult>,
@@ -61,8 +65,8 @@ pub(super) struct Done {
     pub(super) bytes: usize,
     /// Retention was blocked by the index.
     pub(super) blocked: bool,
-    /// The content of an entry was erased.
-    pub(super) erased: bool,
+    /// The entries whose content was erased.
+    pub(super) erased: Vec<(RoomIndex, u64)>,
 }
 
 impl SqliteStore {
@@ -140,6 +144,8 @@ impl<'a> Work<'a> {
             devices: Changes::default(),
             runs: Vec::new(),
             rewritten: BTreeMap::new(),
+            erased: Vec::new(),
+            compaction: &store.compaction,
             record_bytes: 0,
             results: Vec::new(),
         }
@@ -208,8 +214,14 @@ impl<'a> Work<'a> {
         for Rewritten { room, seq, frame } in plan.rewritten {
             self.rewrite(room, seq, frame)?;
         }
+        if !plan.changes.is_empty() {
+            self.compaction.mark(self.connection)?;
+        }
         for ((room, seq), change) in plan.changes {
             put_change(self.connection, self.rooms[room.at()].no, seq, change)?;
+            if change.redacted.is_some() {
+                self.erased.push((room, seq));
+            }
         }
         self.devices.write(self.connection)?;
         self.write_rooms()?;
@@ -249,10 +261,7 @@ impl<'a> Work<'a> {
         seq: u64,
         frame: Bytes,
     ) -> rusqlite::Result<()> {
-        let key = entry_key(self.rooms[room.at()].no, seq);
-        self.connection
-            .prepare_cached("UPDATE entry SET frame = ?2, form = ?3 WHERE id = ?1")?
-            .execute((key, &frame[..], FORM))?;
+        rewrite(self.connection, self.rooms[room.at()].no, seq, &frame)?;
         self.rewritten.insert((room, seq), frame);
         Ok(())
     }
@@ -297,8 +306,6 @@ impl<'a> Work<'a> {
             .filter(|(_, (room, state))| room.state.revised != state.revised)
             .map(|(index, (_, state))| (index, state.revised))
             .collect();
-        let erased =
-            rooms().any(|(_, (room, state))| room.state.revised.redacted != state.revised.redacted);
         let first = |room: RoomIndex| self.states[room.at()].extent.first;
         // Retention may have dropped some of them later in the same step.
         let rewritten = self.rewritten.into_iter();
@@ -321,7 +328,7 @@ impl<'a> Work<'a> {
             states: self.states,
             devices: self.devices,
             blocked: self.blocked,
-            erased,
+            erased: self.erased,
         }
     }
 }
@@ -352,6 +359,19 @@ pub(super) fn insert(
             FORM,
             entry.shown,
         ))?;
+    Ok(())
+}
+
+/// Replaces an entry's frame.
+pub(super) fn rewrite(
+    connection: &Connection,
+    room: i64,
+    seq: u64,
+    frame: &[u8],
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE entry SET frame = ?2, form = ?3 WHERE id = ?1")?
+        .execute((entry_key(room, seq), frame, FORM))?;
     Ok(())
 }
 

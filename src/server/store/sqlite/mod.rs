@@ -41,9 +41,11 @@
 
 mod append;
 mod checkpoint;
+mod compact;
 mod damage;
 mod devices;
 mod failure;
+mod ledger;
 pub(in crate::server) mod lock;
 mod lookup;
 pub mod maintenance;
@@ -67,16 +69,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Zoned;
 use rusqlite::{Connection, Error, config::DbConfig};
 
+pub use self::compact::CompactError;
 pub use self::open_error::OpenError;
 use self::rooms::{Refusals, Room};
-pub use self::settings::{Durability, Settings};
+pub use self::settings::{Compact, Durability, Settings};
 use self::{
     checkpoint::Checkpoints,
+    compact::Compaction,
     damage::Damages,
     devices::Devices,
     failure::{Failed, reason, wants_space},
+    ledger::Ledger,
     lock::Lock,
     paths::INDEX,
     read::{SqliteLog, SqliteReader, within},
@@ -122,8 +128,11 @@ pub struct SqliteStore {
     blocked: u32,
     /// Entries were removed whose text is still in the write-ahead log.
     removing: bool,
+    compaction: Compaction,
+    ledger: Ledger,
     is_new: bool,
-    _lock: Lock,
+    /// `None` if the caller has locked the directory.
+    _lock: Option<Lock>,
 }
 
 impl fmt::Debug for SqliteStore {
@@ -307,7 +316,12 @@ impl LogWriter for SqliteStore {
             index.poke();
         }
         self.count_blocked(done.blocked);
-        self.empty_when_removed(&done.committed, done.erased);
+        if !done.committed.runs.is_empty() {
+            self.compaction
+                .committed(!done.committed.revised.is_empty());
+        }
+        self.note_erasures(&done.erased);
+        self.empty_when_removed(&done.committed, !done.erased.is_empty());
         Ok(done.committed)
     }
 
@@ -323,6 +337,11 @@ impl StateStore for SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn idle(&mut self) {
+        self.complete_ledger();
+        self.compact_at_night(&Zoned::now());
+    }
+
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         let rooms = self.rooms.iter().map(|room| room.no).collect();
         let damages = self.damages.clone();

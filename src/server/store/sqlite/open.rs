@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -14,11 +14,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::{
     Durability, Refusals, Room, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
+    compact::Compaction,
     damage::{Damages, InRow},
     devices::Devices,
     failure,
     failure::Failed,
-    lock::take,
+    ledger::Ledger,
+    lock::{Lock, take},
     open_error::{OpenError, directory_error, of_migration, refusal},
     paths::{
         DATABASE, INDEX, NEW, RESTORING, beside, has_log, is_there, move_to, private, remove,
@@ -70,6 +72,28 @@ impl SqliteStore {
             make(directory, vfs)?;
         }
         let connection = open_database(&path, vfs)?;
+        Self::open_with(settings, rooms, connection, path, is_new, Some(lock))
+    }
+
+    /// Opens a database that is not the log yet, in a data directory that this process has locked.
+    pub(super) fn open_file(
+        settings: &Settings,
+        path: &Path,
+        rooms: &[RoomName],
+    ) -> Result<Self, OpenError> {
+        let connection = open_database(path, None)?;
+        Self::open_with(settings, rooms, connection, path.to_owned(), false, None)
+    }
+
+    fn open_with(
+        settings: &Settings,
+        rooms: &[RoomName],
+        connection: Connection,
+        path: PathBuf,
+        is_new: bool,
+        lock: Option<Lock>,
+    ) -> Result<Self, OpenError> {
+        let directory = &settings.directory;
         let is_copied = make_lasting(&connection, &path)?;
         check(&connection, &path)?;
         let fresh = fresh_epoch().map_err(OpenError::System)?;
@@ -77,12 +101,14 @@ impl SqliteStore {
         let prepare = || {
             let settled = settle(&connection, &path, settings.durability, fresh, &recorder)?;
             let rooms = find_rooms(&connection, rooms)?;
+            let compaction = Compaction::load(&connection, settings.compact)?;
             if settled.durability == Durability::Relaxed {
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
             }
-            Ok((settled, rooms, connect_to_copy(&path)?))
+            Ok((settled, rooms, compaction, connect_to_copy(&path)?))
         };
-        let (settled, rooms, copier) = prepare().map_err(|error| refusal(&path, error))?;
+        let (settled, rooms, compaction, copier) =
+            prepare().map_err(|error| refusal(&path, error))?;
         let Opened { epoch, durability } = settled;
         let failed = Arc::new(Failed::default());
         let checkpoints = Checkpoints::start(
@@ -104,7 +130,7 @@ impl SqliteStore {
             removed.map_err(|error| directory_error(directory, error))?;
             None
         };
-        Ok(Self {
+        let mut store = Self {
             index,
             checkpoints: Some(checkpoints),
             connection,
@@ -119,9 +145,13 @@ impl SqliteStore {
             refusals: Refusals::default(),
             blocked: 0,
             removing: false,
+            compaction,
+            ledger: Ledger::of(directory),
             is_new,
             _lock: lock,
-        })
+        };
+        store.complete_ledger();
+        Ok(store)
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Refusals {
     pub(super) refusing: bool,
     /// A refusal was reported, and its end not yet.
     pub(super) told: bool,
+    /// It was reported that the ledger of erasures can't be written.
+    pub(super) ledger_told: bool,
     /// When a refusal was last reported.
     pub(super) told_at: Option<Instant>,
 }

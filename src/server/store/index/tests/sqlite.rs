@@ -10,7 +10,7 @@ use crate::{
         log::{Batch, LogWriter, Operation, Reader, Retention, Store},
         store::{
             SqliteStore,
-            sqlite::{Durability, Settings},
+            sqlite::{Compact, Durability, Settings},
         },
         supervisor::Supervisor,
     },
@@ -21,6 +21,7 @@ fn open(folder: &Path) -> SqliteStore {
         directory: folder.to_owned(),
         durability: Durability::Relaxed,
         index: true,
+        compact: Compact::Never,
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
