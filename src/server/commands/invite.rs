@@ -12,7 +12,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{CommandError, say};
+use super::{error::CommandError, say};
 use crate::{
     protocol::{Invite, InviteId, InviteToken},
     server::{

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{CommandError, say};
+use super::{error::CommandError, say};
 use crate::{
     protocol::{Password, limits::PASSWORD_BYTES_MAX},
     server::{

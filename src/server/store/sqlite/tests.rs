@@ -130,24 +130,6 @@ fn while_somebody_reads_the_end_is_in_order_and_the_start_goes_on() {
 }
 
 #[test]
-fn an_erasure_during_a_read_is_not_reported_as_done() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
-    append(&mut store, 1, [message_in(LOBBY, 1, 1, "secret")]);
-    drop(store);
-    let reader = hold(directory.path());
-    let room = rooms().remove(0);
-    let erase = || maintenance::erase(directory.path(), &room, 1, 1);
-    let said = erase().unwrap_err().to_string();
-    assert!(said.contains("Run this again"), "{said}");
-    let files = ["log.db", "log.db-wal"].map(|name| directory.path().join(name));
-    assert!(files.iter().any(|path| holds(path, "secret")));
-    drop(reader);
-    erase().unwrap();
-    assert!(!files.iter().any(|path| holds(path, "secret")));
-}
-
-#[test]
 fn two_data_directories_hold_two_logs() {
     let directory = tempfile::tempdir().unwrap();
     let one = open(&directory.path().join("one"));

@@ -13,10 +13,10 @@ use rusqlite::{
 };
 
 use super::{
-    AsOwner, DATABASE, MaintenanceError, OpenError, Partial, RESTORING, Result, check,
-    check_header, check_schema, check_version, create_new, has_log, is_there, look_into, move_to,
-    of_file, of_sqlite, open_database, parent, private, refusal, remove, remove_index,
-    sync_directory, take,
+    AsOwner, DATABASE, ErasedAgain, MaintenanceError, OpenError, Partial, RESTORING, Result, check,
+    check_header, check_schema, check_version, create_new, erase_again, has_log, is_there,
+    look_into, move_to, of_file, of_sqlite, open_database, parent, private, refusal, remove,
+    remove_index, sync_directory, take,
 };
 use crate::server::store::{
     fresh_epoch,
@@ -50,23 +50,26 @@ pub fn backup(directory: &Path, file: &Path) -> Result<u64> {
     copied
         .pragma_update(None, "journal_mode", "DELETE")
         .map_err(&refuse)?;
-    let messages = count(&copied).map_err(&refuse)?;
+    let entries = count(&copied).map_err(&refuse)?;
     copied.close().map_err(|(_, error)| refuse(error))?;
     partial.finish()?;
-    Ok(messages)
+    Ok(entries)
 }
 
 /// The results of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// The number of messages in the log now.
-    pub messages: u64,
+    /// The number of entries in the log now.
+    pub entries: u64,
     /// The file of the previous log, if there was one.
     pub aside: Option<PathBuf>,
+    /// What was erased since the backup, and is erased again.
+    pub again: ErasedAgain,
 }
 
 /// Replaces a data directory's log with a backup. The backup is checked in full first, and the
-/// previous log is kept under another name. The log gets a new epoch: clients see that it is
+/// previous log is kept under another name. What the directory's ledger of erasures names is erased
+/// again before any server may serve it. The log gets a new epoch: clients see that it is
 /// another one, and mark the break.
 ///
 /// An interrupted restore leaves a mark that keeps servers from starting until it is repeated.
@@ -78,9 +81,12 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
     has_log(directory)?;
     let path = directory.join(RESTORED);
     remove(&path).map_err(of_file(&path))?;
-    let copied = copy_backup(&source, file, &path).and_then(|()| prepare(&path));
+    let copied = copy_backup(&source, file, &path)
+        .and_then(|()| prepare(&path))
+        .and_then(|()| erase_again(directory, &path))
+        .and_then(|again| Ok((count_in(&path)?, again)));
     drop(source);
-    let messages = copied.map_err(|error| {
+    let (entries, again) = copied.map_err(|error| {
         // If this fails, the next restore removes it.
         let _ = remove(&path);
         match error {
@@ -102,7 +108,11 @@ pub fn restore(directory: &Path, file: &Path) -> Result<Restored> {
         .and_then(|()| fs::remove_file(&mark))
         .and_then(|()| sync_directory(directory))
         .map_err(&of_directory)?;
-    Ok(Restored { messages, aside })
+    Ok(Restored {
+        entries,
+        aside,
+        again,
+    })
 }
 
 /// Turns an error of opening into one about the backup, unless it is about the target directory.
@@ -135,7 +145,7 @@ fn copy_backup(source: &Connection, file: &Path, path: &Path) -> Result<()> {
 }
 
 /// Prepares a copied backup for use as the log.
-fn prepare(path: &Path) -> Result<u64> {
+fn prepare(path: &Path) -> Result<()> {
     let refuse = of_sqlite(path);
     let connection = open_database(path, None)?;
     check_all(&connection, path)?;
@@ -144,9 +154,17 @@ fn prepare(path: &Path) -> Result<u64> {
         .and_then(|()| set_meta(&connection, RELAXED, None))
         .and_then(|()| checkpoint::step(&connection, "TRUNCATE"))
         .map_err(&refuse)?;
-    let messages = count(&connection).map_err(&refuse)?;
-    connection.close().map_err(|(_, error)| refuse(error))?;
-    Ok(messages)
+    connection.close().map_err(|(_, error)| refuse(error))
+}
+
+/// The number of entries that a restored database holds.
+fn count_in(path: &Path) -> Result<u64> {
+    let connection = open_database(path, None)?;
+    let entries = count(&connection).map_err(of_sqlite(path))?;
+    connection
+        .close()
+        .map_err(|(_, error)| of_sqlite(path)(error))?;
+    Ok(entries)
 }
 
 /// Copies a database into an empty file, which will be named `name`.
@@ -186,7 +204,7 @@ fn check_all(connection: &Connection, path: &Path) -> Result<()> {
     Ok(check(connection, path)?)
 }
 
-/// The number of messages held.
+/// The number of entries held.
 fn count(connection: &Connection) -> rusqlite::Result<u64> {
     let sum = "SELECT coalesce(sum(head + 1 - first), 0) FROM room";
     connection.query_row(sum, [], |row| number_at(row, 0))

@@ -3,7 +3,7 @@
 use crate::{
     protocol::{Extent, RoomName},
     server::store::sqlite::{
-        OpenError,
+        CompactError, OpenError,
         open_error::{is_lasting, refusal},
     },
 };
@@ -12,8 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// An error of a command. Its text says what to do, in plain sentences. Except after
-/// [`Held`](Self::Held), the log is unchanged.
+/// An error of a command. Its text says what to do, in plain sentences. The log is unchanged.
 #[derive(Debug)]
 pub enum MaintenanceError {
     /// The log can't be opened.
@@ -28,9 +27,8 @@ pub enum MaintenanceError {
     File(PathBuf, io::Error),
     /// The input or output stream failed.
     Stream(io::Error),
-    /// The command is done, but this file still holds the erased texts, as long as another program
-    /// reads it.
-    Held(PathBuf),
+    /// What was erased since a backup could not be erased again in its copy, and why.
+    NotErased(PathBuf, Option<CompactError>),
     /// There is no such room in the log.
     NoRoom(RoomName),
     /// The room has, or had, messages.
@@ -56,7 +54,7 @@ impl MaintenanceError {
         match self {
             Self::Open(error) => error.may_pass(),
             Self::File(_, error) => !is_lasting(error),
-            Self::Stream(_) | Self::Held(_) => true,
+            Self::Stream(_) | Self::NotErased(..) => true,
             _ => false,
         }
     }
@@ -103,12 +101,17 @@ impl fmt::Display for MaintenanceError {
                 })
             }
             Self::Stream(error) => write!(out, "The input or output failed: {error}"),
-            Self::Held(path) => write!(
-                out,
-                "Another program (a backup?) is reading {}, so the old texts are still in the file. Run \
-                 this again when that is done",
-                path.display()
-            ),
+            Self::NotErased(path, why) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "What was erased since the backup can't be erased in {path}"
+                )?;
+                if let Some(why) = why {
+                    write!(out, ": {why}")?;
+                }
+                out.write_str(". Nothing was changed; check the disk and its space, and try again")
+            }
             Self::NoRoom(room) => write!(out, "There is no room {room} in the log"),
             Self::NotEmpty(room) => write!(
                 out,

@@ -43,16 +43,7 @@ pub(super) struct Opened {
     pub(super) _owner: AsOwner,
 }
 
-pub(super) fn open(directory: &Path) -> Result<Opened> {
-    let _owner = AsOwner::of(directory)?;
-    // Create nothing where there is no log.
-    if !is_there(&directory.join(RESTORING))? && !has_log(directory)? {
-        return Err(OpenError::Missing(directory.join(DATABASE)).into());
-    }
-    open_or_make(directory)
-}
-
-/// Like [`open`], but creates an empty log if there is none.
+/// Opens a log, or creates an empty one if there is none.
 pub(super) fn open_or_make(directory: &Path) -> Result<Opened> {
     let owner = AsOwner::of(directory)?;
     let path = directory.join(DATABASE);

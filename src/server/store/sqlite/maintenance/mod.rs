@@ -1,5 +1,5 @@
-//! The operator's commands on a log: back it up and restore it, export and import a room, erase
-//! texts.
+//! The operator's commands on a log: back it up and restore it, export and import a room. (`erase`
+//! is an operation of the log itself, which a running server can carry out.)
 //!
 //! Backup and export only read, and work beside a running server. All others change the log and
 //! take the data directory's lock, which a server holds.
@@ -8,10 +8,12 @@
 //! Files to be read elsewhere are opened as root.
 
 mod backup;
-mod erase;
 mod error;
+mod export;
 mod files;
-mod transfer;
+mod held;
+mod import;
+mod replay;
 
 use super::{
     OpenError,
@@ -25,11 +27,12 @@ use super::{
 pub use self::error::MaintenanceError;
 use self::error::{Result, of_file, of_sqlite};
 pub use self::files::into_file;
-use self::files::{
-    Opened, Partial, create_new, look_into, open, open_or_make, parent, remove_index,
-};
+use self::files::{Opened, Partial, create_new, look_into, open_or_make, parent, remove_index};
+use self::replay::erase_again;
 pub use self::{
     backup::{Restored, backup, restore},
-    erase::{TOMBSTONE, erase},
-    transfer::{Exported, export, import},
+    export::{Exported, export},
+    held::check_held,
+    import::import,
+    replay::ErasedAgain,
 };

@@ -78,7 +78,7 @@ fn an_export_says_what_retention_took_away_meanwhile() {
     let mut slow = Slow(&mut store, false);
     let exported = maintenance::export(directory.path(), &room, &mut slow).unwrap();
     assert!(exported.missed > 0, "{exported:?}");
-    assert_eq!(exported.messages + exported.missed, 100);
+    assert_eq!(exported.entries + exported.missed, 100);
 }
 
 #[test]

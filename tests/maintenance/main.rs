@@ -18,6 +18,9 @@ use chat_tui::protocol::{ClientId, MessageId, Token};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+mod erasing;
+mod kinds;
+
 /// How long anything that must happen may take before the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -236,11 +239,7 @@ fn a_second_server_is_kept_out() {
     let server = Server::start(data.path());
     let words = format!("in use by another server (process {})", server.child.id());
     refused(data.path(), &["0", "--bind", "127.0.0.1", "-q"], &words);
-    for arguments in [
-        &["restore", "file"][..],
-        &["import", "file"],
-        &["erase", "1"],
-    ] {
+    for arguments in [&["restore", "file"][..], &["import", "file"]] {
         fs::write(data.path().join("file"), "").unwrap();
         let output = program(data.path(), arguments)
             .current_dir(data.path())
@@ -503,6 +502,10 @@ fn a_room_that_begins_later_is_taken_as_it_is() {
     assert_eq!((&room["first"], &room["head"]), (&json!(3), &json!(6)));
 }
 
+fn nested(levels: usize) -> String {
+    "[".repeat(levels) + &"]".repeat(levels)
+}
+
 #[test]
 fn an_invalid_line_is_named_and_nothing_is_imported() {
     let data = filled();
@@ -541,11 +544,29 @@ fn an_invalid_line_is_named_and_nothing_is_imported() {
             [&lines[1][..], &lines[0]].join("\n"),
             "Line 2: its number is not 3",
         ),
-        (long, "Line 1: "),
+        (long, "Line 1: it has more than"),
+        // Ten levels fit into a page of history.
+        (
+            change(
+                1,
+                "\"type\":\"message\"",
+                &format!("\"kind\":\"x\",\"deep\":{}", nested(10)),
+            ),
+            "Line 2: it nests more than 10 levels",
+        ),
+        // What changed it would come later.
+        (
+            change(1, "\"message\":", "\"edited\":2,\"message\":"),
+            "Line 2: it says that entry 2 changed it",
+        ),
+        (
+            change(1, "\"message\":", "\"edited\":7,\"message\":"),
+            "Line 2: it says that entry 7 changed it",
+        ),
         // Without a mark of a clock that was set back; or set forward.
         (
             change(0, "\"timestamp\":\"2", "\"timestamp\":\"3"),
-            "Line 2: it is older than the message before it",
+            "Line 2: it is older than the entry before it",
         ),
         (
             change(
@@ -553,7 +574,7 @@ fn an_invalid_line_is_named_and_nothing_is_imported() {
                 "\"timestamp\":\"2",
                 "\"clock_was\":\"0001-01-01T00:00:00Z\",\"timestamp\":\"1",
             ),
-            "Line 2: it is older than the message before it",
+            "Line 2: it is older than the entry before it",
         ),
         (
             format!("{}\n\n{}", lines[0], lines[1]),
@@ -748,44 +769,6 @@ fn maintenance_errors_say_what_to_do() {
     assert!(!data.path().join("b").exists());
 }
 
-#[test]
-fn an_erased_text_is_nowhere_any_more() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path());
-    let mut alice = server.join("alice");
-    let secret = "correcthorsebatterystaple ".repeat(300);
-    alice.say("public");
-    let before = alice.say(secret.trim());
-    alice.say("public too");
-    server.stop();
-    refused(
-        data.path(),
-        &["erase", "2", "9"],
-        "holds the messages 1 to 3",
-    );
-    refused(data.path(), &["erase", "--room", "tea", "1"], "no room tea");
-    done(data.path(), &["erase", "2"]);
-    for entry in fs::read_dir(data.path()).unwrap() {
-        let path = entry.unwrap().path();
-        // The keys remain.
-        if path.ends_with("tls") {
-            continue;
-        }
-        let bytes = fs::read(&path).unwrap();
-        let found = memchr::memmem::find(&bytes, b"batterystaple");
-        assert_eq!(found, None, "{path:?}");
-    }
-    let server = Server::start(data.path());
-    let mut bob = server.join("bob");
-    assert_eq!(bob.next("message")["message"], "public");
-    let after = bob.next("message");
-    assert_eq!(after["message"], "[removed by the operator]");
-    for field in ["seq", "id", "user", "nickname", "timestamp"] {
-        assert_eq!(after[field], before[field], "{field}");
-    }
-    assert_eq!(bob.next("message")["message"], "public too");
-}
-
 /// Files that root makes in another user's data directory belong to that user.
 #[test]
 fn files_that_root_makes_belong_to_the_directory_s_owner() {
@@ -948,6 +931,8 @@ fn root_follows_no_links_in_another_users_directory() {
         ("log.db-shm", &["erase", "1"]),
         ("log.db-shm", &["export"]),
         ("index.db", &["erase", "1"]),
+        ("erasures.jsonl", &["erase", "1"]),
+        ("erasures.jsonl", &["restore", backup]),
         ("invite.key", &["invite", "--host", "chat.example.org"]),
         ("fingerprint", &["invite", "--host", "chat.example.org"]),
         ("tls", &["invite", "--host", "chat.example.org"]),
