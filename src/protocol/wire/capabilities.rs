@@ -20,7 +20,8 @@ pub(super) fn capability_names<const N: usize>(can: Capabilities) -> Option<List
     let names = [(can.edit, EDIT), (can.redact, REDACT)];
     let names: Vec<_> = names
         .into_iter()
-        .filter_map(|(can, name)| can.then(|| name.into()))
+        .filter(|(can, _)| *can)
+        .map(|(_, name)| name.into())
         .collect();
     (!names.is_empty()).then_some(List(names))
 }
