@@ -243,7 +243,7 @@ impl EntryRange {
     }
 }
 
-/// Entries of one log that later ones have changed.
+/// Entries of one log that later ones have changed, or that have changed others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedEntries {
     /// The room.

@@ -149,10 +149,7 @@ impl WriteBuffer {
     pub(super) fn start(&mut self, mut changes: Vec<StoreChange>) -> Option<Save> {
         self.bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
-        let again = waiting
-            .iter()
-            .filter(|c| !matches!(c, StoreChange::Entries(_)));
-        let again = again.cloned().collect();
+        let again = waiting.iter().filter_map(again).collect();
         changes.extend(waiting);
         if changes.is_empty() {
             return None;
@@ -191,6 +188,26 @@ impl WriteBuffer {
         self.failures += 1;
         self.failures == 1
     }
+}
+
+/// What is left of a change to be saved again if its save fails. New entries need not be: they are
+/// requested from the server when needed. But what they change must not stay as it was on the disk.
+fn again(change: &StoreChange) -> Option<StoreChange> {
+    let StoreChange::Entries(run) = change else {
+        return Some(change.clone());
+    };
+    let entries = run.entries.iter().filter(|entry| entry.target().is_some());
+    let entries: Vec<_> = entries.cloned().collect();
+    (!entries.is_empty()).then(|| {
+        StoreChange::Changed(ChangedEntries {
+            room: run.room.clone(),
+            epoch: run.epoch,
+            entries,
+            // With the others missing, nothing is known to be folded.
+            since: u64::MAX,
+            folded: 0,
+        })
+    })
 }
 
 fn replaces(new: &StoreChange, old: &StoreChange) -> bool {

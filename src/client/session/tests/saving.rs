@@ -1,4 +1,4 @@
-use crate::protocol::Content;
+use crate::protocol::{Content, EntryKind, MessageId};
 use crate::text::Body;
 use std::collections::VecDeque;
 
@@ -313,6 +313,32 @@ fn a_disk_that_fails_is_told_of_once_and_tried_again() {
     assert_eq!(run.saving(), ["messages 2"]);
     run.disk_fails(full());
     run.told(&[]);
+}
+
+#[test]
+fn what_entries_change_on_a_disk_that_fails_is_changed_later() {
+    let mut run = TestSession::slow();
+    run.say(message(1, "a"));
+    run.disk_done();
+    let ServerFrame::Entry(mut erasure) = message(2, "") else {
+        unreachable!("an entry")
+    };
+    erasure.kind = EntryKind::Redaction {
+        target: MessageId {
+            counter: 1,
+            ..erasure.id
+        },
+        reason: None,
+    };
+    run.say(ServerFrame::Entry(erasure));
+    run.say(message(3, "c"));
+    assert_eq!(run.saving(), ["messages 2"]);
+    run.disk_fails(full());
+    run.time();
+    assert_eq!(run.saving(), ["changed 2 to 0", "messages 3"]);
+    run.disk_fails(full());
+    run.time();
+    assert_eq!(run.saving(), ["changed 2 to 0"]);
 }
 
 #[test]
