@@ -292,7 +292,10 @@ impl<D: Dialect> Endpoint<D> {
                 return Some(Request::Admin(Box::new(command), Box::new(random())));
             }
             frame => {
-                let looks = matches!(frame, ClientFrame::History(_) | ClientFrame::Search(_));
+                let looks = matches!(
+                    frame,
+                    ClientFrame::History(_) | ClientFrame::Search(_) | ClientFrame::Changes(_)
+                );
                 if looks && matches!(self.state, State::Joined) {
                     self.looking = QueryState::Asked;
                 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     protocol::{
         ClientFrame, Nickname,
-        frame::{HistoryRequest, SearchRequest},
+        frame::{ChangesRequest, HistoryRequest, SearchRequest},
         limits::{FRAME_BYTES_MAX, NUMBER_MAX, TEXT_BYTES_MAX},
         wire::encode_client,
     },
@@ -47,6 +47,16 @@ fn search(words: &str, to: Option<u64>) -> ClientFrame {
         },
         to,
         reference: Some(7),
+    })
+}
+
+fn changes() -> ClientFrame {
+    ClientFrame::Changes(ChangesRequest {
+        room: RoomName::lobby(),
+        since: 0,
+        to: NUMBER_MAX,
+        erased: false,
+        reference: None,
     })
 }
 
@@ -221,25 +231,28 @@ fn answers_keep_the_order_of_the_requests() {
 
 #[test]
 fn one_query_is_under_way_and_nothing_behind_it_is_read() {
-    let mut world = after(["one".to_owned()]);
-    world.join("bob");
-    world.hold_looks = true;
-    world.hears("alice");
-    let mut bytes = Vec::new();
-    for frame in [forward(1, 9), message("alice", 2, "two")] {
-        encode_client(&frame, &mut bytes);
+    for (query, answer) in [
+        (forward(1, 9), "history 1..=2 of 1..=2"),
+        (search("one", None), "found [1] in 1..=2"),
+        (changes(), "changes [] through 2"),
+    ] {
+        let mut world = after(["one".to_owned()]);
+        world.join("bob");
+        world.hold_looks = true;
+        world.hears("alice");
+        let mut bytes = Vec::new();
+        for frame in [query, message("alice", 2, "two")] {
+            encode_client(&frame, &mut bytes);
+        }
+        assert!(world.send("alice", &bytes).is_empty());
+        assert!(!world.client("alice").endpoint.may_read());
+        // The messages of others still arrive.
+        world.say("bob", &message("bob", 1, "meanwhile"));
+        assert_eq!(world.hears("alice"), ["2 bob: meanwhile"]);
+        world.hold_looks = false;
+        world.run();
+        assert_eq!(world.hears("alice"), [answer, "3 alice: two"]);
     }
-    assert!(world.send("alice", &bytes).is_empty());
-    assert!(!world.client("alice").endpoint.may_read());
-    // The messages of others still arrive.
-    world.say("bob", &message("bob", 1, "meanwhile"));
-    assert_eq!(world.hears("alice"), ["2 bob: meanwhile"]);
-    world.hold_looks = false;
-    world.run();
-    assert_eq!(
-        world.hears("alice"),
-        ["history 1..=2 of 1..=2", "3 alice: two"]
-    );
 }
 
 #[test]
