@@ -34,8 +34,6 @@ const LAST: &str = "compacted";
 const WINDOW: SignedDuration = SignedDuration::from_hours(2);
 /// How long no entry must have been stored.
 const QUIET: Duration = Duration::from_mins(1);
-/// The shortest time between two compactions.
-const BETWEEN: SignedDuration = SignedDuration::from_hours(12);
 /// Copies of the database that there must be space for: a temporary file, and the write-ahead log.
 const COPIES: u64 = 2;
 
@@ -80,8 +78,8 @@ impl Compaction {
         self.due |= erased;
     }
 
-    /// The date at which the night began in which it may run now.
-    fn night(&self, now: &Zoned) -> Option<Date> {
+    /// The date at which the night began in which it may run now, and how long ago that was.
+    fn night(&self, now: &Zoned) -> Option<(Date, SignedDuration)> {
         let Compact::At(at) = self.schedule else {
             return None;
         };
@@ -90,7 +88,7 @@ impl Compaction {
         let since = minute(time.hour(), time.minute()) - minute(at.hour(), at.minute());
         let since = SignedDuration::from_mins(since.rem_euclid(DAY_MINUTES));
         let began = now.datetime().checked_sub(since).ok()?;
-        (since < WINDOW).then(|| began.date())
+        (since < WINDOW).then(|| (began.date(), since))
     }
 
     /// Begins an attempt, if it is time for one.
@@ -98,12 +96,13 @@ impl Compaction {
         if !self.due || quiet < QUIET {
             return false;
         }
-        let Some(night) = self.night(now).filter(|night| self.tried != Some(*night)) else {
+        let Some((night, since)) = self.night(now) else {
             return false;
         };
-        let since = self.last.map(|last| now.timestamp().duration_since(last));
+        let ago = self.last.map(|last| now.timestamp().duration_since(last));
         // A time in the future is wrong.
-        if since.is_some_and(|since| !since.is_negative() && since < BETWEEN) {
+        let tonight = ago.is_some_and(|ago| !ago.is_negative() && ago <= since);
+        if tonight || self.tried == Some(night) {
             return false;
         }
         self.tried = Some(night);
@@ -313,8 +312,12 @@ mod tests {
         compaction.committed(false);
         assert!(!compaction.begin(&at("2026-11-24T03:00:00"), QUIET));
         compaction.committed(true);
-        compaction.last = Some(at("2026-11-24T02:59:00").timestamp());
-        assert!(!compaction.begin(&at("2026-11-24T03:00:00"), QUIET));
+        // Another process did it tonight; or before, by an erasure without a server.
+        compaction.last = Some(at("2026-11-24T03:10:00").timestamp());
+        assert!(!compaction.begin(&at("2026-11-24T04:00:00"), QUIET));
+        compaction.last = Some(at("2026-11-24T02:50:00").timestamp());
+        assert!(compaction.begin(&at("2026-11-24T04:00:00"), QUIET));
+        compaction.tried = None;
         // A clock that was wrong does not stop it.
         compaction.last = Some(at("2027-11-24T02:59:00").timestamp());
         assert!(compaction.begin(&at("2026-11-24T03:00:00"), QUIET));
