@@ -40,7 +40,7 @@ use chat_tui::{
         log::{Batch, LogWriter, OpResult, Operation, Reader, Retention, RoomIndex, Store},
         store::{
             SqliteStore,
-            sqlite::{Durability, Settings},
+            sqlite::{Compact, Durability, Settings},
         },
         supervisor::Supervisor,
     },
@@ -92,6 +92,7 @@ fn open(folder: &Path, index: bool) -> SqliteStore {
         directory: folder.to_owned(),
         durability: Durability::Relaxed,
         index,
+        compact: Compact::Never,
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
