@@ -6,6 +6,7 @@ mod admin;
 mod conversation;
 #[path = "../families/mod.rs"]
 mod families;
+mod entries;
 mod folding;
 mod handover;
 mod health;
