@@ -7,17 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chat_tui::{
     client::{
-        event::Delivery,
+        event::{Delivery, Page},
         session::persist_types::{
-            ADOPTED_MAX, LeaseClaim, LeaseStatus, OutboxEntry, PersistedOutbox, PersistedRoom,
-            PersistedState, Save, SaveError, StoreChange,
+            ADOPTED_MAX, LeaseClaim, LeaseStatus, OutboxEntry, PersistedOutbox, PersistedState,
+            Save, SaveError, StoreChange,
         },
     },
-    protocol::{Content, Epoch, Extent, MessageId, RoomName, UserId, frame::Position},
+    protocol::{Content, Entry, Epoch, MessageId, RoomName, UserId, frame::Part},
 };
 use fastrand::Rng;
 
-use crate::mutant::Mutant;
+use crate::{
+    client_cache::CachedRoom,
+    mutant::Mutant,
+    truth::{Fault, Truth, key},
+};
 
 /// See the module's docs.
 #[derive(Debug, Default)]
@@ -46,6 +50,8 @@ enum Written {
     Adopted { key: u64, most: u64 },
     /// A run was told the outcomes of its messages.
     Outcomes(u64),
+    /// The rooms were lost.
+    NoRooms,
 }
 
 /// The run in which a message was typed, and its number there.
@@ -58,15 +64,8 @@ struct State {
     entries: BTreeMap<u64, (OutboxEntry, Option<Origin>)>,
     submitted: Vec<(Origin, RoomName, Content)>,
     settled: BTreeMap<Origin, Delivery>,
-    rooms: BTreeMap<RoomName, Room>,
+    rooms: BTreeMap<RoomName, CachedRoom>,
     user: Option<UserId>,
-}
-
-#[derive(Debug)]
-struct Room {
-    epoch: Epoch,
-    extent: Extent,
-    messages: BTreeMap<u64, MessageId>,
 }
 
 impl ClientDisk {
@@ -143,15 +142,64 @@ impl ClientDisk {
         }
     }
 
-    /// Returns the texts that the holder of the lease still has to send, and, if wanted, those
-    /// refused.
-    pub(crate) fn texts(&self, with_refused: bool) -> Vec<String> {
+    /// Returns the [`key`]s of the contents that the holder of the lease still has to send, and, if
+    /// wanted, of those refused.
+    pub(crate) fn keys(&self, with_refused: bool) -> Vec<String> {
         let state = self.state();
         let entries = state.entries.into_values().map(|(entry, _)| entry);
         let entries = entries.filter(|entry| with_refused || entry.failed.is_none());
         let submitted = state.submitted.into_iter().map(|(.., content)| content);
-        let texts = entries.map(|entry| entry.content).chain(submitted);
-        texts.map(|content| content.words().to_owned()).collect()
+        let contents = entries.map(|entry| entry.content).chain(submitted);
+        contents.map(|content| key(&content)).collect()
+    }
+
+    /// Returns the room and the counter of each message in the outbox that has got one, refused or
+    /// not.
+    pub(crate) fn counters(&self) -> Vec<(RoomName, u64)> {
+        let entries = self.state().entries.into_values();
+        let counters = entries.filter_map(|(entry, _)| {
+            let is_text = matches!(entry.content, Content::Text(_));
+            Some((entry.room, entry.counter.filter(|_| is_text)?))
+        });
+        counters.collect()
+    }
+
+    /// Returns a part of a room's log.
+    pub(crate) fn page(
+        &self,
+        room: &RoomName,
+        epoch: Option<Epoch>,
+        part: Part,
+        offline: bool,
+    ) -> Option<Page> {
+        let state = self.state();
+        let room = state.rooms.get(room)?;
+        let same = epoch.is_none_or(|epoch| epoch == room.epoch);
+        room.page(part, offline).filter(|_| same)
+    }
+
+    /// Checks that all its entries are as current as it says.
+    pub(crate) fn check_folded(&self, truth: &Truth) -> Result<(), Fault> {
+        let state = self.state();
+        let mut rooms = state.rooms.values();
+        rooms.try_for_each(|room| room.check_folded(truth))
+    }
+
+    /// Checks that what it holds of the log with this epoch is up to date, and that it holds
+    /// nothing that was erased there.
+    pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
+        let state = self.state();
+        let erased = truth.erased_texts(epoch);
+        for room in state.rooms.values() {
+            if room.epoch == epoch {
+                room.settled(truth)?;
+            }
+            let word = |text: &&str| text.split(' ').next().map(str::to_owned);
+            if let Some(word) = erased.iter().filter_map(word).find(|word| room.holds(word)) {
+                return Err(format!("{word:?} was erased and is still on the disk"));
+            }
+        }
+        Ok(())
     }
 
     fn state(&self) -> State {
@@ -208,23 +256,19 @@ impl ClientDisk {
         self.synced = survive;
     }
 
+    /// The rooms are lost: their file was damaged, or deleted.
+    pub(crate) fn lose_rooms(&mut self) {
+        self.cursors.clear();
+        self.written.push(Written::NoRooms);
+    }
+
     /// Returns the state for a run that starts now, with the lease if it may take it.
     pub(crate) fn open(&mut self, run: u64, claim: LeaseClaim) -> PersistedState {
         self.synced = self.written.len();
         let leased = self.lease(run, claim);
         let state = self.state();
         let rooms = state.rooms.iter().map(|(name, room)| {
-            let last = room.messages.last_key_value();
-            let mut kept = PersistedRoom {
-                position: Position {
-                    room: name.clone(),
-                    seq: last.map_or(0, |(seq, _)| *seq),
-                    id: last.map(|(_, id)| *id),
-                },
-                epoch: room.epoch,
-                extent: room.extent,
-                folded: 0,
-            };
+            let mut kept = room.persisted(name);
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
                 && self.mutant == Some(Mutant::CursorFirst)
                 && epoch == room.epoch
@@ -243,12 +287,11 @@ impl ClientDisk {
         }
     }
 
-    /// Returns the last message of each room, and its log: what a screen can show.
-    pub(crate) fn shown(&self) -> BTreeMap<RoomName, (Epoch, u64)> {
+    /// Returns each room's last message, its log, and what a screen shows of it.
+    pub(crate) fn shown(&self) -> BTreeMap<RoomName, (Epoch, u64, Vec<Entry>)> {
         let state = self.state();
-        let last = |(name, room): (RoomName, Room)| {
-            let (seq, _) = room.messages.last_key_value()?;
-            Some((name, (room.epoch, *seq)))
+        let last = |(name, room): (RoomName, CachedRoom)| {
+            Some((name, (room.epoch, room.last()?, room.shown())))
         };
         state.rooms.into_iter().filter_map(last).collect()
     }
@@ -259,7 +302,7 @@ impl State {
         match written {
             Written::Save(run, save) => {
                 for change in &save.changes {
-                    self.take(*run, change);
+                    self.take(*run, change, mutant);
                 }
             }
             Written::Adopted { key, most } => {
@@ -287,10 +330,11 @@ impl State {
                 }
             }
             Written::Outcomes(run) => self.settled.retain(|(of, _), _| of != run),
+            Written::NoRooms => self.rooms.clear(),
         }
     }
 
-    fn take(&mut self, run: u64, change: &StoreChange) {
+    fn take(&mut self, run: u64, change: &StoreChange, mutant: Option<Mutant>) {
         match change {
             StoreChange::Settled { key, delivery } => {
                 if let Some((_, Some(origin))) = self.entries.get(key)
@@ -307,7 +351,6 @@ impl State {
                 let origin = (run, *number);
                 self.submitted.push((origin, room.clone(), content.clone()));
             }
-            StoreChange::Changed(_) | StoreChange::Erased(_) => {}
             StoreChange::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
                 let next = entry.counter.map_or(0, |counter| counter + 1);
@@ -324,27 +367,29 @@ impl State {
             }
             StoreChange::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
             StoreChange::Room { epoch, start } => {
-                let room = self.rooms.entry(start.room.clone()).or_insert(Room {
-                    epoch: *epoch,
-                    extent: start.extent,
-                    messages: BTreeMap::new(),
-                });
-                if room.epoch != *epoch || start.reset.is_some() {
-                    room.messages.clear();
-                }
-                room.epoch = *epoch;
-                room.extent = start.extent;
-                room.messages = room.messages.split_off(&start.extent.first);
+                let fresh = || CachedRoom::new(*epoch, start);
+                let room = self.rooms.entry(start.room.clone()).or_insert_with(fresh);
+                room.open(*epoch, start);
             }
             StoreChange::Entries(run) => {
                 let room = self.rooms.get_mut(&run.room);
                 if let Some(room) = room.filter(|room| room.epoch == run.epoch) {
-                    let messages = run.entries.iter().map(|m| (m.seq, m.id));
-                    room.messages.extend(messages);
+                    room.put(run, mutant);
+                }
+            }
+            StoreChange::Changed(changed) => {
+                let room = self.rooms.get_mut(&changed.room);
+                let room = room.filter(|_| mutant != Some(Mutant::CacheNotTold));
+                if let Some(room) = room.filter(|room| room.epoch == changed.epoch) {
+                    room.change(changed, mutant);
                 }
             }
             StoreChange::User(user) => self.user = Some(*user),
-            StoreChange::Read { .. } | StoreChange::Draft { .. } | StoreChange::Typed(_) => {}
+            // Users here keep no drafts, and no texts that they sent.
+            StoreChange::Read { .. }
+            | StoreChange::Draft { .. }
+            | StoreChange::Typed(_)
+            | StoreChange::Erased(_) => {}
         }
     }
 }

@@ -38,8 +38,9 @@ pub(crate) struct Disk {
     written: Vec<Arc<Batch>>,
     /// The number of synced ones.
     synced: usize,
-    /// The last commits of processes that ended before they could report them.
-    untold: Vec<Committed>,
+    /// The last commits of processes that ended before they could report them, each with the batch
+    /// that the hub had asked for.
+    untold: Vec<(Batch, Committed)>,
     /// Whether the last process ended in order.
     clean: bool,
     /// A copy, and the epoch of its log.
@@ -76,10 +77,10 @@ impl Disk {
         Ok(committed)
     }
 
-    /// Writes a commit whose process ends before it learns of it.
-    pub(crate) fn write_untold(&mut self, batch: Batch) {
+    /// Writes a commit whose process, which `asked` for it, ends before it learns of it.
+    pub(crate) fn write_untold(&mut self, asked: Batch, batch: Batch) {
         if let Ok(committed) = self.write(batch) {
-            self.untold.push(committed);
+            self.untold.push((asked, committed));
         }
     }
 
@@ -92,8 +93,8 @@ impl Disk {
 
     /// A process opens the log. It may show everything that it finds, so that is synced first.
     pub(crate) fn open(&mut self, truth: &mut Truth) -> Result<(), Fault> {
-        for committed in self.untold.drain(..) {
-            truth.commit(self.log.epoch(), &committed)?;
+        for (asked, committed) in self.untold.drain(..) {
+            truth.commit(self.log.epoch(), &asked, &committed)?;
         }
         if self.durability == Durability::Relaxed && !self.clean {
             self.become_another(truth, self.epoch());

@@ -1,5 +1,7 @@
-//! A client that requests pages of history and searches at random, many at a time, and compares the
-//! answers with the truth. It resumes with a limit on missed messages.
+//! A client that requests pages of history, searches, and asks what was changed at random, many at
+//! a time, and compares the answers with the truth. It resumes with a limit on missed messages.
+
+mod answers;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,10 +11,10 @@ use chat_tui::{
         UserId,
         codec::Decoder,
         frame::{
-            ErrorCode, ErrorFrame, HistoryRequest, Join, PageHead, Part, Position, SearchRequest,
-            Welcome,
+            ChangesRequest, ErrorCode, ErrorFrame, HistoryRequest, Join, PageHead, Part, Position,
+            SearchRequest, Welcome,
         },
-        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
+        limits::NUMBER_MAX,
         wire::{encode_client, parse_server},
     },
     search::{Query, Words},
@@ -21,6 +23,7 @@ use chat_tui::{
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
+use self::answers::{check_changes, check_found, check_page};
 use crate::truth::{Fault, Truth, rooms};
 
 /// Pending requests; with so many it makes no more.
@@ -53,6 +56,7 @@ struct Room {
 enum Asked {
     Page(RoomName, Part),
     Search(RoomName, Query, u64),
+    Changes(ChangesRequest),
     /// An invalid request.
     Nonsense,
 }
@@ -189,6 +193,17 @@ impl Historian {
             };
             return (ClientFrame::History(request), asked);
         }
+        if rng.u8(..3) == 0 {
+            let request = ChangesRequest {
+                room,
+                since: from,
+                to,
+                erased: rng.bool(),
+                reference,
+            };
+            let asked = Asked::Changes(request.clone());
+            return (ClientFrame::Changes(request), asked);
+        }
         let words = ["long", "two", "1", "lo*", "lines two", "0 lon*", "nothing"];
         let words = rng.choice(words).unwrap_or_default();
         let sender = ["c0g0", "both", "twin"];
@@ -255,6 +270,17 @@ impl Historian {
                 }
                 .map_err(|fault| format!("{fault} in {:?}", page.head))
             }
+            ServerFrame::Changes(page) => {
+                let (_, asked) = self.answered(page.head.reference)?;
+                self.head(truth, &page.head, &page.entries)?;
+                match asked {
+                    Asked::Changes(request) if request.room == page.head.room => {
+                        check_changes(truth, self.epoch, &request, &page)
+                    }
+                    other => Err(format!("{other:?} is answered by changes")),
+                }
+                .map_err(|fault| format!("{fault} in {:?}", page.head))
+            }
             ServerFrame::Error(ErrorFrame {
                 code,
                 reference: Some(reference),
@@ -292,6 +318,10 @@ impl Historian {
             if start.extent.first > truth.first(self.epoch, &start.room) {
                 return Err(format!("history of #{} begins too late", start.room));
             }
+            let revised = truth.revised(self.epoch, &start.room, start.extent.head);
+            if (start.changed, start.redacted) != (revised.changed, revised.redacted) {
+                return Err(format!("{start:?} says so of {revised:?}"));
+            }
             if let Some((of, seq, _)) = room.held
                 && of == self.epoch
             {
@@ -320,7 +350,7 @@ impl Historian {
     }
 
     fn live(&mut self, truth: &Truth, message: &Entry) -> Result<(), Fault> {
-        is_true(truth, self.epoch, message)?;
+        truth.check_once(self.epoch, message)?;
         let room = self.rooms.entry(message.room.clone()).or_default();
         if room.due != Some(message.seq) {
             return Err(format!("{} came where {:?} was due", message.seq, room.due));
@@ -348,7 +378,7 @@ impl Historian {
             return Err("a message of another room".into());
         }
         page.iter()
-            .try_for_each(|message| is_true(truth, self.epoch, message))
+            .try_for_each(|message| truth.check_as_of(self.epoch, message, head.extent.head))
     }
 
     /// Checks what must hold once all is quiet.
@@ -378,98 +408,4 @@ fn written(frame: &ClientFrame) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_client(frame, &mut bytes);
     bytes
-}
-
-fn is_true(truth: &Truth, epoch: Epoch, message: &Entry) -> Result<(), Fault> {
-    let seq = message.seq;
-    let entry = truth
-        .entry(epoch, &message.room, seq)
-        .ok_or(format!("{seq} was shown before its commit"))?;
-    let same = entry.id == message.id
-        && entry.time == message.time
-        && entry.clock_was == message.clock_was
-        && entry.unproven != message.author.proven
-        && entry.nickname == message.author.nickname
-        && entry.text == message.words();
-    if same {
-        Ok(())
-    } else {
-        Err(format!("{message:?} is {entry:?} in the log"))
-    }
-}
-
-fn is_full(page: &[Entry]) -> bool {
-    let bytes: usize = page.iter().map(|m| m.words().len() + 300).sum();
-    // The longest message has about 2,000 bytes.
-    page.len() == HISTORY_PAGE_MAX || bytes + 4_000 > HISTORY_BYTES_MAX
-}
-
-fn check_page(
-    truth: &Truth,
-    epoch: Epoch,
-    part: Part,
-    head: &PageHead,
-    page: &[Entry],
-) -> Result<(), Fault> {
-    let numbers: Vec<u64> = page.iter().map(|message| message.seq).collect();
-    if numbers != (head.from..=head.to).collect::<Vec<_>>() {
-        return Err(format!("it holds {numbers:?}"));
-    }
-    let clamp = |from: u64, to: u64| (from.max(head.extent.first), to.min(head.extent.head));
-    let (from, to) = match part {
-        Part::Forward { from, to } | Part::Backward { from, to } => clamp(from, to),
-        Part::Since(time) => {
-            let late = |seq| {
-                let entry = truth.entry(epoch, &head.room, seq)?;
-                (entry.time >= time).then_some((entry.time, seq))
-            };
-            let least = (head.extent.first..=head.extent.head)
-                .filter_map(late)
-                .min();
-            let first = least.map(|(_, seq)| seq);
-            (first.unwrap_or(head.extent.head + 1), head.extent.head)
-        }
-    };
-    let complete = match part {
-        _ if from > to => page.is_empty(),
-        _ if is_full(page) => match part {
-            Part::Backward { .. } => head.to == to && head.from >= from,
-            Part::Forward { .. } | Part::Since(_) => head.from == from && head.to <= to,
-        },
-        _ => (head.from, head.to) == (from, to),
-    };
-    if complete {
-        Ok(())
-    } else {
-        Err(format!("{part:?} should be {from} to {to}"))
-    }
-}
-
-fn check_found(
-    truth: &Truth,
-    epoch: Epoch,
-    query: &Query,
-    to: u64,
-    head: &PageHead,
-    page: &[Entry],
-) -> Result<(), Fault> {
-    let to = to.min(head.extent.head);
-    let nothing = to < head.extent.first;
-    if head.to != to && !nothing || head.from > head.extent.first && !is_full(page) && !nothing {
-        return Err(format!(
-            "the search does not go from {to} to {}",
-            head.extent.first
-        ));
-    }
-    let matches = |seq: &u64| {
-        let entry = truth.entry(epoch, &head.room, *seq);
-        entry.is_some_and(|entry| query.matches(&entry.nickname, entry.time, &entry.text))
-    };
-    let expected: Vec<u64> = (head.from..=head.to).rev().filter(matches).collect();
-    let found: Vec<u64> = page.iter().map(|message| message.seq).collect();
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("{query:?} found {found:?}, not {expected:?}"))
-    }
 }

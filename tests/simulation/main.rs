@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a replay tells its steps")]
 
+mod client_cache;
 mod client_disk;
 mod cluster;
 mod disk;
@@ -9,6 +10,7 @@ mod historian;
 mod mutant;
 mod net;
 mod older;
+mod screen;
 mod server;
 mod thief;
 mod truth;
@@ -176,6 +178,36 @@ fn a_handover_that_loses_a_message_is_caught() {
 #[test]
 fn a_handover_that_happens_twice_is_caught() {
     is_caught(Mutant::HandoverDoubles);
+}
+
+#[test]
+fn folding_in_the_order_of_arrival_is_caught() {
+    is_caught(Mutant::FoldsAsItComes);
+}
+
+#[test]
+fn a_cache_that_is_not_told_of_changes_is_caught() {
+    is_caught(Mutant::CacheNotTold);
+}
+
+#[test]
+fn a_servers_memory_that_is_not_told_of_changes_is_caught() {
+    is_caught(Mutant::MemoryNotTold);
+}
+
+#[test]
+fn storing_an_edit_that_changes_nothing_is_caught() {
+    is_caught(Mutant::StoresUnchanged);
+}
+
+#[test]
+fn editing_what_others_wrote_is_caught() {
+    is_caught(Mutant::EditsOfOthers);
+}
+
+#[test]
+fn leaving_a_change_out_is_caught() {
+    is_caught(Mutant::ChangesWithAHole);
 }
 
 /// The first commit of a run fails, then, in another run, the second one, and so on, until a run

@@ -5,16 +5,18 @@ use std::{collections::HashMap, sync::Arc};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, DeviceId, MessageId, Nickname,
+        ClientFrame, Content, DeviceId, MessageId, Nickname,
+        frame::Member,
         wire::{encode_client, parse_client},
     },
     server::{
-        core::event::{Joined, Publication},
+        core::event::{Joined, PresenceChanges, Publication},
         log::{
             Batch, Operation, Run, StateRecord,
             segment::{Segment, SegmentBuilder},
         },
     },
+    text::Body,
 };
 
 /// The fault.
@@ -51,6 +53,18 @@ pub(crate) enum Mutant {
     HandoverLoses,
     /// Messages that one process has taken over from another can be taken over again.
     HandoverDoubles,
+    /// Of two texts the one that comes later stays, whichever edit is the later one.
+    FoldsAsItComes,
+    /// A client's disk is not told of what was changed while the client was away.
+    CacheNotTold,
+    /// The server's memory keeps the frames of entries that were changed.
+    MemoryNotTold,
+    /// An edit to the same text is an entry.
+    StoresUnchanged,
+    /// Everybody may edit everybody's messages.
+    EditsOfOthers,
+    /// The answer to a question for changes leaves one out.
+    ChangesWithAHole,
 }
 
 /// Gives a repeated message a new id.
@@ -78,6 +92,60 @@ impl Forgetting {
                     counter: 1,
                 };
                 *settled = 0;
+            }
+        }
+    }
+}
+
+/// Knows who wrote each message, and its text.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    known: HashMap<MessageId, (Arc<Member>, Body)>,
+}
+
+impl Messages {
+    /// Passes edits of others' messages off as their authors' own.
+    pub(crate) fn sign_for_others(&mut self, batch: &mut Batch) {
+        self.each_edit(batch, |(author, _), sender, _| *sender = Arc::clone(author));
+    }
+
+    /// Makes edits differ that change nothing.
+    pub(crate) fn change_unchanged(&mut self, batch: &mut Batch) {
+        self.each_edit(batch, |(_, text), _, edit| {
+            if text == edit {
+                *edit = Body::inert(&format!("{} again", edit.as_str()));
+            }
+        });
+    }
+
+    fn each_edit(
+        &mut self,
+        batch: &mut Batch,
+        spoil: impl Fn(&(Arc<Member>, Body), &mut Arc<Member>, &mut Body),
+    ) {
+        for operation in &mut batch.operations {
+            let Operation::Append {
+                id,
+                sender,
+                content,
+                ..
+            } = operation
+            else {
+                continue;
+            };
+            match content {
+                Content::Text(body) => {
+                    let message = (Arc::clone(sender), body.clone());
+                    self.known.insert(*id, message);
+                }
+                Content::Edit { target, body } => {
+                    if let Some(message) = self.known.get_mut(target) {
+                        let text = body.clone();
+                        spoil(message, sender, body);
+                        message.1 = text;
+                    }
+                }
+                Content::Redaction { .. } => {}
             }
         }
     }
@@ -138,28 +206,39 @@ pub(crate) fn off_by_one(joined: &mut Joined) {
 }
 
 /// Swaps the first two messages of each run, numbers and all.
-pub(crate) fn out_of_order(publication: &Arc<Publication>) -> Arc<Publication> {
+pub(crate) fn out_of_order(publication: &Publication) -> Publication {
     let runs = publication.runs.iter().map(|run| Run {
         room: run.room,
         segment: swap(run),
     });
-    let presence =
-        publication
-            .presence
-            .iter()
-            .map(|run| chat_tui::server::core::event::PresenceChanges {
-                room: run.room,
-                segment: run.segment.clone(),
-                changes: run.changes.clone(),
-                at: run.at,
-            });
-    Arc::new(Publication {
-        rules: publication.rules.clone(),
+    Publication {
         runs: runs.collect(),
+        ..copy(publication)
+    }
+}
+
+/// Leaves out the frames that were rewritten.
+pub(crate) fn not_rewritten(publication: &Publication) -> Publication {
+    Publication {
+        rewritten: Vec::new(),
+        ..copy(publication)
+    }
+}
+
+fn copy(publication: &Publication) -> Publication {
+    let presence = publication.presence.iter().map(|run| PresenceChanges {
+        room: run.room,
+        segment: run.segment.clone(),
+        changes: run.changes.clone(),
+        at: run.at,
+    });
+    Publication {
+        runs: publication.runs.clone(),
         rewritten: publication.rewritten.clone(),
         firsts: publication.firsts.clone(),
+        rules: publication.rules.clone(),
         presence: presence.collect(),
-    })
+    }
 }
 
 fn swap(run: &Run) -> Segment {

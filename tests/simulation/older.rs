@@ -2,7 +2,7 @@
 
 use chat_tui::{
     protocol::{
-        Epoch, MessageId, Nickname, RoomName,
+        EntryKind, Epoch, MessageId, Nickname, RoomName,
         codec::Decoder,
         legacy::{FromServer, parse_from_server},
         limits::LEGACY_FRAME_BYTES_MAX,
@@ -149,7 +149,14 @@ impl Older {
             let entry = truth.entry(epoch, &lobby, own);
             entry.is_some_and(|entry| entry.id.device == id.device)
         };
-        let last = (1..=truth.head(epoch, &lobby)).rev().find(|seq| {
+        let head = truth.head(epoch, &lobby);
+        let has_text = |seq| {
+            matches!(
+                truth.frame(epoch, &lobby, seq),
+                Some(EntryKind::Text(_) | EntryKind::Edit { body: Some(_), .. })
+            )
+        };
+        let last = (1..=head).rev().filter(|seq| has_text(*seq)).find(|seq| {
             let entry = truth.entry(epoch, &lobby, *seq);
             entry.is_some_and(|entry| !own_device(entry.id))
         });

@@ -1,11 +1,13 @@
 //! The server's half of the cluster: the hub, one replica, the endpoints of its connections, and a
 //! disk that outlives the process.
 
+mod frames;
+mod queries;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU64,
-    sync::Arc,
     time::Duration,
 };
 
@@ -21,7 +23,7 @@ use chat_tui::{
             endpoint::Pulse,
             event::{ConnectionCommand, Effect, Event},
             hub::{Hub, Keep, RoomSettings, Settings},
-            log_query::{LogQuery, QueryResult},
+            log_query::LogQuery,
             rate_limit::{Limits, Rate},
             replica::{Replica, ReplicaLimits},
             subscriber::Turn,
@@ -40,13 +42,15 @@ use jiff::Timestamp;
 
 use crate::{
     disk::{Disk, Durability},
-    mutant::{self, Forgetting, Mutant},
+    mutant::{self, Forgetting, Messages, Mutant},
     net::Pipe,
     truth::{Fault, Truth, rooms},
 };
 
 /// Its listening address.
 pub(crate) const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10500);
+/// The code that makes a user the owner.
+pub(crate) const OWNER_CODE: OwnerCode = OwnerCode::from_bytes([0x0c; 10]);
 /// Bytes fetched from the store at once: few, so that there are many pages.
 const PAGE_BYTES: usize = 1500;
 
@@ -74,12 +78,13 @@ pub(crate) struct Server {
     tokens: u64,
     mutant: Option<Mutant>,
     forgetting: Forgetting,
+    messages: Messages,
     /// For [`Mutant::TimesStandStill`]: the latest time so far.
     latest: Timestamp,
     /// Records that [`Mutant::OwnershipEarly`] has announced, and not stored yet.
     unstored: Vec<StateRecord>,
     /// The commit that [`Mutant::AcknowledgesEarly`] has announced, and the disk does not have yet.
-    early: Option<(Duration, Committed)>,
+    early: Option<(Duration, Batch, Committed)>,
     /// Commits that fail from now on.
     pub(crate) failing: u32,
     /// Commits so far.
@@ -130,6 +135,7 @@ impl Server {
             tokens: 0,
             mutant,
             forgetting: Forgetting::default(),
+            messages: Messages::default(),
             latest: Timestamp::MIN,
             unstored: Vec::new(),
             early: None,
@@ -163,7 +169,7 @@ impl Server {
                     ..Limits::NONE
                 },
                 invite_key: InviteKey::from_bytes([0x1e; 32]),
-                owner_code: OwnerCode::from_bytes([0x0c; 10]),
+                owner_code: OWNER_CODE,
                 new_owner: false,
                 keep_accounts_days: 365,
             },
@@ -204,8 +210,8 @@ impl Server {
             && let Some((_, batch)) = running.committing
             && rng.bool()
         {
-            let batch = self.spoiled(batch);
-            self.disk.write_untold(batch);
+            let spoiled = self.spoiled(batch.clone());
+            self.disk.write_untold(batch, spoiled);
         }
     }
 
@@ -299,7 +305,7 @@ impl Server {
     pub(crate) fn commit_due(&self) -> Option<Duration> {
         let running = self.running.as_ref()?;
         let under_way = running.committing.as_ref().map(|(due, _)| *due);
-        under_way.or(self.early.as_ref().map(|(due, _)| *due))
+        under_way.or(self.early.as_ref().map(|(due, ..)| *due))
     }
 
     /// Returns when the process has to act by itself.
@@ -320,8 +326,8 @@ impl Server {
         truth: &mut Truth,
         rng: &mut Rng,
     ) -> Result<(), Fault> {
-        if let Some((_, committed)) = self.early.take_if(|(due, _)| *due <= now.mono) {
-            return truth.commit(self.disk.epoch(), &committed);
+        if let Some((_, asked, committed)) = self.early.take_if(|(due, ..)| *due <= now.mono) {
+            return truth.commit(self.disk.epoch(), &asked, &committed);
         }
         let Some(running) = &mut self.running else {
             return Ok(());
@@ -333,11 +339,12 @@ impl Server {
         let number = self.commits;
         self.commits += 1;
         let fails = self.setup.fails.filter(|(at, _)| *at == number);
+        let asked = batch.clone();
         let outcome = match fails.map(|(_, error)| error) {
             Some(StoreError::InDoubt | StoreError::Damaged) => {
                 if rng.bool() {
-                    let batch = self.spoiled(batch);
-                    self.disk.write_untold(batch);
+                    let spoiled = self.spoiled(batch);
+                    self.disk.write_untold(asked.clone(), spoiled);
                 }
                 Err(StoreError::InDoubt)
             }
@@ -349,7 +356,7 @@ impl Server {
             None => self.append(batch, rng),
         };
         if let Ok(committed) = &outcome {
-            truth.commit(self.disk.epoch(), committed)?;
+            truth.commit(self.disk.epoch(), &asked, committed)?;
             Truth::check_times(committed, began)?;
         }
         if let Some(running) = &mut self.running {
@@ -371,6 +378,8 @@ impl Server {
             }
             Some(Mutant::DeviceOfAnybody) => mutant::forget_owners(&mut batch),
             Some(Mutant::HoldsNothingBack) => mutant::fill_holes(&mut batch),
+            Some(Mutant::EditsOfOthers) => self.messages.sign_for_others(&mut batch),
+            Some(Mutant::StoresUnchanged) => self.messages.change_unchanged(&mut batch),
             Some(Mutant::TimesStandStill) => {
                 self.latest = self.latest.max(batch.now);
                 batch.now = self.latest;
@@ -378,41 +387,6 @@ impl Server {
             _ => {}
         }
         batch
-    }
-
-    /// Ends the log queries that are due.
-    pub(crate) fn look(&mut self, now: Now, rng: &mut Rng) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        for (&id, endpoint) in &mut running.endpoints {
-            if let Some(look) = endpoint.poll_query() {
-                let latency = Duration::from_millis(rng.u64(0..20));
-                running.looking.insert(id, (now.mono + latency, look));
-            }
-        }
-        while let Some((&id, _)) = running
-            .looking
-            .iter()
-            .find(|(_, (due, _))| *due <= now.mono)
-        {
-            let Some((_, look)) = running.looking.remove(&id) else {
-                return;
-            };
-            let mut looked = match rng.u8(..20) {
-                0 => Err(StoreError::Refused),
-                _ => look.read(&mut self.disk.log),
-            };
-            if let (Ok(QueryResult::Page(page)), Some(Mutant::PageWithAHole)) =
-                (&mut looked, self.mutant)
-                && page.frames.len() > 2
-            {
-                page.frames.remove(1);
-            }
-            if let Some(endpoint) = running.endpoints.get_mut(&id) {
-                endpoint.handle_query_result(now, &looked);
-            }
-        }
     }
 
     /// Reads arrived bytes of a connection, as far as the server wants to.
@@ -485,12 +459,13 @@ impl Server {
                     acknowledge |= self.mutant == Some(Mutant::AcknowledgesEarly);
                 }
                 Effect::Publish(publication) => {
-                    let publication = if self.mutant == Some(Mutant::OutOfOrder) {
-                        mutant::out_of_order(&publication)
-                    } else {
-                        Arc::clone(&publication)
+                    let spoiled = match self.mutant {
+                        Some(Mutant::OutOfOrder) => Some(mutant::out_of_order(&publication)),
+                        Some(Mutant::MemoryNotTold) => Some(mutant::not_rewritten(&publication)),
+                        _ => None,
                     };
-                    running.replica.publish(&publication);
+                    let publication = spoiled.as_ref().unwrap_or(&publication);
+                    running.replica.publish(publication);
                 }
                 Effect::Command {
                     connection,
@@ -534,8 +509,10 @@ impl Server {
         let Some((due, batch)) = self.running.as_mut().and_then(|r| r.committing.take()) else {
             return;
         };
+        let asked = batch.clone();
         let outcome = self.append(batch, rng);
-        self.early = outcome.clone().ok().map(|committed| (due, committed));
+        let committed = outcome.clone().ok();
+        self.early = committed.map(|committed| (due, asked, committed));
         if let Some(running) = &mut self.running {
             running.hub.handle_event(now, Event::Committed(outcome));
         }

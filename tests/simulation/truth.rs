@@ -1,10 +1,13 @@
 //! The truth: the commits of the store. Everything that a client shows is compared with it.
 
-use std::collections::{HashMap, HashSet};
+mod commit;
+mod rule;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_tui::{
     protocol::{
-        DeviceId, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
+        self, Content, DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
         wire::parse_server,
     },
     server::log::{Committed, StateRecord},
@@ -23,7 +26,16 @@ pub(crate) fn rooms() -> [RoomName; 2] {
     ]
 }
 
-/// One committed entry.
+/// The name of a content: no user here submits the same content twice.
+pub(crate) fn key(content: &Content) -> String {
+    match content {
+        Content::Text(body) => body.as_str().to_owned(),
+        Content::Edit { target, body } => format!("{target} becomes {}", body.as_str()),
+        Content::Redaction { target, .. } => format!("{target} is erased, {}", content.words()),
+    }
+}
+
+/// One committed entry, as it was submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: MessageId,
@@ -32,23 +44,29 @@ pub(crate) struct Entry {
     pub(crate) time: Timestamp,
     pub(crate) clock_was: Option<Timestamp>,
     pub(crate) unproven: bool,
-    pub(crate) text: String,
+    pub(crate) content: Content,
 }
 
 /// One log, including evicted entries.
 #[derive(Debug, Default)]
 struct Log {
-    rooms: HashMap<RoomName, Room>,
-    texts: HashMap<String, (RoomName, u64)>,
-    ids: HashMap<MessageId, u64>,
-    /// The numbers of the lobby's texts, by their first words.
+    rooms: BTreeMap<RoomName, Room>,
+    /// The numbers of entries by their [`key`].
+    keys: HashMap<String, (RoomName, u64)>,
+    ids: HashMap<MessageId, (RoomName, u64)>,
+    /// The numbers of the lobby's messages, by the first words of all texts that they ever had.
     starts: HashMap<String, u64>,
+    /// The numbers of the lobby's edits, by the first words of their texts.
+    edit_starts: HashMap<String, u64>,
 }
 
 /// One room: entry `seq` is at index `seq` - 1.
 #[derive(Debug, Default)]
 struct Room {
     entries: Vec<Entry>,
+    numbers: HashMap<MessageId, u64>,
+    /// The numbers of the entries that refer to each entry.
+    references: HashMap<MessageId, Vec<u64>>,
     /// Entries below this number were evicted.
     evicted_below: u64,
 }
@@ -61,10 +79,20 @@ pub(crate) struct Truth {
     nicknames: HashMap<UserId, (Epoch, Nickname)>,
     /// The devices with which users with a key joined, and the log's epoch.
     devices: HashSet<(Epoch, DeviceId)>,
+    /// The [`key`]s of contents that would have changed nothing, in whatever log.
+    unchanged: HashSet<String>,
+    /// The users who ever had a role by which they may erase what others wrote.
+    moderators: HashSet<UserId>,
 }
 
 /// Nicknames that one user may own; beyond that the longest unused ones are released.
 const NICKNAMES_MAX: usize = 4;
+
+/// The part of a user's stored record that says what they may do.
+#[derive(Deserialize)]
+struct Account {
+    role: String,
+}
 
 /// The stored record of a nickname's owner.
 #[derive(Deserialize)]
@@ -74,27 +102,6 @@ struct Owned {
 }
 
 impl Truth {
-    /// Records a commit, and checks its numbers and ids.
-    pub(crate) fn commit(&mut self, epoch: Epoch, committed: &Committed) -> Result<(), Fault> {
-        let names = rooms();
-        let log = self.logs.entry(epoch).or_default();
-        for run in &committed.runs {
-            let name = &names[run.room.at()];
-            for seq in run.segment.first()..run.segment.next() {
-                let frame = run.segment.frame(seq).ok_or("a run has a hole")?;
-                log.take(name, seq, frame)?;
-            }
-        }
-        for (room, first) in &committed.firsts {
-            let room = log.rooms.entry(names[room.at()].clone()).or_default();
-            if *first <= room.evicted_below || *first > room.entries.len() as u64 + 1 {
-                return Err(format!("history begins at {first} all at once"));
-            }
-            room.evicted_below = *first;
-        }
-        Ok(())
-    }
-
     /// Checks that messages have the time of the clock, whatever it showed before: `now`, when they
     /// were given to the store.
     pub(crate) fn check_times(committed: &Committed, now: Timestamp) -> Result<(), Fault> {
@@ -163,45 +170,61 @@ impl Truth {
         self.logs.get(&epoch)?.rooms.get(room)
     }
 
-    /// Returns the entry with a number.
+    /// Returns the entry with a number, as it was submitted.
     pub(crate) fn entry(&self, epoch: Epoch, room: &RoomName, seq: u64) -> Option<&Entry> {
-        let at = usize::try_from(seq).ok()?.checked_sub(1)?;
-        self.room(epoch, room)?.entries.get(at)
+        self.room(epoch, room)?.entry(seq)
     }
 
-    /// Returns all entries that a log ever held.
-    pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (&RoomName, &Entry)> {
+    /// Returns all entries that a log ever held, as they were submitted, by room and number.
+    pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (&RoomName, u64, &Entry)> {
         let rooms = self.logs.get(&epoch).into_iter().flat_map(|log| &log.rooms);
-        rooms.flat_map(|(name, room)| room.entries.iter().map(move |entry| (name, entry)))
+        rooms.flat_map(|(name, room)| {
+            let entries = (1..).zip(&room.entries);
+            entries.map(move |(seq, entry)| (name, seq, entry))
+        })
     }
 
-    /// Returns the number of a text; no text is typed twice.
-    pub(crate) fn find(&self, epoch: Epoch, text: &str) -> Option<u64> {
-        let (_, seq) = self.logs.get(&epoch)?.texts.get(text)?;
+    /// Returns the room and the number of an entry.
+    pub(crate) fn place(&self, epoch: Epoch, id: MessageId) -> Option<(&RoomName, u64)> {
+        let (room, seq) = self.logs.get(&epoch)?.ids.get(&id)?;
+        Some((room, *seq))
+    }
+
+    /// Returns the number of a content, by its [`key`].
+    pub(crate) fn find(&self, epoch: Epoch, key: &str) -> Option<u64> {
+        let (_, seq) = self.logs.get(&epoch)?.keys.get(key)?;
         Some(*seq)
     }
 
-    /// Whether any log ever held a text.
-    pub(crate) fn was_stored(&self, text: &str) -> bool {
-        self.logs.values().any(|log| log.texts.contains_key(text))
+    /// Whether any log ever held a content, by its [`key`].
+    pub(crate) fn was_stored(&self, key: &str) -> bool {
+        self.logs.values().any(|log| log.keys.contains_key(key))
     }
 
-    /// Returns the number of the lobby's message whose text begins with the same word: for parts.
-    pub(crate) fn find_start(&self, epoch: Epoch, text: &str) -> Option<u64> {
-        let start = text.split(' ').next()?;
-        self.logs.get(&epoch)?.starts.get(start).copied()
+    /// Whether a content, by its [`key`], changed nothing when it was to be stored.
+    pub(crate) fn was_unchanged(&self, key: &str) -> bool {
+        self.unchanged.contains(key)
+    }
+
+    /// Returns the number of the lobby's message, or of the edit, whose text begins with the same
+    /// word as what a legacy client is told: for parts.
+    pub(crate) fn find_start(&self, epoch: Epoch, told: &str) -> Option<u64> {
+        let log = self.logs.get(&epoch)?;
+        let (starts, text) = match told.strip_prefix("(edited) ") {
+            Some(text) => (&log.edit_starts, text),
+            None => (&log.starts, told),
+        };
+        starts.get(text.split(' ').next()?).copied()
     }
 
     /// The highest number.
     pub(crate) fn head(&self, epoch: Epoch, room: &RoomName) -> u64 {
-        self.room(epoch, room)
-            .map_or(0, |room| room.entries.len() as u64)
+        self.room(epoch, room).map_or(0, Room::head)
     }
 
     /// The lowest number still held.
     pub(crate) fn first(&self, epoch: Epoch, room: &RoomName) -> u64 {
-        self.room(epoch, room)
-            .map_or(1, |room| room.evicted_below.max(1))
+        self.room(epoch, room).map_or(1, Room::first)
     }
 
     /// Checks that one device's messages keep the order of their typing.
@@ -233,67 +256,46 @@ fn within_a_minute(one: Timestamp, other: Timestamp) -> bool {
     one.duration_since(other).abs() <= SignedDuration::from_mins(1)
 }
 
-impl Log {
-    fn take(&mut self, name: &RoomName, seq: u64, frame: &[u8]) -> Result<(), Fault> {
-        let Ok(ServerFrame::Entry(message)) = parse_server(frame) else {
-            return Err(format!("number {seq} of the log is no message"));
-        };
-        let room = self.rooms.entry(name.clone()).or_default();
-        let head = room.entries.len() as u64;
-        if message.seq != seq || seq != head + 1 || message.room != *name {
-            return Err(format!("number {seq} of #{name} follows {head} in the log"));
-        }
-        let chat_tui::protocol::Entry {
-            id,
-            time,
-            clock_was,
-            author,
-            kind,
-            ..
-        } = message;
-        let set_back = clock_was.is_some_and(|was| was > time);
-        if room.entries.last().is_some_and(|last| last.time > time) && !set_back {
-            return Err(format!("the time of {seq} is before that of {head}"));
-        }
-        if clock_was.is_some_and(|was| within_a_minute(was, time)) {
-            return Err(format!("{seq} is marked for next to nothing"));
-        }
-        let EntryKind::Text(text) = kind else {
-            return Err(format!("number {seq} of the log is no message"));
-        };
-        let text = text.body.as_str().to_owned();
-        let unproven = !author.proven;
-        let chat_tui::protocol::Author { user, nickname, .. } = author;
-        let entry = Entry {
-            id,
-            user,
-            nickname,
-            time,
-            clock_was,
-            unproven,
-            text,
-        };
-        self.add(name, seq, entry).map_or(Ok(()), |(text, before)| {
-            Err(format!("{text:?} is in the log as {before} and as {seq}"))
-        })
+impl Room {
+    fn entry(&self, seq: u64) -> Option<&Entry> {
+        let at = usize::try_from(seq).ok()?.checked_sub(1)?;
+        self.entries.get(at)
     }
 
-    /// Adds an entry; returns its text and the number under which it, or its id, was there before.
+    fn head(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// The lowest number still held.
+    fn first(&self) -> u64 {
+        self.evicted_below.max(1)
+    }
+}
+
+impl Log {
+    /// Adds an entry; returns its key and the number under which it, or its id, was there before.
     fn add(&mut self, name: &RoomName, seq: u64, entry: Entry) -> Option<(String, u64)> {
-        let text = entry.text.clone();
-        let same_text = self.texts.insert(text.clone(), (name.clone(), seq));
-        let same_id = self.ids.insert(entry.id, seq);
+        let key = key(&entry.content);
+        let same_key = self.keys.insert(key.clone(), (name.clone(), seq));
+        let same_id = self.ids.insert(entry.id, (name.clone(), seq));
         if *name == RoomName::lobby()
-            && let Some(start) = text.split(' ').next()
+            && let Some(body) = entry.content.body()
+            && let Some(start) = body.as_str().split(' ').next()
         {
-            self.starts.insert(start.to_owned(), seq);
+            let message = entry.content.target().and_then(|id| self.ids.get(&id));
+            let message = message.map_or(seq, |(_, message)| *message);
+            self.starts.insert(start.to_owned(), message);
+            if message != seq {
+                self.edit_starts.insert(start.to_owned(), seq);
+            }
         }
-        self.rooms
-            .entry(name.clone())
-            .or_default()
-            .entries
-            .push(entry);
-        let before = same_text.map(|(_, seq)| seq).or(same_id);
-        before.map(|before| (text, before))
+        let room = self.rooms.entry(name.clone()).or_default();
+        if let Some(target) = entry.content.target() {
+            room.references.entry(target).or_default().push(seq);
+        }
+        room.numbers.insert(entry.id, seq);
+        room.entries.push(entry);
+        let before = same_key.or(same_id).map(|(_, seq)| seq);
+        before.map(|before| (key, before))
     }
 }

@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
     client::event::{Delivery, Event, OutboxMessage},
-    protocol::{Epoch, Nickname, RoomName, UserId},
+    protocol::{Content, EntryKind, Epoch, Nickname, RoomName, UserId},
 };
 
-use crate::truth::{Fault, Truth};
+use crate::truth::{Entry, Fault, Truth, key};
 
 /// See the module's docs. A client is named by its index.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     names: BTreeMap<UserId, Name>,
+    /// By the [`key`] of the content.
     said: HashMap<String, Said>,
+    submitted: u64,
 }
 
 /// The nickname that a user wants.
@@ -28,12 +30,14 @@ struct Name {
     wanted: BTreeSet<Nickname>,
 }
 
-/// A message that a user sent.
+/// A message, an edit or a redaction that a user sent.
 #[derive(Debug)]
 struct Said {
     by: UserId,
     client: usize,
     room: RoomName,
+    /// Its place in the order of all.
+    order: u64,
     taken_back: bool,
     /// Its user was told that it does not arrive, or can't expect it to.
     excused: bool,
@@ -74,29 +78,44 @@ impl Wishes {
         }
     }
 
-    /// A user sends a message.
-    pub(crate) fn says(&mut self, by: UserId, client: usize, room: RoomName, text: &str) {
+    /// Whether a content was sent before: a second time it would not be distinguishable.
+    pub(crate) fn was_said(&self, content: &Content) -> bool {
+        self.said.contains_key(&key(content))
+    }
+
+    /// A user sends a message, an edit or a redaction.
+    pub(crate) fn says(&mut self, by: UserId, client: usize, room: RoomName, content: &Content) {
+        self.submitted += 1;
         let said = Said {
             by,
             client,
             room,
+            order: self.submitted,
             taken_back: false,
             excused: false,
         };
-        self.said.insert(text.to_owned(), said);
+        self.said.insert(key(content), said);
+    }
+
+    /// A user sends a refused one again, behind all others.
+    pub(crate) fn says_again(&mut self, key: &str) {
+        self.submitted += 1;
+        if let Some(said) = self.said.get_mut(key) {
+            said.order = self.submitted;
+        }
     }
 
     /// A user withdraws a message: it may be too late.
-    pub(crate) fn takes_back(&mut self, text: &str) {
-        if let Some(said) = self.said.get_mut(text) {
+    pub(crate) fn takes_back(&mut self, key: &str) {
+        if let Some(said) = self.said.get_mut(key) {
             said.taken_back = true;
         }
     }
 
     /// A process ended: messages that it had not shown as pending may be lost.
     pub(crate) fn process_ended(&mut self, client: usize, was_shown: impl Fn(&str) -> bool) {
-        for (text, said) in &mut self.said {
-            said.excused |= said.client == client && !was_shown(text);
+        for (key, said) in &mut self.said {
+            said.excused |= said.client == client && !was_shown(key);
         }
     }
 
@@ -125,10 +144,10 @@ impl Wishes {
             }
             Event::Outbox(OutboxMessage {
                 content,
-                delivery: Delivery::Failed { .. } | Delivery::Withdrawn,
+                delivery: Delivery::Failed { .. } | Delivery::Withdrawn | Delivery::Unchanged,
                 ..
             }) => {
-                if let Some(said) = self.said.get_mut(content.words()) {
+                if let Some(said) = self.said.get_mut(&key(content)) {
                     said.excused = true;
                 }
             }
@@ -146,7 +165,9 @@ impl Wishes {
     fn is_called(&mut self, user: UserId, client: usize, nickname: &Nickname) {
         let name = self.names.entry(user).or_default();
         name.told.insert(client, nickname.clone());
-        if name.asked.get(&client) == Some(nickname) {
+        // A refused nickname, which was free when the user connected once more.
+        let once_more = name.asked.is_empty() && name.wanted.is_empty();
+        if name.asked.get(&client) == Some(nickname) || once_more {
             name.asked.remove(&client);
             name.wanted = BTreeSet::from([nickname.clone()]);
         }
@@ -179,32 +200,80 @@ impl Wishes {
         }
     }
 
-    /// Checks that the log holds the sent messages, in their rooms and under their users, and no
-    /// others of these users.
+    /// Checks that the log holds what was sent, in its rooms and under its users, and nothing else
+    /// of these users.
     pub(crate) fn check_said(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
-        for (room, entry) in truth.entries(epoch) {
-            let text = &entry.text;
-            match self.said.get(text) {
+        for (room, _, entry) in truth.entries(epoch) {
+            let key = key(&entry.content);
+            match self.said.get(&key) {
                 Some(said) if said.room == *room && said.by == entry.user => {}
                 Some(said) => {
                     let (by, of) = (entry.user, &said.room);
                     return Err(format!(
-                        "{text:?} of {} for #{of} is in #{room}, by {by}",
+                        "{key:?} of {} for #{of} is in #{room}, by {by}",
                         said.by
                     ));
                 }
                 // Legacy clients are not checked here.
                 None if !self.names.contains_key(&entry.user) => {}
-                None => return Err(format!("nobody said {text:?} in #{room}")),
+                None => return Err(format!("nobody said {key:?} in #{room}")),
             }
         }
+        // An edit or a redaction that changed nothing has its user's wish.
+        let arrived = |key: &str| truth.was_stored(key) || truth.was_unchanged(key);
         let lost = self
             .said
             .iter()
-            .find(|(text, said)| !said.taken_back && !said.excused && !truth.was_stored(text));
+            .find(|(key, said)| !said.taken_back && !said.excused && !arrived(key));
         match lost {
-            Some((text, said)) => Err(format!("{text:?} of client {} is nowhere", said.client)),
-            None => Ok(()),
+            Some((key, said)) => Err(format!("{key:?} of client {} is nowhere", said.client)),
+            None => self.check_texts(truth, epoch),
         }
+    }
+
+    /// Checks that the text of each message is the last that its author asked for on one of their
+    /// devices, of those that are in the log; and that it has none if somebody who may has erased
+    /// it.
+    fn check_texts(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
+        let mut edits: HashMap<_, Vec<&Entry>> = HashMap::new();
+        let mut erased = HashMap::new();
+        for (_, _, entry) in truth.entries(epoch) {
+            match entry.content {
+                Content::Text(_) => {}
+                Content::Edit { target, .. } => edits.entry(target).or_default().push(entry),
+                Content::Redaction { target, .. } => drop(erased.insert(target, entry.user)),
+            }
+        }
+        for (room, seq, entry) in truth.entries(epoch) {
+            let text = match truth.kind(epoch, room, seq, truth.head(epoch, room)) {
+                Some(EntryKind::Text(text)) => text.body,
+                Some(EntryKind::Tombstone(_)) if erased.contains_key(&entry.id) => continue,
+                Some(EntryKind::Edit { .. } | EntryKind::Redaction { .. }) => continue,
+                kind => return Err(format!("{seq} of #{room} is {kind:?}")),
+            };
+            if let Some(user) = erased.get(&entry.id) {
+                return Err(format!("{user} has erased {seq} of #{room}, {text:?}"));
+            }
+            // The last of each device.
+            let mut last: BTreeMap<usize, (u64, &Entry)> = BTreeMap::new();
+            for edit in edits.get(&entry.id).into_iter().flatten() {
+                if let Some(said) = self.said.get(&key(&edit.content)) {
+                    let last = last.entry(said.client).or_insert((said.order, edit));
+                    if said.order > last.0 {
+                        *last = (said.order, edit);
+                    }
+                }
+            }
+            let mut wanted: Vec<_> = last.values().map(|(_, edit)| edit.content.body()).collect();
+            if wanted.is_empty() {
+                wanted.push(entry.content.body());
+            }
+            if !wanted.contains(&Some(&text)) {
+                return Err(format!(
+                    "{seq} of #{room} is {text:?}, not one of {wanted:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 }

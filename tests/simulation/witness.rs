@@ -3,11 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
-    client::event::{ConnectionStatus, Delivery, Event, LocalId, OutboxMessage, Received, Said},
-    protocol::{Epoch, Extent, Nickname, RoomName, UserId, frame::RoomStart},
+    client::event::{
+        ConnectionStatus, Delivery, Event, LocalId, OutboxMessage, Page, Received, Said,
+    },
+    protocol::{Content, Entry, Epoch, Extent, Nickname, RoomName, UserId, frame::RoomStart},
 };
 
-use crate::truth::{Fault, Truth, rooms};
+use crate::{
+    mutant::Mutant,
+    screen::Screen,
+    truth::{Fault, Truth, key, rooms},
+};
 
 /// One client's typed and shown messages.
 #[derive(Debug)]
@@ -17,7 +23,11 @@ pub(crate) struct Witness {
     epoch: Option<Epoch>,
     rooms: HashMap<RoomName, Room>,
     typed: BTreeMap<LocalId, Typed>,
-    texts: HashMap<String, LocalId>,
+    /// The typed messages by their [`key`]s.
+    keys: HashMap<String, LocalId>,
+    screen: Screen,
+    /// Pages that were asked for and have not come.
+    pages: u32,
     ended: bool,
     /// Another process uses the same outbox: it may send lines typed here.
     shares: bool,
@@ -35,7 +45,8 @@ struct Room {
 
 #[derive(Debug)]
 struct Typed {
-    text: String,
+    /// The [`key`] of its content.
+    key: String,
     delivery: Delivery,
     /// The log in which the message was acknowledged.
     settled_in: Option<Epoch>,
@@ -47,9 +58,9 @@ struct Typed {
 }
 
 impl Typed {
-    fn new(text: String, delivery: Delivery) -> Self {
+    fn new(key: String, delivery: Delivery) -> Self {
         Self {
-            text,
+            key,
             delivery,
             settled_in: None,
             echoed: BTreeSet::new(),
@@ -68,13 +79,15 @@ impl Typed {
 
 impl Witness {
     /// Returns the witness of a new client.
-    pub(crate) fn new(name: String, shares: bool) -> Self {
+    pub(crate) fn new(name: String, shares: bool, mutant: Option<Mutant>) -> Self {
         Self {
             name,
             epoch: None,
             rooms: HashMap::new(),
             typed: BTreeMap::new(),
-            texts: HashMap::new(),
+            keys: HashMap::new(),
+            screen: Screen::new(mutant),
+            pages: 0,
             ended: false,
             shares,
         }
@@ -85,41 +98,48 @@ impl Witness {
         &mut self,
         truth: &Truth,
         restored: Vec<OutboxMessage>,
-        shown: &BTreeMap<RoomName, (Epoch, u64)>,
+        shown: BTreeMap<RoomName, (Epoch, u64, Vec<Entry>)>,
         there: &[String],
+        mutant: Option<Mutant>,
     ) -> Result<(), Fault> {
         let before = std::mem::take(&mut self.typed);
-        self.texts.clear();
+        self.keys.clear();
         for message in restored {
-            let text = message.content.words().to_owned();
-            self.texts.insert(text.clone(), message.local);
-            let mut typed = Typed::new(text, message.delivery);
+            let key = key(&message.content);
+            self.keys.insert(key.clone(), message.local);
+            let mut typed = Typed::new(key, message.delivery);
             typed.restored = true;
             self.typed.insert(message.local, typed);
         }
         // Another process has it.
-        let is_shared = |text: &String| self.shares && there.contains(text);
+        let is_shared = |key: &String| self.shares && there.contains(key);
         let lost = before.into_values().find(|typed| {
             is_open(&typed.delivery)
                 && !typed.taken_back
-                && !self.texts.contains_key(&typed.text)
-                && !is_shared(&typed.text)
-                && !truth.was_stored(&typed.text)
+                && !self.keys.contains_key(&typed.key)
+                && !is_shared(&typed.key)
+                && !truth.was_stored(&typed.key)
+                && !truth.was_unchanged(&typed.key)
         });
-        if let Some(Typed { text, .. }) = lost {
-            return Err(format!("{}: {text:?} was pending and is gone", self.name));
+        if let Some(Typed { key, .. }) = lost {
+            return Err(format!("{}: {key:?} was pending and is gone", self.name));
         }
+        self.pages = 0;
+        self.screen = Screen::new(mutant);
+        self.rooms.clear();
         // A join names one log.
-        let epoch = shown.values().map(|(epoch, _)| *epoch).next();
-        let held = |(name, (of, seq)): (&RoomName, &(Epoch, u64))| {
-            let held = Some((*of, *seq)).filter(|_| Some(*of) == epoch);
+        let epoch = shown.values().map(|(epoch, ..)| *epoch).next();
+        for (name, (of, seq, entries)) in shown {
+            let held = Some((of, seq)).filter(|_| Some(of) == epoch);
+            if held.is_some() {
+                self.screen.put(&name, &entries)?;
+            }
             let room = Room {
                 held,
                 ..Room::default()
             };
-            (name.clone(), room)
-        };
-        self.rooms = shown.iter().map(held).collect();
+            self.rooms.insert(name, room);
+        }
         Ok(())
     }
 
@@ -158,14 +178,24 @@ impl Witness {
         typed.map(|(local, _)| *local).collect()
     }
 
-    /// Whether a text of this client's user is or was on the screen.
-    pub(crate) fn shows(&self, text: &str) -> bool {
-        self.texts.contains_key(text)
+    /// Whether a message of this client's user is or was on the screen, by its [`key`].
+    pub(crate) fn shows(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
     }
 
-    /// The text of a message.
-    pub(crate) fn text(&self, local: LocalId) -> Option<&str> {
-        self.typed.get(&local).map(|typed| typed.text.as_str())
+    /// The [`key`] of a message.
+    pub(crate) fn key(&self, local: LocalId) -> Option<&str> {
+        self.typed.get(&local).map(|typed| typed.key.as_str())
+    }
+
+    /// The messages of all rooms that it shows.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Entry> {
+        self.screen.entries()
+    }
+
+    /// The user asks for a page.
+    pub(crate) fn asks(&mut self) {
+        self.pages += 1;
     }
 
     /// Whether the session is over.
@@ -194,12 +224,14 @@ impl Witness {
         match event {
             Event::Room(opened) => self.room(truth, opened),
             Event::Message(received) => self.message(truth, received),
+            Event::Changed { room, entries } => self.changed(truth, room, entries),
+            Event::Page { room, page, .. } => self.page(truth, room, page.as_ref().ok()),
             Event::Outbox(OutboxMessage {
                 local,
                 content,
                 delivery,
                 ..
-            }) => self.outbox(truth, *local, content.words(), delivery),
+            }) => self.outbox(truth, *local, content, delivery),
             Event::Members { .. }
             | Event::Joined { .. }
             | Event::Left { .. }
@@ -278,8 +310,10 @@ impl Witness {
         if next != due {
             return Err(format!("#{name} goes on with {next} where {due} is due"));
         }
+        let same_log = room.held.is_some_and(|(held, _)| held == epoch);
         room.held = Some((epoch, next - 1));
         room.due = Some(next);
+        self.screen.open(name, first, same_log);
         Ok(())
     }
 
@@ -288,79 +322,116 @@ impl Witness {
         let Said::Logged(message) = &received.said else {
             return Err("a message without a number".into());
         };
-        let (seq, text) = (message.seq, message.words());
+        let seq = message.seq;
         let room = self.rooms.entry(message.room.clone()).or_default();
         if room.due != Some(seq) || room.held != Some((epoch, seq - 1)) {
             let (due, held) = (room.due, room.held);
             return Err(format!("{seq} came where {due:?} was due after {held:?}"));
         }
-        let entry = truth
-            .entry(epoch, &message.room, seq)
-            .ok_or(format!("{seq} was shown before its commit"))?;
-        if entry.id != message.id || entry.text != text {
-            let kept = &entry.text;
-            return Err(format!("{seq} is {kept:?} in the log, shown as {text:?}"));
-        }
+        truth.check_once(epoch, message)?;
         room.due = Some(seq + 1);
         room.held = Some((epoch, seq));
-        let ours = self.texts.get(text).copied();
+        self.screen.take(message)?;
+        let entry = truth.entry(epoch, &message.room, seq);
+        let key = entry.map(|entry| key(&entry.content)).unwrap_or_default();
+        let ours = self.keys.get(&key).copied();
         // In another log than the one of its acknowledgement, our message is one among others.
         let settled_before = ours
             .and_then(|local| self.typed.get(&local))
             .is_some_and(|typed| typed.settled_in.is_some_and(|of| of != epoch));
         let by_another = settled_before || self.shares;
-        if ours != received.local && !(by_another && received.local.is_none()) {
+        // A process knows only the number of what another one has sent for it, in whatever log. An
+        // entry there that has lost its text may be that.
+        let unclear = self.shares && message.rev() > 0;
+        if ours != received.local && !(by_another && received.local.is_none()) && !unclear {
             let shown = received.local;
-            return Err(format!("{text:?} is {ours:?} of ours, shown as {shown:?}"));
+            return Err(format!("{key:?} is {ours:?} of ours, shown as {shown:?}"));
         }
         if let Some(local) = ours
             && let Some(typed) = self.typed.get_mut(&local)
             && !typed.echoed.insert(epoch)
         {
-            return Err(format!("{text:?} was shown twice"));
+            return Err(format!("{key:?} was shown twice"));
         }
         Ok(())
+    }
+
+    fn changed(&mut self, truth: &Truth, room: &RoomName, entries: &[Entry]) -> Result<(), Fault> {
+        let epoch = self.epoch.ok_or("a change without a connection")?;
+        for entry in entries {
+            truth.check_once(epoch, entry)?;
+        }
+        self.screen.change(room, entries)
+    }
+
+    fn page(&mut self, truth: &Truth, room: &RoomName, page: Option<&Page>) -> Result<(), Fault> {
+        self.pages = self.pages.checked_sub(1).ok_or("a page for nothing")?;
+        let held = self.rooms.get(room).and_then(|room| room.held);
+        // A process that has not joined yet, and began with an empty disk, shows pages of whatever
+        // log another process has stored there.
+        let (Some(page), Some((epoch, _))) = (page, held) else {
+            return Ok(());
+        };
+        let mut numbers = page.from..page.to + 1;
+        for entry in &page.entries {
+            truth.check_once(epoch, entry)?;
+            if numbers.all(|seq| seq != entry.seq) {
+                return Err(format!("{} is no part of the page in order", entry.seq));
+            }
+        }
+        let shown = |seq: &u64| {
+            let kind = truth.entry(epoch, room, *seq).map(|entry| &entry.content);
+            matches!(kind, Some(Content::Text(_))) && *seq >= page.extent.first
+        };
+        let here = |seq: u64| page.entries.iter().any(|entry| entry.seq == seq);
+        let missing = (page.from..=page.to).filter(shown).find(|seq| !here(*seq));
+        match missing {
+            Some(seq) => Err(format!("{seq} is left out of a page of #{room}")),
+            None => self.screen.put(room, &page.entries),
+        }
     }
 
     fn outbox(
         &mut self,
         truth: &Truth,
         local: LocalId,
-        text: &str,
+        content: &Content,
         delivery: &Delivery,
     ) -> Result<(), Fault> {
         let epoch = self.epoch;
+        let key = key(content);
         let typed = self
             .typed
             .entry(local)
-            .or_insert_with(|| Typed::new(text.to_owned(), Delivery::Pending));
-        self.texts.insert(text.to_owned(), local);
+            .or_insert_with(|| Typed::new(key.clone(), Delivery::Pending));
+        self.keys.insert(key.clone(), local);
         // A message that is sent again may fail again, for another reason.
         let sent_again = matches!(typed.delivery, Delivery::Failed { .. })
             && matches!(delivery, Delivery::Pending | Delivery::Failed { .. });
         if !is_open(&typed.delivery) && typed.delivery != *delivery && !sent_again {
             let was = &typed.delivery;
-            return Err(format!("{text:?} was {was:?} and becomes {delivery:?}"));
+            return Err(format!("{key:?} was {was:?} and becomes {delivery:?}"));
         }
         typed.delivery = delivery.clone();
         if is_open(delivery) {
             return Ok(());
         }
         typed.settled_in = epoch;
-        let stored = epoch.and_then(|epoch| truth.find(epoch, text));
+        let stored = epoch.and_then(|epoch| truth.find(epoch, &key));
+        let settled = truth.was_stored(&key) || truth.was_unchanged(&key);
         let true_to_the_log = match delivery {
             // Another process with the same outbox has sent it, in whatever log: in this simulation
             // users do not withdraw messages that two processes share.
-            Delivery::SettledElsewhere => self.shares && truth.was_stored(text),
-            Delivery::Sent { .. } if self.shares => truth.was_stored(text),
-            Delivery::Sent { seq: None } if typed.may_be_of_another_log() => truth.was_stored(text),
+            Delivery::SettledElsewhere => self.shares && settled,
+            Delivery::Sent { seq: None } if self.shares || typed.may_be_of_another_log() => settled,
+            Delivery::Sent { .. } if self.shares => truth.was_stored(&key),
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),
-            _ => stored.is_none(),
+            Delivery::Unchanged => truth.was_unchanged(&key) && (self.shares || stored.is_none()),
+            // Another process may have been refused by another log.
+            _ => self.shares || stored.is_none(),
         };
         if !true_to_the_log {
-            return Err(format!(
-                "{text:?} is {delivery:?}, in the log as {stored:?}"
-            ));
+            return Err(format!("{key:?} is {delivery:?}, in the log as {stored:?}"));
         }
         Ok(())
     }
@@ -370,21 +441,29 @@ impl Witness {
         let fault = |fault: String| Err(format!("{}: {fault}", self.name));
         for typed in self.typed.values() {
             let Typed {
-                text,
+                key,
                 delivery,
                 settled_in,
                 ..
             } = typed;
             if is_open(delivery) {
-                return fault(format!("{text:?} is still {delivery:?}"));
+                return fault(format!("{key:?} is still {delivery:?}"));
             }
-            let there = settled_in.is_some_and(|epoch| truth.find(epoch, text).is_some())
-                || (self.shares || typed.may_be_of_another_log()) && truth.was_stored(text);
+            let here = settled_in.is_some_and(|epoch| truth.find(epoch, key).is_some());
             let done = matches!(delivery, Delivery::Sent { .. } | Delivery::SettledElsewhere);
-            if done != there {
-                return fault(format!("{text:?} is {delivery:?}, in the log: {there}"));
+            let as_told = if self.shares || typed.may_be_of_another_log() {
+                !done || truth.was_stored(key) || truth.was_unchanged(key)
+            } else {
+                done == here
+            };
+            if !as_told {
+                return fault(format!("{key:?} is {delivery:?}, in the log: {here}"));
             }
         }
+        if self.pages > 0 {
+            return fault(format!("{} pages were not answered", self.pages));
+        }
+        self.screen.settled(truth, epoch).or_else(fault)?;
         for name in rooms() {
             let all = Some((epoch, truth.head(epoch, &name)));
             let holds = self.rooms.get(&name).and_then(|room| room.held);

@@ -1,21 +1,18 @@
-//! The users: what they type, how they join and leave.
+//! The users and their clients.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use chat_tui::{
     client::{
         Host,
-        event::{Command, ConnectionStatus, Event},
+        event::{ConnectionStatus, Event},
         session::{
             CommandLine, Config, Credentials, Session,
-            persist_types::{
-                CacheQuery, CacheResult, LeaseClaim, LeaseStatus, PersistedState, Save, SaveError,
-            },
+            persist_types::{LeaseClaim, PersistedState, Save},
         },
     },
-    protocol::{ClientId, Content, Identity, Nickname, RoomName, Token, UserId},
+    protocol::{ClientId, Epoch, Identity, MessageId, Nickname, RoomName, Token, UserId},
     server::core::ConnectionId,
-    text::{Body, Line},
 };
 use jiff::tz::TimeZone;
 
@@ -23,12 +20,12 @@ use super::{Cluster, Task};
 use crate::{
     client_disk::ClientDisk,
     mutant::{self, Mutant},
-    truth::{Fault, rooms},
+    truth::{Fault, Truth, rooms},
     witness::Witness,
 };
 
 /// A nickname that several users want; the later ones must choose another.
-const CONTESTED: [&str; 2] = ["Same", "sAME"];
+pub(super) const CONTESTED: [&str; 2] = ["Same", "sAME"];
 /// How long leaving may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -45,27 +42,27 @@ pub(super) struct Client {
     /// The process does not run.
     pub(super) down: bool,
     /// Whether its process was killed once.
-    was_killed: bool,
-    config: Config,
+    pub(super) was_killed: bool,
+    pub(super) config: Config,
     /// The nickname that its own user requested here.
-    own_nickname: Nickname,
+    pub(super) own_nickname: Nickname,
     /// The state that outlives the process; `None`: nothing is stored, and the process never fails.
-    disk: Option<Rc<RefCell<ClientDisk>>>,
+    pub(super) disk: Option<Rc<RefCell<ClientDisk>>>,
     /// Distinguishes its process from others on the disk.
-    run: u64,
+    pub(super) run: u64,
     /// The save under way.
-    saving: Option<(u64, Save)>,
-    role: Role,
+    pub(super) saving: Option<(u64, Save)>,
+    pub(super) role: Role,
     /// The number of users so far.
-    generation: u32,
-    renames: u32,
-    typed: u32,
+    pub(super) generation: u32,
+    pub(super) renames: u32,
+    pub(super) typed: u32,
     /// When it began to leave, if it has been awake all the time.
-    leaving: Option<Duration>,
+    pub(super) leaving: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     /// A user of its own.
     Single,
     /// Another client is another session of the same user, under the same nickname.
@@ -77,7 +74,7 @@ enum Role {
 }
 
 /// Whether a process takes the lease from another one at its start.
-fn claim(config: &Config) -> LeaseClaim {
+pub(super) fn claim(config: &Config) -> LeaseClaim {
     if config.yields {
         LeaseClaim::IfFree
     } else {
@@ -113,17 +110,33 @@ impl Client {
     }
 
     /// Whether another process has the same client ID.
-    fn is_of_pair(&self) -> bool {
+    pub(super) fn is_of_pair(&self) -> bool {
         matches!(self.role, Role::Original | Role::Twin)
     }
 
     /// Checks that every submitted message, at whichever process, was sent or refused.
     pub(super) fn outbox_is_empty(&self) -> Result<(), Fault> {
-        let unsent = self.disk.as_ref().map(|disk| disk.borrow().texts(false));
+        let unsent = self.disk.as_ref().map(|disk| disk.borrow().keys(false));
         match unsent.unwrap_or_default().first() {
-            Some(text) => Err(format!("{text:?} is still on the disk of {}", self.user)),
+            Some(key) => Err(format!("{key:?} is still on the disk of {}", self.user)),
             None => Ok(()),
         }
+    }
+
+    /// Checks that the disk stands as the log does.
+    pub(super) fn disk_is_current(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
+        let disk = self.disk.as_ref().map(|disk| disk.borrow());
+        disk.map_or(Ok(()), |disk| disk.settled(truth, epoch))
+            .map_err(|fault| format!("on the disk of {}: {fault}", self.user))
+    }
+
+    /// Returns the ids of the messages in its outbox that have one: pending and refused ones.
+    pub(super) fn ids(&self) -> Vec<(RoomName, MessageId)> {
+        let device = self.config.token.device(&self.config.client_id);
+        let disk = self.disk.as_ref().map(|disk| disk.borrow().counters());
+        let counters = disk.unwrap_or_default().into_iter();
+        let ids = counters.map(|(room, counter)| (room, MessageId { device, counter }));
+        ids.collect()
     }
 
     /// Checks that leaving does not take longer than that.
@@ -153,7 +166,7 @@ impl Cluster {
         }
     }
 
-    fn person(&mut self, index: usize, role: Role, generation: u32) -> Client {
+    pub(super) fn person(&mut self, index: usize, role: Role, generation: u32) -> Client {
         let seat = u8::try_from(index).expect("few seats");
         let mut token = [10 + seat; 32];
         token[..4].copy_from_slice(&generation.to_le_bytes());
@@ -232,7 +245,7 @@ impl Cluster {
             disk,
             run,
             saving: None,
-            witness: Witness::new(format!("client {index}"), shares),
+            witness: Witness::new(format!("client {index}"), shares, mutant),
             user,
             connection: None,
             dialling: None,
@@ -243,145 +256,6 @@ impl Cluster {
             typed: 0,
             leaving: None,
         }
-    }
-
-    /// A user does something, and schedules the next action.
-    pub(super) fn act(&mut self, index: usize) -> Result<(), Fault> {
-        if self.mended {
-            return Ok(());
-        }
-        self.after_any(4000, Task::Act(index));
-        let client = &self.clients[index];
-        if client.is_gone() || client.leaving.is_some() || client.down {
-            return Ok(());
-        }
-        // A message withdrawn at one process counts as sent at the other, so these users withdraw
-        // none.
-        let shares = matches!(client.role, Role::Original | Role::Twin);
-        match self.rng.u8(..40) {
-            0..=1 => self.command(index, Command::RetryNow),
-            2..=3 => self.rename(index),
-            4..=7 if !shares => {
-                let pending = self.clients[index].witness.pending();
-                match self.rng.choice(&pending) {
-                    Some(local) => {
-                        let witness = &mut self.clients[index].witness;
-                        witness.takes_back(*local);
-                        if let Some(text) = witness.text(*local) {
-                            self.wishes.takes_back(text);
-                        }
-                        self.command(index, Command::Withdraw(*local))
-                    }
-                    None => Ok(()),
-                }
-            }
-            8 if !shares => {
-                let failed = self.clients[index].witness.failed();
-                match self.rng.choice(&failed) {
-                    Some(local) => self.command(index, Command::SendAgain(*local)),
-                    None => Ok(()),
-                }
-            }
-            9 if self.clients[index].role == Role::Single => self.leave(index),
-            _ => {
-                let count = self.rng.u32(1..=4);
-                (0..count).try_for_each(|_| self.say(index))
-            }
-        }
-    }
-
-    fn say(&mut self, index: usize) -> Result<(), Fault> {
-        let client = &mut self.clients[index];
-        client.typed += 1;
-        let tail = match self.rng.u8(..20) {
-            0 => "long ".repeat(self.rng.usize(..400)),
-            1 => "\ntwo lines, \u{1f44b}\u{1f3fd}".to_owned(),
-            _ => String::new(),
-        };
-        let text = format!("{index}.{}.{} {tail}", client.generation, client.typed);
-        let [lobby, build] = rooms();
-        let room = match self.rng.u8(..30) {
-            0 => RoomName::parse("nowhere").expect("a room's name"),
-            1..=9 => build,
-            _ => lobby,
-        };
-        let body = Body::visible(&text).expect("a text");
-        self.wishes
-            .says(client.user, index, room.clone(), body.as_str());
-        self.command(
-            index,
-            Command::Send {
-                room,
-                content: Content::Text(body),
-            },
-        )
-    }
-
-    pub(super) fn rename(&mut self, index: usize) -> Result<(), Fault> {
-        let client = &mut self.clients[index];
-        let waits = self.wishes.waits_for_name(client.user);
-        if !client.may_be_renamed() || waits || client.is_gone() || client.down {
-            return Ok(());
-        }
-        client.renames += 1;
-        let single = client.role == Role::Single;
-        let name = if single && !self.mended && self.rng.u8(..4) == 0 {
-            CONTESTED[index % 2].to_owned()
-        } else {
-            format!("c{index}g{}r{}", client.generation, client.renames)
-        };
-        let nickname = Nickname::parse(&name).expect("a nickname");
-        if self.wishes.has_name(client.user, index, &nickname) {
-            return Ok(());
-        }
-        client.own_nickname = nickname.clone();
-        self.wishes.asks(client.user, index, nickname.clone());
-        self.command(index, Command::Nick(nickname))
-    }
-
-    pub(super) fn retry(&mut self, index: usize) -> Result<(), Fault> {
-        if self.mended && self.clients[index].role == Role::Twin {
-            return Ok(());
-        }
-        self.command(index, Command::RetryNow)
-    }
-
-    /// A user leaves, for good.
-    pub(super) fn leave(&mut self, index: usize) -> Result<(), Fault> {
-        let client = &mut self.clients[index];
-        if client.is_gone() || client.leaving.is_some() || client.down {
-            return Ok(());
-        }
-        client.leaving = Some(self.now).filter(|_| !client.asleep);
-        self.command(index, Command::Leave)
-    }
-
-    /// Once the faults end, the client that only replaces others leaves.
-    pub(super) fn twins_leave(&mut self) -> Result<(), Fault> {
-        let twin = |client: &Client| client.role == Role::Twin;
-        let twin = self.clients.iter().position(twin);
-        twin.map_or(Ok(()), |index| self.leave(index))
-    }
-
-    /// Starts another user's client, unless the run is coming to rest.
-    pub(super) fn anew(&mut self, index: usize) {
-        if self.mended {
-            return;
-        }
-        let generation = self.clients[index].generation + 1;
-        self.clients[index] = self.person(index, Role::Single, generation);
-    }
-
-    pub(super) fn command(&mut self, index: usize, command: Command) -> Result<(), Fault> {
-        if self.clients[index].down {
-            return Ok(());
-        }
-        if self.loud {
-            println!("{:?} client {index} {command:?}", self.now);
-        }
-        let now = self.now();
-        self.clients[index].session.handle_command(now, command);
-        self.listen(index)
     }
 
     /// Shows an event to a client's witness, and reacts as a user would.
@@ -454,167 +328,5 @@ impl Cluster {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Sends a session's saves to the disk.
-    pub(super) fn keep(&mut self, index: usize) {
-        let now = self.now();
-        let client = &mut self.clients[index];
-        while let Some((id, look)) = client.session.poll_cache_query() {
-            let run = client.run;
-            let disk = client.disk.as_ref().map(|disk| disk.borrow_mut());
-            let looked = match (look, disk) {
-                (CacheQuery::Lease(claim), Some(mut disk)) => {
-                    CacheResult::Lease(Ok(disk.lease(run, claim)))
-                }
-                (CacheQuery::Lease(_), None) => CacheResult::Lease(Ok(LeaseStatus {
-                    ours: true,
-                    ..LeaseStatus::default()
-                })),
-                (CacheQuery::Adopt { key }, Some(mut disk)) => {
-                    CacheResult::Adopted(Ok(disk.adopt(run, key)))
-                }
-                (CacheQuery::Adopt { .. }, None) => CacheResult::Adopted(Ok(Some(Vec::new()))),
-                // No client here reads history: see the historian.
-                (CacheQuery::Page { .. }, _) => CacheResult::Page(Ok(None)),
-                (CacheQuery::Search { .. }, _) => {
-                    CacheResult::Found(Err(Line::inert("Nothing is kept")))
-                }
-            };
-            client.session.handle_cache_result(now, id, looked);
-        }
-        let Some(disk) = &client.disk else {
-            while client.session.poll_save(now).is_some() {
-                client.session.handle_saved(now, Ok(()));
-            }
-            return;
-        };
-        if client.saving.is_none()
-            && let Some(save) = client.session.poll_save(now)
-        {
-            disk.borrow_mut().begin(&save);
-            self.made += 1;
-            client.saving = Some((self.made, save));
-            self.after_any(30, Task::Saved(index, self.made));
-        }
-    }
-
-    /// Ends a save.
-    pub(super) fn saved(&mut self, index: usize, number: u64) -> Result<(), Fault> {
-        let now = self.now();
-        let client = &mut self.clients[index];
-        if client.asleep && !client.down {
-            self.after(Duration::from_millis(100), Task::Saved(index, number));
-            return Ok(());
-        }
-        let fails = !self.mended && self.rng.u8(..60) == 0;
-        let Some((_, save)) = client.saving.take_if(|(of, _)| *of == number) else {
-            return Ok(());
-        };
-        let saved = match &client.disk {
-            Some(_) if fails => Err(SaveError::Failed(Line::inert("simulated"))),
-            Some(disk) => disk.borrow_mut().save(client.run, save),
-            None => Ok(()),
-        };
-        if client.is_of_pair() {
-            self.after_any(400, Task::News(index));
-        }
-        let client = &mut self.clients[index];
-        if client.witness.ended() {
-            // The process did not wait for its disk.
-            return Ok(());
-        }
-        client.session.handle_saved(now, saved);
-        self.listen(index)
-    }
-
-    /// Tells the process that has the outbox that another one has written something.
-    pub(super) fn news(&mut self, from: usize) -> Result<(), Fault> {
-        for index in 0..self.clients.len() {
-            let client = &mut self.clients[index];
-            if index == from || client.down || client.is_gone() || !client.is_of_pair() {
-                continue;
-            }
-            if client.asleep {
-                self.after_any(1000, Task::News(from));
-                continue;
-            }
-            client.session.handle_store_news();
-            self.listen(index)?;
-        }
-        Ok(())
-    }
-
-    /// Kills a client's process, or cuts its machine's power.
-    pub(super) fn crash(&mut self, index: usize) {
-        let client = &mut self.clients[index];
-        let Some(disk) = client.disk.as_ref().filter(|_| !client.down) else {
-            return;
-        };
-        if client.witness.ended() {
-            return;
-        }
-        if let Some((_, save)) = client.saving.take()
-            && self.rng.bool()
-        {
-            // No process is left to learn the outcome.
-            let _ = disk.borrow_mut().write(client.run, save);
-        }
-        // A power failure would hit both of two on one machine.
-        if !matches!(client.role, Role::Original | Role::Twin) && self.rng.bool() {
-            disk.borrow_mut().power_cut(&mut self.rng);
-        }
-        disk.borrow_mut().end_run(client.run);
-        client.down = true;
-        client.asleep = false;
-        client.leaving = None;
-        let witness = &client.witness;
-        self.wishes.process_ended(index, |text| witness.shows(text));
-        self.hang_up(index);
-        if self.clients[index].is_of_pair() {
-            self.after_any(400, Task::News(index));
-        }
-        self.after_any(10_000, Task::Boot(index));
-    }
-
-    /// Starts a client's process again.
-    pub(super) fn boot(&mut self, index: usize) -> Result<(), Fault> {
-        let now = self.now();
-        let client = &mut self.clients[index];
-        let Some(disk) = client.disk.as_ref().filter(|_| client.down) else {
-            return Ok(());
-        };
-        let mut disk = disk.borrow_mut();
-        client.run = disk.begin_run();
-        let kept = disk.open(client.run, claim(&client.config));
-        let shown = disk.shown();
-        let there = disk.texts(true);
-        drop(disk);
-        if client.may_be_renamed() {
-            // It starts with its user's current nickname.
-            if let Some(nickname) = self.wishes.name(client.user) {
-                client.config.nickname = nickname.clone();
-            }
-            let nickname = client.config.nickname.clone();
-            client.own_nickname = nickname.clone();
-            self.wishes.asks(client.user, index, nickname);
-        }
-        let (session, restored) = Session::resume(client.config.clone(), kept, now);
-        client.session = session;
-        client.down = false;
-        client.was_killed = true;
-        client
-            .witness
-            .restarted(&self.truth, restored, &shown, &there)?;
-        self.listen(index)
-    }
-
-    /// The machine falls asleep: the limit on leaving no longer applies.
-    pub(super) fn fall_asleep(&mut self, index: usize) {
-        if self.clients[index].down {
-            return;
-        }
-        self.clients[index].asleep = true;
-        self.clients[index].leaving = self.clients[index].leaving.map(|_| Duration::MAX / 2);
     }
 }

@@ -3,8 +3,10 @@
 //! A run has three parts: faults and chatter for [`CHATTER`]; then all faults end, and the cluster
 //! must come to rest within [`REST`]; then all users leave.
 
+mod acts;
 mod clients;
 mod faults;
+mod machines;
 mod wires;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -224,7 +226,7 @@ impl Cluster {
         self.all_leave(&mut steps)
     }
 
-    fn settled(&self) -> Result<(), Fault> {
+    fn settled(&mut self) -> Result<(), Fault> {
         if self.server.commit_due().is_some() {
             return Err("a commit is under way".into());
         }
@@ -239,6 +241,7 @@ impl Cluster {
         for client in staying() {
             client.witness.settled(&self.truth, epoch)?;
             client.outbox_is_empty()?;
+            client.disk_is_current(&self.truth, epoch)?;
         }
         if let Some(older) = &self.older {
             older.settled(&self.truth, epoch)?;
@@ -249,6 +252,7 @@ impl Cluster {
         for room in rooms() {
             self.lists_agree(&room)?;
         }
+        self.server.check_frames(&self.truth)?;
         self.wishes.check_said(&self.truth, epoch)?;
         self.truth.check_order()
     }
@@ -386,6 +390,7 @@ impl Cluster {
             Task::ServerHears(id) => self.server_hears(id),
             Task::ClientHears(id) => self.client_hears(id)?,
             Task::Break => {
+                self.server.check_frames(&self.truth)?;
                 if !self.mended {
                     self.break_something();
                     self.after_any(12_000, Task::Break);
