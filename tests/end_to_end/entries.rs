@@ -93,15 +93,26 @@ fn entries_of_a_kind_that_nobody_knows_pass_through_everything() {
     alice.line("tea, please");
     alice.wait_for("✓");
     alice.keys("\x06");
-    alice.line("tea");
+    alice.keys("tea\r");
+    alice.wait_for("1 found");
     alice.wait_for("tea, please");
     alice.keys("\x1b");
+    alice.wait_gone("1 found");
+    alice.wait_for("› type a message");
     alice.line("q!");
     alice.ended();
     // A script reads them as lines.
     let state = tempfile::tempdir().expect("a directory");
     let read = Command::new(CHAT_TUI)
-        .args([server.host(), &server.port(), "carol", "3", "--plain", "--history", "9"])
+        .args([
+            server.host(),
+            &server.port(),
+            "carol",
+            "3",
+            "--plain",
+            "--history",
+            "9",
+        ])
         .env("XDG_STATE_HOME", state.path())
         .stdin(Stdio::null())
         .output()

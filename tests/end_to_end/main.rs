@@ -4,9 +4,9 @@
 
 mod admin;
 mod conversation;
+mod entries;
 #[path = "../families/mod.rs"]
 mod families;
-mod entries;
 mod folding;
 mod handover;
 mod health;

@@ -80,7 +80,7 @@ fn the_two_joins_of_the_seed_and_of_today_are_told_apart() {
     );
     check(
         r#"{"type":"join","protocol":2,"nickname":" carol ","clientID":"3"}"#,
-        Some(1),
+        Some(2),
     );
 }
 
