@@ -81,6 +81,8 @@ pub(crate) struct Truth {
     devices: HashSet<(Epoch, DeviceId)>,
     /// The [`key`]s of contents that would have changed nothing, in whatever log.
     unchanged: HashSet<String>,
+    /// Those that a user was told are refused for good.
+    refused: HashSet<String>,
     /// The users who ever had a role by which they may erase what others wrote.
     moderators: HashSet<UserId>,
 }
@@ -199,6 +201,16 @@ impl Truth {
     /// Whether any log ever held a content, by its [`key`].
     pub(crate) fn was_stored(&self, key: &str) -> bool {
         self.logs.values().any(|log| log.keys.contains_key(key))
+    }
+
+    /// Whether a user was told that a content, by its [`key`], was refused for good.
+    pub(crate) fn was_refused(&self, key: &str) -> bool {
+        self.refused.contains(key)
+    }
+
+    /// Records that a user was told of a refusal for good.
+    pub(crate) fn refused(&mut self, key: String) {
+        self.refused.insert(key);
     }
 
     /// Whether a content, by its [`key`], changed nothing when it was to be stored.

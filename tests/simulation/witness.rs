@@ -423,6 +423,9 @@ impl Witness {
             // Another process with the same outbox has sent it, in whatever log: in this simulation
             // users do not withdraw messages that two processes share.
             Delivery::SettledElsewhere => self.shares && settled,
+            // It may have been refused for good, to another process, by a log that is lost since: the
+            // server knows only that it was settled.
+            Delivery::Sent { seq: None } if self.shares && truth.was_refused(&key) => true,
             Delivery::Sent { seq: None } if self.shares || typed.may_be_of_another_log() => settled,
             Delivery::Sent { .. } if self.shares => truth.was_stored(&key),
             Delivery::Sent { seq } => stored.is_some() && (seq.is_none() || *seq == stored),

@@ -221,8 +221,9 @@ impl<'a> EntryWriter<'a> {
     /// Replaces an entry by what it is now.
     fn replace(&mut self, before: &Entry, after: &Entry) -> Result<(), StoreFault> {
         self.write(after)?;
-        if is_erased(after)
-            && let Some(body) = before.text()
+        // What an edit has replaced is gone like what was erased: nothing would lead to it later.
+        if let Some(body) = before.text()
+            && after.text() != Some(body)
         {
             self.forget(before, body)?;
         }

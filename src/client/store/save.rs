@@ -55,7 +55,7 @@ impl Store {
         let owner = self.owner;
         let lost = save.is_fenced() && !device::holds_lease(&transaction, client, owner)?;
         // The session stores the user of a key, and may leave out the token's.
-        let user = device::user(&transaction)?.unwrap_or_else(|| self.token.user());
+        let mut user = device::user(&transaction)?.unwrap_or_else(|| self.token.user());
         for change in &save.changes {
             match change {
                 change if lost && change.is_fenced() => {}
@@ -87,7 +87,10 @@ impl Store {
                     device::forget_text(&transaction, text)?;
                     erased = true;
                 }
-                StoreChange::User(user) => device::set_user(&transaction, *user)?,
+                StoreChange::User(known) => {
+                    user = *known;
+                    device::set_user(&transaction, user)?;
+                }
                 StoreChange::Room { epoch, start } => {
                     cache::open_room(&transaction, *epoch, start, max)?;
                 }

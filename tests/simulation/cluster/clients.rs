@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use chat_tui::{
     client::{
         Host,
-        event::{ConnectionStatus, Event},
+        event::{ConnectionStatus, Delivery, Event, OutboxMessage},
         session::{
             CommandLine, Config, Credentials, Session,
             persist_types::{LeaseClaim, PersistedState, Save},
@@ -20,7 +20,7 @@ use super::{Cluster, Task};
 use crate::{
     client_disk::ClientDisk,
     mutant::{self, Mutant},
-    truth::{Fault, Truth, rooms},
+    truth::{Fault, Truth, key, rooms},
     witness::Witness,
 };
 
@@ -266,6 +266,14 @@ impl Cluster {
         let client = &mut self.clients[index];
         client.witness.see(&self.truth, event)?;
         self.wishes.told(client.user, index, event);
+        if let Event::Outbox(OutboxMessage {
+            content,
+            delivery: Delivery::Failed { .. },
+            ..
+        }) = event
+        {
+            self.truth.refused(key(content));
+        }
         let (user, has_key) = (client.user, client.config.credentials.identity.is_some());
         let called = match event {
             // (Not where a silent server was taken for a legacy one.)

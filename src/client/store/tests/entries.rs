@@ -497,6 +497,21 @@ fn another_users_erased_text_stays_in_what_this_user_typed() {
 }
 
 #[test]
+fn a_text_that_an_edit_has_replaced_leaves_what_was_typed_too() {
+    let home = Home::new();
+    let mut store = home.open().store;
+    store.keep(vec![
+        opened(1, 1, 2),
+        StoreChange::User(UserId::from_bytes([OURS; 12])),
+        StoreChange::Typed("seccret".to_owned()),
+        StoreChange::Typed("secret".to_owned()),
+        live(vec![text(1, OURS, "seccret"), edit(2, OURS, 1, "secret")]),
+    ]);
+    drop(store);
+    assert_eq!(home.open().typed, ["secret"]);
+}
+
+#[test]
 fn an_erasure_takes_effect_even_if_the_cache_takes_no_more() {
     let home = Home::new();
     let mut store = home.open().store;
