@@ -42,7 +42,7 @@ const LINE_BYTES_MAX: u64 = ENTRY_BYTES_MAX as u64 + 2;
 /// Levels of an entry: a page of history puts two around it.
 const ENTRY_DEPTH_MAX: usize = FRAME_DEPTH_MAX - 2;
 
-/// Imports entries, as [`export`](super::export) writes them, into a room that never had any;
+/// Imports entries, as [`export`](super::export()) writes them, into a room that never had any;
 /// returns their number. They keep number, id, author and time. If any line is invalid, nothing is
 /// imported, and no log is left where there was none.
 pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
