@@ -118,6 +118,56 @@ impl Entry {
         }
     }
 
+    /// The text that it brings: a message's, or an edit's.
+    pub fn body(&self) -> Option<&Body> {
+        match &self.kind {
+            EntryKind::Text(text) => Some(&text.body),
+            EntryKind::Edit { body, .. } => body.as_ref(),
+            EntryKind::Redaction { .. } | EntryKind::Tombstone(_) | EntryKind::Unknown(_) => None,
+        }
+    }
+
+    /// Takes an edit's text away; `None` if it is no edit, or has none.
+    pub fn take_edit(&mut self) -> Option<Body> {
+        match &mut self.kind {
+            EntryKind::Edit { body, .. } => body.take(),
+            EntryKind::Text(_)
+            | EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Unknown(_) => None,
+        }
+    }
+
+    /// The number of the edit that its text comes from.
+    pub fn edited(&self) -> Option<u64> {
+        match &self.kind {
+            EntryKind::Text(text) => text.edited,
+            EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Unknown(_) => None,
+        }
+    }
+
+    /// Whether its content was erased.
+    pub fn is_erased(&self) -> bool {
+        matches!(self.kind, EntryKind::Tombstone(_))
+    }
+
+    /// Bytes of its content; of a kind without a text, about as many as its fields have.
+    pub fn bytes(&self) -> usize {
+        const FIELDS: usize = 64;
+        match &self.kind {
+            EntryKind::Text(text) => text.body.as_str().len(),
+            EntryKind::Edit { body, .. } => FIELDS + body.as_ref().map_or(0, |b| b.as_str().len()),
+            EntryKind::Redaction { reason, .. } => {
+                FIELDS + reason.as_ref().map_or(0, |reason| reason.as_str().len())
+            }
+            EntryKind::Tombstone(_) => FIELDS,
+            EntryKind::Unknown(unknown) => unknown.raw.len(),
+        }
+    }
+
     /// The words to show for it; empty if there are none.
     pub fn words(&self) -> &str {
         match &self.kind {

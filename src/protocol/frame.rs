@@ -117,6 +117,15 @@ impl Capabilities {
         edit: true,
         redact: true,
     };
+
+    /// Whether a side that has them takes such a content.
+    pub fn allow(self, content: &Content) -> bool {
+        match content {
+            Content::Text(_) => true,
+            Content::Edit { .. } => self.edit,
+            Content::Redaction { .. } => self.redact,
+        }
+    }
 }
 
 /// A request for a page of a room's log.

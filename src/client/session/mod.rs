@@ -396,11 +396,7 @@ impl Session {
         };
         let refused = self
             .outbox
-            .refuse_contents(why, is_certain, |content| match content {
-                Content::Text(_) => false,
-                Content::Edit { .. } => !can.edit,
-                Content::Redaction { .. } => !can.redact,
-            });
+            .refuse_contents(why, is_certain, |content| !can.allow(content));
         self.tell_of(refused);
     }
 

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Content, Entry, EntryKind, Epoch, Extent, RoomName, UserId,
+        Content, Entry, Epoch, Extent, RoomName, UserId,
         frame::{Part, Position, RoomStart},
     },
     search::Query,
@@ -256,20 +256,6 @@ pub struct ChangedEntries {
     pub since: u64,
     /// With these, the stored entries stand at least as when the log ended here.
     pub folded: u64,
-}
-
-/// Bytes of an entry's content; of a kind without a text, about as many as its fields have.
-pub fn entry_bytes(entry: &Entry) -> usize {
-    const FIELDS: usize = 64;
-    match &entry.kind {
-        EntryKind::Text(text) => text.body.as_str().len(),
-        EntryKind::Edit { body, .. } => FIELDS + body.as_ref().map_or(0, |b| b.as_str().len()),
-        EntryKind::Redaction { reason, .. } => {
-            FIELDS + reason.as_ref().map_or(0, |reason| reason.as_str().len())
-        }
-        EntryKind::Tombstone(_) => FIELDS,
-        EntryKind::Unknown(unknown) => unknown.raw.len(),
-    }
 }
 
 /// Why a save failed.

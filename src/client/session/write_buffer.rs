@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::persist_types::{ChangedEntries, EntryRange, Save, StoreChange, entry_bytes};
+use super::persist_types::{ChangedEntries, EntryRange, Save, StoreChange};
 use crate::protocol::{Entry, Epoch, frame::RoomStart, limits::TEXT_BYTES_MAX};
 
 /// Bytes of entries that wait to be saved. Beyond, the oldest are dropped, and requested from the
@@ -64,7 +64,7 @@ impl WriteBuffer {
 
     /// Adds a message.
     pub(super) fn message(&mut self, epoch: Epoch, message: &Entry) {
-        self.bytes += entry_bytes(message);
+        self.bytes += message.bytes();
         let ours = |change: &StoreChange| match change {
             StoreChange::Entries(run) => run.room == message.room,
             StoreChange::Changed(changed) => changed.room == message.room,
@@ -228,5 +228,5 @@ fn entries_of(change: &StoreChange) -> &[Entry] {
 }
 
 fn bytes(entries: &[Entry]) -> usize {
-    entries.iter().map(entry_bytes).sum()
+    entries.iter().map(Entry::bytes).sum()
 }

@@ -15,7 +15,7 @@ use super::{
     rows::EntryWriter,
 };
 use crate::{
-    client::session::persist_types::{ChangedEntries, EntryRange, StoreChange, entry_bytes},
+    client::session::persist_types::{ChangedEntries, EntryRange, StoreChange},
     protocol::{Epoch, Extent, MessageId, RoomName, UserId, frame::RoomStart},
     text::Line,
 };
@@ -116,9 +116,7 @@ pub(super) fn bytes(change: &StoreChange) -> u64 {
         return 0;
     };
     let entries = run.entries.iter();
-    entries
-        .map(|entry| entry_bytes(entry) as u64 + ROW_BYTES)
-        .sum()
+    entries.map(|entry| entry.bytes() as u64 + ROW_BYTES).sum()
 }
 
 /// Stores entries, at most `max` in the room, for this user; or with `caches` not set only brings

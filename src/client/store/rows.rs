@@ -162,7 +162,7 @@ impl<'a> EntryWriter<'a> {
     fn apply(&mut self, entry: &Entry) -> Result<(), StoreFault> {
         // Its edits may be stored although it is not.
         for edit in self.edits(entry.id)? {
-            self.empty_if(&edit, is_outdated(&edit, entry), is_erased(entry))?;
+            self.empty_if(&edit, is_outdated(&edit, entry), entry.is_erased())?;
         }
         let Some(target) = entry.target() else {
             return Ok(());
@@ -194,7 +194,7 @@ impl<'a> EntryWriter<'a> {
         if let Some(target) = self.with_id(target)?
             && is_outdated(entry, &target)
         {
-            empty(entry);
+            entry.take_edit();
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl<'a> EntryWriter<'a> {
         };
         if obsolete {
             let mut after = edit.clone();
-            empty(&mut after);
+            after.take_edit();
             self.write(&after)?;
             if erased {
                 self.forget(edit, body)?;
@@ -319,19 +319,5 @@ impl<'a> EntryWriter<'a> {
 
 /// Whether an edit's text is not the one that its target has.
 fn is_outdated(edit: &Entry, target: &Entry) -> bool {
-    match &target.kind {
-        EntryKind::Text(text) => text.edited > Some(edit.seq),
-        EntryKind::Tombstone(_) => true,
-        EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Unknown(_) => false,
-    }
-}
-
-fn is_erased(entry: &Entry) -> bool {
-    matches!(entry.kind, EntryKind::Tombstone(_))
-}
-
-fn empty(edit: &mut Entry) {
-    if let EntryKind::Edit { body, .. } = &mut edit.kind {
-        *body = None;
-    }
+    target.is_erased() || target.edited() > Some(edit.seq)
 }

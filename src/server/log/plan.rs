@@ -26,14 +26,11 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use self::planner::Planner;
-pub(in crate::server) use self::planner::edit_of;
 use super::{
     Batch, MessageOutcome, OpResult, Operation, Revised, Rewritten, RoomIndex, Segment,
     StateRecord, semantics::DeviceRecord,
 };
-use crate::protocol::{
-    DeviceId, Entry, EntryKind, Extent, MessageId, RoomName, wire::encode_entry,
-};
+use crate::protocol::{DeviceId, Entry, Extent, MessageId, RoomName, wire::encode_entry};
 #[cfg(doc)]
 use crate::protocol::{fold, frame::ErrorCode};
 
@@ -216,12 +213,6 @@ pub(in crate::server) fn frame(entry: &Entry) -> Bytes {
 /// The frame of an edit whose target is no longer held: without its text. `None` if it is no edit,
 /// or has none.
 pub(in crate::server) fn without_text(mut edit: Entry) -> Option<Bytes> {
-    match &mut edit.kind {
-        EntryKind::Edit { body, .. } => body.take()?,
-        EntryKind::Text(_)
-        | EntryKind::Redaction { .. }
-        | EntryKind::Tombstone(_)
-        | EntryKind::Unknown(_) => return None,
-    };
+    edit.take_edit()?;
     Some(frame(&edit))
 }

@@ -340,7 +340,7 @@ impl Planner {
     ) -> Result<(), L::Error> {
         let mut edit = None;
         self.change(room, target, by, |target| {
-            edit = edit_of(target);
+            edit = target.edited();
             fold::apply(target, by)
         });
         let Some(edit) = edit else {
@@ -374,7 +374,7 @@ impl Planner {
         }
         let made = Change {
             rev: by.seq,
-            edited: edit_of(entry),
+            edited: entry.edited(),
             redacted: by.erases().then_some(by.seq),
         };
         if let Some(changed) = changed {
@@ -486,16 +486,5 @@ fn server() -> Member {
         nickname: Nickname::inert(Nickname::SERVER),
         since: Timestamp::UNIX_EPOCH,
         role: Role::Member,
-    }
-}
-
-/// The edit that an entry's text is from.
-pub(in crate::server) fn edit_of(entry: &Entry) -> Option<u64> {
-    match &entry.kind {
-        EntryKind::Text(text) => text.edited,
-        EntryKind::Edit { .. }
-        | EntryKind::Redaction { .. }
-        | EntryKind::Tombstone(_)
-        | EntryKind::Unknown(_) => None,
     }
 }

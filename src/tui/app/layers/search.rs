@@ -290,15 +290,10 @@ impl Search {
 
     /// Takes a hit's entry as it stands now.
     pub fn changed(&mut self, entry: &Entry) {
-        match &entry.kind {
-            EntryKind::Tombstone(_) => self.remove(entry.id),
-            EntryKind::Text(text) if text.edited.is_some() => {
-                self.set_text(entry.id, text.body.as_str(), entry);
-            }
-            EntryKind::Text(_)
-            | EntryKind::Edit { .. }
-            | EntryKind::Redaction { .. }
-            | EntryKind::Unknown(_) => {}
+        if entry.is_erased() {
+            self.remove(entry.id);
+        } else if let (Some(text), Some(_)) = (entry.text(), entry.edited()) {
+            self.set_text(entry.id, text.as_str(), entry);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     server::{
         log::{
             Revised,
-            plan::{Change, PlannedEntry, edit_of},
+            plan::{Change, PlannedEntry},
             semantics::decode_entry,
         },
         store::sqlite::{
@@ -203,7 +203,7 @@ impl Import<'_> {
         if rev > 0 && rev <= entry.seq {
             return Err(no_such_change(rev));
         }
-        match text(entry) {
+        match entry.body() {
             Some(text) => Body::parse(text.as_str())
                 .map(drop)
                 .map_err(|error| error.to_string()),
@@ -261,7 +261,7 @@ impl Import<'_> {
                 ..change
             }));
         }
-        let edit = edit_of(&target);
+        let edit = target.edited();
         if !fold::apply(&mut target, entry) {
             return Ok(None);
         }
@@ -282,7 +282,7 @@ impl Import<'_> {
         rewrite(self.connection, self.room, entry.seq, &self.frame)?;
         let change = Change {
             rev: by.seq,
-            edited: edit_of(entry),
+            edited: entry.edited(),
             redacted: by.erases().then_some(by.seq),
         };
         self.note(entry.seq, change)
@@ -351,22 +351,13 @@ fn no_such_change(rev: u64) -> String {
     format!("it says that entry {rev} changed it, and no later entry has that number")
 }
 
-/// The text that an entry brings.
-fn text(entry: &Entry) -> Option<&Body> {
-    match &entry.kind {
-        EntryKind::Text(text) => Some(&text.body),
-        EntryKind::Edit { body, .. } => body.as_ref(),
-        EntryKind::Redaction { .. } | EntryKind::Tombstone(_) | EntryKind::Unknown(_) => None,
-    }
-}
-
 /// What an entry says that later ones have done to it.
 fn own_change(entry: &Entry) -> Option<Change> {
     let rev = entry.rev();
-    let redacted = matches!(entry.kind, EntryKind::Tombstone(_));
+    let redacted = entry.is_erased();
     (rev > 0).then(|| Change {
         rev,
-        edited: edit_of(entry),
+        edited: entry.edited(),
         redacted: redacted.then_some(rev),
     })
 }
