@@ -16,7 +16,7 @@ use super::{
     Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter,
     MessageOutcome, OpResult, Operation, Page, Reader, Retention, Rewritten, RoomIndex, Run,
     SearchIndex, Segment, Standing, StateRecord, StateStore, Store, StoreError,
-    plan::{Lookup, PlannedDevice, plan},
+    plan::{Lookup, PlannedDevice, RoomState, plan},
     semantics::{DeviceRecord, Scan},
 };
 use crate::{
@@ -88,17 +88,33 @@ pub struct MemoryStore {
 /// What the current batch has done to the logs.
 #[derive(Default)]
 struct Effects {
-    /// The rooms from which it dropped entries; a room may be listed twice.
-    shortened: Vec<RoomIndex>,
+    /// The rooms that it has changed, as they stood before.
+    before: BTreeMap<RoomIndex, Standing>,
     /// The new frames of entries of earlier batches.
     rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
+}
+
+impl Effects {
+    /// Notes that a room is about to change.
+    fn note(&mut self, room: RoomIndex, rooms: &[Room]) {
+        let standing = || rooms[room.at()].standing();
+        self.before.entry(room).or_insert_with(standing);
+    }
 }
 
 impl Lookup for MemoryStore {
     type Error = Infallible;
 
+    fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
     fn name(&self, room: RoomIndex) -> &RoomName {
         self.rooms[room.at()].name()
+    }
+
+    fn state(&self, room: RoomIndex) -> Option<RoomState> {
+        self.rooms.get(room.at()).map(Room::state)
     }
 
     fn device(&mut self, id: DeviceId) -> Result<Option<DeviceRecord>, Infallible> {
@@ -231,7 +247,7 @@ impl MemoryStore {
 
     /// Drops a room's oldest segment. Edits of the entries in it lose their texts.
     fn drop_oldest(&mut self, room: RoomIndex, effects: &mut Effects) {
-        effects.shortened.push(room);
+        effects.note(room, &self.rooms);
         for (seq, frame) in self.change(room, Room::drop_oldest) {
             effects.rewritten.insert((room, seq), frame);
         }
@@ -281,7 +297,6 @@ impl LogWriter for MemoryStore {
     }
 
     fn append(&mut self, batch: Batch) -> Result<Committed, StoreError> {
-        let before = self.standings();
         let mut effects = Effects::default();
         let mut retained = Vec::new();
         for operation in &batch.operations {
@@ -289,8 +304,10 @@ impl LogWriter for MemoryStore {
                 retained.push(self.retain(batch.now, *retention, &mut effects));
             }
         }
-        let states: Vec<_> = self.rooms.iter().map(Room::state).collect();
-        let Ok(plan) = plan(self, batch, states.into_iter(), retained);
+        let Ok(plan) = plan(self, batch, retained);
+        for (room, _) in &plan.rooms {
+            effects.note(*room, &self.rooms);
+        }
         for device in plan.devices {
             self.keep_device(device);
         }
@@ -300,7 +317,7 @@ impl LogWriter for MemoryStore {
             effects.rewritten.insert((room, seq), frame);
         }
         let mut runs = Vec::new();
-        for (room, planned) in (0..).map(RoomIndex).zip(plan.rooms) {
+        for (room, planned) in plan.rooms {
             let segment = planned.run.clone();
             if !segment.is_empty() {
                 runs.push(Run { room, segment });
@@ -316,28 +333,31 @@ impl LogWriter for MemoryStore {
                 self.rooms[room.at()].refresh(segment);
             }
         }
-        let after = self.standings();
-        let mut firsts = effects.shortened;
-        firsts.sort_unstable();
-        firsts.dedup();
-        let rewritten = effects.rewritten.into_iter();
-        let rewritten = rewritten.filter(|((room, seq), _)| {
-            let (old, new) = (before[room.at()].extent, after[room.at()].extent);
-            (new.first..old.next()).contains(seq)
-        });
-        let revised = self.indices().filter_map(|room| {
-            let revised = after[room.at()].revised;
-            (revised != before[room.at()].revised).then_some((room, revised))
-        });
+        let Effects { before, rewritten } = effects;
+        let stands = |room: RoomIndex| self.rooms[room.at()].standing();
+        let is_old = |room: &RoomIndex, seq: u64| {
+            let before = before.get(room);
+            let held = stands(*room).extent.first;
+            before.is_some_and(|before| (held..before.extent.next()).contains(&seq))
+        };
         Ok(Committed {
             results: plan.results,
             rewritten: rewritten
+                .into_iter()
+                .filter(|((room, seq), _)| is_old(room, *seq))
                 .map(|((room, seq), frame)| Rewritten { room, seq, frame })
                 .collect(),
-            revised: revised.collect(),
-            firsts: firsts
-                .into_iter()
-                .map(|room| (room, after[room.at()].extent.first))
+            firsts: before
+                .iter()
+                .map(|(room, before)| (*room, before.extent.first, stands(*room).extent.first))
+                .filter(|(_, before, first)| before != first)
+                .map(|(room, _, first)| (room, first))
+                .collect(),
+            revised: before
+                .iter()
+                .map(|(room, before)| (*room, before.revised, stands(*room).revised))
+                .filter(|(_, before, revised)| before != revised)
+                .map(|(room, _, revised)| (room, revised))
                 .collect(),
             runs,
         })

@@ -39,8 +39,14 @@ pub(in crate::server) trait Lookup {
     /// Why something can't be read.
     type Error;
 
+    /// The number of rooms.
+    fn rooms(&self) -> usize;
+
     /// A room's name.
     fn name(&self, room: RoomIndex) -> &RoomName;
+
+    /// A room's state, with what retention did in this batch; `None` if there is no such room.
+    fn state(&self, room: RoomIndex) -> Option<RoomState>;
 
     /// A device's record, the default one if it has none; `None` if it is damaged, and the operator
     /// was told.
@@ -112,8 +118,8 @@ pub(in crate::server) struct Plan {
     pub(in crate::server) results: Vec<OpResult>,
     /// The devices concerned, in the order of their first operation.
     pub(in crate::server) devices: Vec<PlannedDevice>,
-    /// All rooms, in the order of [`RoomIndex`].
-    pub(in crate::server) rooms: Vec<PlannedRoom>,
+    /// The rooms that it changes, in the order of [`RoomIndex`].
+    pub(in crate::server) rooms: Vec<(RoomIndex, PlannedRoom)>,
     /// The entries of earlier batches that get another frame, by room and number.
     pub(in crate::server) rewritten: Vec<Rewritten>,
     /// What entries of this batch do to others, by room and number of the other.
@@ -156,15 +162,15 @@ pub(in crate::server) struct PlannedEntry {
     pub(in crate::server) shown: bool,
 }
 
-/// Plans a batch for rooms in these states. Retention comes first in a batch, and is the store's:
-/// `retained` are the results of its operations.
+/// Plans a batch. Retention comes first in a batch, and is the store's: `retained` are the results of
+/// its operations. A plan's cost does not depend on the number of rooms that the batch does not name,
+/// unless the clock was corrected.
 pub(in crate::server) fn plan<L: Lookup>(
     lookup: &mut L,
     batch: Batch,
-    rooms: impl Iterator<Item = RoomState>,
     retained: Vec<OpResult>,
 ) -> Result<Plan, L::Error> {
-    let mut planner = Planner::new(batch.now, batch.correction, rooms);
+    let mut planner = Planner::new(lookup, batch.now, batch.correction);
     let mut retained = retained.into_iter();
     let mut results = Vec::with_capacity(batch.operations.len());
     for operation in batch.operations {

@@ -1,6 +1,6 @@
 //! Makes the plan, one operation after another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +21,8 @@ use crate::{
 };
 
 struct Room {
+    /// Its state before the batch.
+    before: RoomState,
     /// The number that the batch's first entry gets.
     next: u64,
     state: RoomState,
@@ -40,7 +42,10 @@ pub(super) struct Planner {
     devices: Vec<PlannedDevice>,
     /// The devices' positions.
     positions: HashMap<DeviceId, usize>,
-    rooms: Vec<Room>,
+    /// How far the clock was corrected since the previous batch.
+    correction: SignedDuration,
+    /// The rooms that the batch has named so far; all of them if the clock was corrected.
+    rooms: BTreeMap<RoomIndex, Room>,
     /// Entries of earlier batches that this one refers to.
     held: BTreeMap<(RoomIndex, u64), Held>,
     changes: BTreeMap<(RoomIndex, u64), Change>,
@@ -48,29 +53,49 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    /// A plan without operations, at a time, for rooms in these states.
-    pub(super) fn new(
-        now: Timestamp,
-        correction: SignedDuration,
-        rooms: impl Iterator<Item = RoomState>,
-    ) -> Self {
-        let room = |mut state: RoomState| {
-            state.correction = state.correction.saturating_add(correction);
-            Room {
-                next: state.extent.next(),
-                state,
-                entries: Vec::new(),
-            }
-        };
-        Self {
+    /// A plan without operations, at a time.
+    pub(super) fn new<L: Lookup>(lookup: &L, now: Timestamp, correction: SignedDuration) -> Self {
+        let mut planner = Self {
             now,
             devices: Vec::new(),
             positions: HashMap::new(),
-            rooms: rooms.map(room).collect(),
+            correction,
+            rooms: BTreeMap::new(),
             held: BTreeMap::new(),
             changes: BTreeMap::new(),
             records: Vec::new(),
+        };
+        if !correction.is_zero() {
+            // Each room's next entry is marked, whichever batch it comes in.
+            for room in (0..).map(RoomIndex).take(lookup.rooms()) {
+                planner.name(lookup, room);
+            }
         }
+        planner
+    }
+
+    /// Takes up a room that an operation names, and returns it; `None` if there is no such room.
+    fn name<L: Lookup>(&mut self, lookup: &L, room: RoomIndex) -> Option<&mut Room> {
+        match self.rooms.entry(room) {
+            btree_map::Entry::Occupied(room) => Some(room.into_mut()),
+            btree_map::Entry::Vacant(vacant) => {
+                let before = lookup.state(room)?;
+                let mut state = before;
+                state.correction = state.correction.saturating_add(self.correction);
+                Some(vacant.insert(Room {
+                    before,
+                    next: before.extent.next(),
+                    state,
+                    entries: Vec::new(),
+                }))
+            }
+        }
+    }
+
+    /// A room that was taken up.
+    fn room(&mut self, room: RoomIndex) -> &mut Room {
+        let named = self.rooms.get_mut(&room);
+        named.unwrap_or_else(|| unreachable!("its operation has named it"))
     }
 
     /// The position of a device; `None` if its record is damaged.
@@ -121,12 +146,12 @@ impl Planner {
     }
 
     fn id_at<L: Lookup>(
-        &self,
+        &mut self,
         lookup: &mut L,
         room: RoomIndex,
         seq: u64,
     ) -> Result<Option<MessageId>, L::Error> {
-        let Some(here) = self.rooms.get(room.at()) else {
+        let Some(here) = self.name(lookup, room) else {
             return Ok(None);
         };
         if seq < here.next {
@@ -182,6 +207,7 @@ impl Planner {
         content: Content,
         moderates: bool,
     ) -> Result<MessageOutcome, L::Error> {
+        self.name(lookup, room);
         let mut target = None;
         if let Some(named) = content.target() {
             let Some(seq) = self.find(lookup, room, named)? else {
@@ -205,8 +231,9 @@ impl Planner {
             target = Some(seq);
         }
         let name = lookup.name(room).clone();
-        let state = &mut self.rooms[room.at()].state;
-        let (time, clock_was) = entry_time(self.now, state.correction, state.last_time);
+        let now = self.now;
+        let state = &mut self.room(room).state;
+        let (time, clock_was) = entry_time(now, state.correction, state.last_time);
         let entry = Entry {
             room: name,
             seq: state.extent.next(),
@@ -231,7 +258,7 @@ impl Planner {
         if let Some(target) = target {
             self.fold(lookup, room, target, &entry)?;
         }
-        self.rooms[room.at()].entries.push(entry);
+        self.room(room).entries.push(entry);
         Ok(MessageOutcome::Stored { room, seq, time })
     }
 
@@ -244,7 +271,8 @@ impl Planner {
     ) -> Result<OpResult, L::Error> {
         let server = server();
         let mut count = 0;
-        let (from, to) = self.rooms[room.at()].state.extent.clamp(from, to);
+        self.name(lookup, room);
+        let (from, to) = self.room(room).state.extent.clamp(from, to);
         for seq in from..=to.min(from.saturating_add(ERASE_MAX - 1)) {
             let Some(target) = self.erasable(lookup, room, seq)? else {
                 continue;
@@ -321,7 +349,7 @@ impl Planner {
 
     /// An entry of this batch, or one that is held; and the mark of its change.
     fn entry(&mut self, room: RoomIndex, seq: u64) -> Option<(&mut Entry, Option<&mut bool>)> {
-        let here = &mut self.rooms[room.at()];
+        let here = self.rooms.get_mut(&room)?;
         if let Some(new) = seq.checked_sub(here.next) {
             let entry = here.entries.get_mut(usize::try_from(new).ok()?)?;
             return Some((entry, None));
@@ -346,7 +374,7 @@ impl Planner {
         let Some(edit) = edit else {
             return Ok(());
         };
-        if edit < self.rooms[room.at()].next
+        if edit < self.room(room).next
             && !self.held.contains_key(&(room, edit))
             && let Some(entry) = lookup.entry_at(room, edit)?
         {
@@ -381,7 +409,7 @@ impl Planner {
             *changed = true;
         }
         self.changes.insert((room, seq), made);
-        let revised = &mut self.rooms[room.at()].state.revised;
+        let revised = &mut self.room(room).state.revised;
         revised.changed = by.seq;
         if by.erases() {
             revised.redacted = by.seq;
@@ -399,7 +427,12 @@ impl Planner {
         Plan {
             results,
             devices: self.devices,
-            rooms: self.rooms.into_iter().map(Room::finish).collect(),
+            rooms: self
+                .rooms
+                .into_iter()
+                .filter(|(_, room)| room.state != room.before)
+                .map(|(index, room)| (index, room.finish()))
+                .collect(),
             rewritten: self.held.into_iter().filter_map(rewrite).collect(),
             changes: self.changes,
             records: self.records,

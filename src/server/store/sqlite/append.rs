@@ -166,11 +166,12 @@ impl<'a> Work<'a> {
         let mut lookup = SqliteLookup {
             connection: self.connection,
             rooms: self.rooms,
+            states: &self.states,
             known: self.known,
             devices: &mut self.devices,
             damages: self.damages,
         };
-        plan(&mut lookup, batch, self.states.iter().copied(), retained)
+        plan(&mut lookup, batch, retained)
     }
 
     fn retain(&mut self, now: Timestamp, retention: Retention) -> rusqlite::Result<OpResult> {
@@ -197,7 +198,8 @@ impl<'a> Work<'a> {
             self.write_device(device)?;
         }
         self.record_bytes = state::write(self.connection, &plan.records)?;
-        for ((index, room), planned) in (0..).map(RoomIndex).zip(self.rooms).zip(plan.rooms) {
+        for (index, planned) in plan.rooms {
+            let room = &self.rooms[index.at()];
             for entry in &planned.entries {
                 let frame = planned.run.frame(entry.seq).unwrap_or_default();
                 let device = self.devices.row(entry.id.device);

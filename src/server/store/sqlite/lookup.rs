@@ -13,7 +13,7 @@ use crate::{
     protocol::{DeviceId, Entry, MessageId, RoomName, frame::ErrorCode, wire::ERROR_CODES},
     server::log::{
         MessageOutcome, RoomIndex,
-        plan::Lookup,
+        plan::{Lookup, RoomState},
         semantics::{DeviceRecord, decode_entry},
     },
 };
@@ -22,6 +22,8 @@ use crate::{
 pub(super) struct SqliteLookup<'a> {
     pub(super) connection: &'a Connection,
     pub(super) rooms: &'a [Room],
+    /// The rooms' states, with what this batch's retention did.
+    pub(super) states: &'a [RoomState],
     pub(super) known: &'a Devices,
     pub(super) devices: &'a mut Changes,
     pub(super) damages: &'a Damages,
@@ -46,8 +48,16 @@ impl SqliteLookup<'_> {
 impl Lookup for SqliteLookup<'_> {
     type Error = rusqlite::Error;
 
+    fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
     fn name(&self, room: RoomIndex) -> &RoomName {
         &self.rooms[room.at()].name
+    }
+
+    fn state(&self, room: RoomIndex) -> Option<RoomState> {
+        self.states.get(room.at()).copied()
     }
 
     fn device(&mut self, id: DeviceId) -> Result<Option<DeviceRecord>> {
