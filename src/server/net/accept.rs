@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::timeout,
 };
 
@@ -22,6 +22,7 @@ use super::{
     conn_limit::ConnectionLimiter,
     gateway::GatewayWatch,
     messages::{Accepted, HandshakeMsg, LoadCounter, Verdict},
+    service::Service,
     transport::Transport,
     unjoined::{UNJOINED_MAX, Unjoined},
 };
@@ -29,7 +30,6 @@ use crate::server::{
     core::ConnectionId,
     event_log::EventLog,
     network::{ClientAddress, Network},
-    priority,
     supervisor::Supervisor,
 };
 use crate::{pipe, time::Now};
@@ -69,47 +69,13 @@ pub(super) struct Start {
     pub(super) supervisor: Supervisor,
 }
 
-/// A running accept loop.
-pub(super) struct Accepting {
-    shut: oneshot::Sender<()>,
-    /// Closed when the loop has ended.
-    ended: oneshot::Receiver<()>,
-}
-
-impl Accepting {
-    /// Stops accepting. When this returns, the port is free.
-    pub(super) async fn end(self) {
-        drop(self.shut);
-        let _ = self.ended.await;
-    }
-}
-
-/// Starts the accept loop on a thread of its own.
-pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result<Accepting> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let listener = {
-        let _guard = runtime.enter();
-        TcpListener::from_std(listener)?
-    };
-    let (shut, end) = oneshot::channel();
-    let (ending, ended) = oneshot::channel::<()>();
+/// Starts the accept loop. Once it has ended, the port is free.
+pub(super) fn start(listener: std::net::TcpListener, start: Start) -> io::Result<Service> {
     let supervisor = start.supervisor.clone();
-    supervisor.start("accept", move || {
-        priority::behind_talk();
-        runtime.block_on(async {
-            tokio::select! {
-                () = run(start, listener) => {}
-                _ = end => {}
-            }
-        });
-        drop(runtime);
-        drop(ending);
-        Ok(())
-    })?;
-    Ok(Accepting { shut, ended })
+    let listen = || TcpListener::from_std(listener);
+    Service::start("accept", &supervisor, listen, |listener| {
+        run(start, listener)
+    })
 }
 
 async fn run(start: Start, listener: TcpListener) {

@@ -24,17 +24,17 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::timeout,
 };
 
+use super::service::Service;
 use crate::{
     protocol::RoomName,
     server::{
         core::event::{EraseError, EraseRequest, Event},
         event_log::EventLog,
         log::ERASE_MAX,
-        priority,
         supervisor::Supervisor,
     },
 };
@@ -166,9 +166,7 @@ pub(super) type HubAnswer = (u64, Result<u64, EraseError>);
 /// A running control socket.
 pub(super) struct Control {
     answers: mpsc::Sender<HubAnswer>,
-    shut: oneshot::Sender<()>,
-    /// Closed when the socket is removed.
-    ended: oneshot::Receiver<()>,
+    service: Service,
 }
 
 impl Control {
@@ -179,8 +177,7 @@ impl Control {
 
     /// Closes the socket, and removes it.
     pub(super) async fn end(self) {
-        drop(self.shut);
-        let _ = self.ended.await;
+        self.service.end().await;
     }
 }
 
@@ -203,41 +200,22 @@ pub(super) fn start(
             return Ok(None);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let listener = {
-        let _guard = runtime.enter();
-        UnixListener::from_std(listener)?
-    };
     let (answer, answers) = mpsc::channel(ANSWERS_MAX);
-    let (shut, end) = oneshot::channel();
-    let (ending, ended) = oneshot::channel::<()>();
-    let server = Server {
-        listener,
-        events,
-        answers,
-        number: 0,
-    };
-    supervisor.start("control", move || {
-        let removed = Removed(path);
-        priority::behind_talk();
-        runtime.block_on(async {
-            tokio::select! {
-                () = server.run() => {}
-                _ = end => {}
-            }
-        });
-        drop(runtime);
-        drop(removed);
-        drop(ending);
-        Ok(())
+    let removed = Removed(path);
+    let listen = || UnixListener::from_std(listener);
+    let service = Service::start("control", supervisor, listen, |listener| {
+        let server = Server {
+            listener,
+            events,
+            answers,
+            number: 0,
+            _removed: removed,
+        };
+        server.run()
     })?;
     Ok(Some(Control {
         answers: answer,
-        shut,
-        ended,
+        service,
     }))
 }
 
@@ -273,6 +251,7 @@ struct Server {
     answers: mpsc::Receiver<HubAnswer>,
     /// The number of the last request.
     number: u64,
+    _removed: Removed,
 }
 
 impl Server {

@@ -52,6 +52,7 @@ mod presence_throttle;
 mod proxy;
 mod readers;
 mod reload;
+mod service;
 mod sniff;
 mod sockets;
 mod store_threads;
