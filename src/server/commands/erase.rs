@@ -13,18 +13,16 @@ use crate::{
     protocol::RoomName,
     server::{
         core::moderation::audit::Audit,
-        event_log::EventLog,
         log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation, RoomIndex, StateStore},
         net::control::{self, ControlError},
         store::{
             SqliteStore,
             sqlite::{
-                Compact, Durability, OpenError, Settings,
+                OpenError, Settings,
                 maintenance::{self, MaintenanceError},
                 owner::AsOwner,
             },
         },
-        supervisor::Supervisor,
     },
 };
 
@@ -39,15 +37,7 @@ pub(super) fn run(
 ) -> Result<String, CommandError> {
     maintenance::check_held(directory, room, first, last)?;
     let _owner = AsOwner::of(directory).map_err(MaintenanceError::Open)?;
-    let settings = Settings {
-        directory: directory.to_owned(),
-        durability: Durability::Full,
-        // It holds words of erased texts: the next start makes it again.
-        index: false,
-        compact: Compact::Never,
-        recorder: EventLog::none(),
-        supervisor: Supervisor::default(),
-    };
+    let settings = Settings::of_command(directory);
     let opened = SqliteStore::open(&settings, std::slice::from_ref(room));
     let (count, where_else) = match opened {
         Ok(store) => (here(store, room, (first, last))?, "in the log's file too"),

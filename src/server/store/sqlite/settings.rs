@@ -1,6 +1,10 @@
 //! Settings of the log on disk.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use jiff::civil::{Time, time};
 
@@ -77,6 +81,21 @@ pub struct Settings {
     pub recorder: EventLog,
     /// Starts and watches the threads.
     pub supervisor: Supervisor,
+}
+
+impl Settings {
+    /// Those of a command, which opens the log for one change while no server runs. It keeps no index:
+    /// the next start makes it again.
+    pub fn of_command(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            durability: Durability::Full,
+            index: false,
+            compact: Compact::Never,
+            recorder: EventLog::none(),
+            supervisor: Supervisor::default(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,14 +9,12 @@ use super::{MaintenanceError, Result, of_file, of_sqlite, open_database};
 use crate::{
     protocol::RoomName,
     server::{
-        event_log::EventLog,
         log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation, RoomIndex},
         store::sqlite::{
-            Compact, Durability, Settings, SqliteStore,
+            Settings, SqliteStore,
             ledger::{Erasure, Erasures, Ledger},
             schema::{entry_of, number},
         },
-        supervisor::Supervisor,
     },
 };
 
@@ -38,14 +36,7 @@ pub(super) fn erase_again(directory: &Path, path: &Path) -> Result<ErasedAgain> 
     let mut entries = 0;
     if !due.is_empty() {
         let rooms: Vec<_> = due.keys().cloned().collect();
-        let settings = Settings {
-            directory: directory.to_owned(),
-            durability: Durability::Full,
-            index: false,
-            compact: Compact::Never,
-            recorder: EventLog::none(),
-            supervisor: Supervisor::default(),
-        };
+        let settings = Settings::of_command(directory);
         let mut store = SqliteStore::open_file(&settings, path, &rooms)?;
         for (room, seqs) in (0..).map(RoomIndex).zip(due.into_values()) {
             for (from, to) in runs(seqs) {
