@@ -1,4 +1,4 @@
-//! A conversation with edited and deleted messages, and entries of a kind that nobody knows.
+//! A conversation with edited and deleted messages, and entries of an unknown kind.
 
 use chat_tui::{
     protocol::{

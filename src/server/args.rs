@@ -99,7 +99,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "ephemeral")]
     pub no_index: bool,
     /// When to compact the log after messages were erased, so that nothing of them is left in its
-    /// file: in the two hours from this time of day on, once nobody has written for a minute; or
+    /// file: in the two hours from this time of day on, after a minute without messages; or
     /// never
     #[arg(
         long,

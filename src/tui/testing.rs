@@ -99,7 +99,7 @@ pub(super) fn redaction(seq: u64, time: Timestamp, who: &str, target: u64) -> En
     }
 }
 
-/// An entry of a kind that nobody knows.
+/// An entry of an unknown kind.
 pub(super) fn poll(seq: u64, time: Timestamp, who: &str, alt: Option<&str>) -> Entry {
     Entry {
         kind: EntryKind::Unknown(Box::new(UnknownKind {

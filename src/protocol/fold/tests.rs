@@ -56,7 +56,7 @@ fn redaction(seq: u64, user: u8, target: u64) -> Entry {
     entry(seq, user, EntryKind::Redaction { target, reason })
 }
 
-/// An erasure of a kind that nobody knows.
+/// An erasure of an unknown kind.
 fn unknown(seq: u64, user: u8, target: u64) -> Entry {
     let kind = UnknownKind {
         name: Line::inert("vanish"),

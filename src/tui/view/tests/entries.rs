@@ -12,7 +12,7 @@ impl Screen {
     }
 
     /// A conversation with an edited message, one deleted by its author and one by a moderator, and
-    /// an entry of a kind that nobody knows.
+    /// an entry of an unknown kind.
     fn changed(width: u16, height: u16) -> Self {
         let mut screen = Self::entered(width, height);
         let at = |seconds: &str| time(&format!("22T09:4{seconds}"));
