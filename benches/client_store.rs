@@ -27,8 +27,8 @@ use chat_tui::{
         store::{self, CACHE_MESSAGES_MAX, Profile, Store},
     },
     protocol::{
-        Author, ClientId, Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname,
-        RoomName, UserId,
+        Author, ClientId, Content, DeviceId, Entry, EntryKind, Epoch, Extent, Mentions, MessageId,
+        Nickname, ReadState, RoomId, RoomInfo, RoomName, UserId,
         entry::Text,
         frame::{Part, RoomStart},
     },
@@ -78,7 +78,7 @@ fn message(seq: u64) -> Entry {
     let words = ["build", "green", "lunch", "red", "release", "tests"];
     let word = words[usize::try_from(seq * 7919 % 6).unwrap()];
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([2; 12]),
@@ -93,17 +93,14 @@ fn message(seq: u64) -> Entry {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(&format!("the {word} of today is number {seq}, as it seems")),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
 }
 
 fn messages(from: u64, to: u64) -> Save {
-    let run = EntryRange::of(
-        RoomName::lobby(),
-        epoch(),
-        (from..=to).map(message).collect(),
-    );
+    let run = EntryRange::of(RoomId::LOBBY, epoch(), (from..=to).map(message).collect());
     Save {
         changes: vec![StoreChange::Entries(run)],
     }
@@ -118,8 +115,9 @@ fn fill(profile: &Profile) {
     let start = RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(1, MESSAGES),
         next: MESSAGES + 1,
         reset: None,
@@ -184,11 +182,11 @@ fn opening(profile: &Profile) {
 
 fn looking(profile: &Profile) {
     let mut store = open(profile);
-    let room = RoomName::lobby;
+    let room = RoomId::LOBBY;
     measure("a page somewhere in the past", |n| {
         let to = (n + 1) * (MESSAGES / (ROUNDS + 1));
         store.query(&CacheQuery::Page {
-            room: room(),
+            room,
             epoch: Some(epoch()),
             part: Part::Backward { from: 1, to },
             offline: false,
@@ -197,7 +195,7 @@ fn looking(profile: &Profile) {
     measure("a page from a time on", |n| {
         let second = 1_700_000_000 + i64::try_from((n + 1) * 20_000).unwrap();
         store.query(&CacheQuery::Page {
-            room: room(),
+            room,
             epoch: Some(epoch()),
             part: Part::Since(Timestamp::from_second(second).unwrap()),
             offline: true,
@@ -209,7 +207,7 @@ fn looking(profile: &Profile) {
     ] {
         measure(what, |n| {
             store.query(&CacheQuery::Search {
-                room: room(),
+                room,
                 epoch: Some(epoch()),
                 query: Query {
                     words: Words::parse(words).unwrap(),
@@ -229,7 +227,8 @@ fn saving(profile: &Profile) {
         let entry = OutboxEntry {
             number: Some(1),
             key: n + 1,
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
+            enter: None,
             content: Content::Text(Body::inert("as long as people write, mostly")),
             counter: Some(n + 1),
             withdrawn: false,

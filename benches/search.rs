@@ -33,11 +33,13 @@ use std::{
 };
 
 use chat_tui::{
-    protocol::{Content, DeviceId, MessageId, Nickname, Role, RoomName, UserId, frame::Member},
+    protocol::{
+        Content, DeviceId, Mentions, MessageId, Nickname, Role, RoomId, UserId, frame::Member,
+    },
     search::Query,
     server::{
         event_log::EventLog,
-        log::{Batch, LogWriter, OpResult, Operation, Reader, Retention, RoomIndex, Store},
+        log::{Batch, LogWriter, OpResult, Operation, Reader, Retention, Store},
         store::{
             SqliteStore,
             sqlite::{Compact, Durability, Settings},
@@ -49,7 +51,7 @@ use chat_tui::{
 use fastrand::Rng;
 use jiff::{Timestamp, tz::TimeZone};
 
-const ROOM: RoomIndex = RoomIndex(0);
+const ROOM: RoomId = RoomId::LOBBY;
 const WORDS: u64 = 1_000_000;
 const CHARACTERS: u64 = 3_000;
 const SENDERS: u64 = 500;
@@ -79,6 +81,7 @@ fn message(seq: u64) -> Operation {
             role: Role::Member,
         }),
         content: Content::Text(Body::inert(&text(&mut random))),
+        mentions: Mentions::NONE,
         moderates: false,
     }
 }
@@ -96,7 +99,7 @@ fn open(folder: &Path, index: bool) -> SqliteStore {
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
-    SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
+    SqliteStore::open(&settings).unwrap()
 }
 
 /// Appends messages up to a number, without an index.
@@ -337,9 +340,9 @@ fn main() {
     );
     measure_all(&mut *reader);
     let began = Instant::now();
-    let first = store.extents()[0].first;
+    let first = store.extents()[0].1.first;
     let kept = (head + 1 - first).saturating_sub(1_000);
-    while store.extents()[0].first <= head - kept {
+    while store.extents()[0].1.first <= head - kept {
         let retention = Retention {
             keep_since: None,
             messages_max: Some(kept),

@@ -1,5 +1,5 @@
 //! The cost of durability: synced and acknowledged messages a second, a sender's delay; of entries
-//! that change others; and how fast the end of a long log is read.
+//! that change others; how fast the end of a long log is read; and what many rooms cost.
 //!
 //!     cargo bench --bench store
 //!
@@ -10,6 +10,7 @@
 //! | `STORE_WINDOW` | `1,8` | messages that each sends ahead of its acknowledgements |
 //! | `STORE_SECONDS` | `5` | how long each run is measured |
 //! | `STORE_MESSAGES` | `200000` | messages of the long log |
+//! | `STORE_ROOMS` | `10000` | rooms of the log with many |
 //!
 //! The server runs in this process and is reached over loopback sockets. Every sender is a member
 //! of the room and receives all messages, as in a real one, so a run with many senders measures the
@@ -29,6 +30,7 @@ use std::{
     env,
     fmt::Write,
     net::{Ipv4Addr, SocketAddr},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -37,13 +39,13 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        ClientId, Content, DeviceId, MessageId, Nickname, Role, RoomName, Token, UserId,
+        ClientId, Content, DeviceId, Mentions, MessageId, Nickname, Role, RoomId, Token, UserId,
         frame::{Member, Part},
     },
     server::{
         Config, Storage, bind,
         event_log::EventLog,
-        log::{Batch, ChangedSince, LogWriter, Operation, RoomIndex, Store},
+        log::{Batch, ChangedSince, LogWriter, Operation, Store},
         store::{
             SqliteStore,
             sqlite::{Compact, Durability, Settings},
@@ -60,7 +62,7 @@ use tokio::{
     sync::{Barrier, oneshot},
 };
 
-const LOBBY: RoomIndex = RoomIndex(0);
+const LOBBY: RoomId = RoomId::LOBBY;
 
 fn setting<T: std::str::FromStr>(name: &str, default: &str) -> Vec<T> {
     let value = env::var(name).unwrap_or_else(|_| default.to_owned());
@@ -101,7 +103,7 @@ fn open(directory: &Path, durability: Durability, index: bool) -> SqliteStore {
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
-    SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
+    SqliteStore::open(&settings).unwrap()
 }
 
 fn message(sender: &Arc<Member>, counter: u64) -> Operation {
@@ -114,18 +116,23 @@ fn message(sender: &Arc<Member>, counter: u64) -> Operation {
         room: LOBBY,
         sender: Arc::clone(sender),
         content: Content::Text(Body::inert(&text())),
+        mentions: Mentions::NONE,
         moderates: false,
     }
 }
 
-/// Appends `count` messages in batches, and returns the time of each batch.
-fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Duration> {
-    let sender = Arc::new(Member {
+fn sender() -> Arc<Member> {
+    Arc::new(Member {
         user: UserId::from_bytes([1; 12]),
         nickname: Nickname::parse("alice").unwrap(),
         since: Timestamp::UNIX_EPOCH,
         role: Role::Member,
-    });
+    })
+}
+
+/// Appends `count` messages in batches, and returns the time of each batch.
+fn fill(store: &mut SqliteStore, from: u64, count: u64, batch: u64) -> Vec<Duration> {
+    let sender = sender();
     let mut times = Vec::new();
     for first in (from..from + count).step_by(usize::try_from(batch).unwrap()) {
         let operations = (first..first + batch)
@@ -418,7 +425,7 @@ fn last_hundred(messages: u64) {
     let batch = 4_000.min(messages);
     fill(&mut store, 1, messages / batch * batch, batch);
     let rate = messages as f64 / start.elapsed().as_secs_f64();
-    let head = store.extents()[0].head;
+    let head = store.extents()[0].1.head;
     println!("a log of {head} messages (filled without syncs at {rate:.0} messages/s)");
     let mut reader = store.reader().unwrap().unwrap();
     let mut random = fastrand::Rng::with_seed(7);
@@ -457,6 +464,68 @@ fn last_hundred(messages: u64) {
     );
 }
 
+/// Measures opening a log of many rooms, and counting what is unread in 500 of them.
+fn many_rooms(count: u32) {
+    const COUNTED: u32 = 500;
+    let room = |number: u32| {
+        let mut bytes = [1; 12];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        RoomId::from_bytes(bytes)
+    };
+    let sender = sender();
+    let mut counter = 0;
+    let mut write = |store: &mut SqliteStore, rooms: Range<u32>, each: usize| {
+        let mut operations = Vec::new();
+        for id in rooms.map(room) {
+            for _ in 0..each {
+                counter += 1;
+                let mut operation = message(&sender, counter);
+                if let Operation::Append { room, .. } = &mut operation {
+                    *room = id;
+                }
+                operations.push(operation);
+            }
+        }
+        let start = Instant::now();
+        store
+            .append(Batch::new(Timestamp::UNIX_EPOCH, operations))
+            .unwrap();
+        start.elapsed()
+    };
+    let directory = directory();
+    let mut store = open(directory.path(), Durability::Relaxed, false);
+    for first in (0..count).step_by(100) {
+        write(&mut store, first..count.min(first + 100), 2);
+    }
+    for number in 0..count.min(COUNTED) {
+        write(&mut store, number..number + 1, 120);
+    }
+    drop(store);
+    let start = Instant::now();
+    let mut store = open(directory.path(), Durability::Relaxed, false);
+    println!(
+        "a log of {count} rooms\n  opened in {:.3} s",
+        start.elapsed().as_secs_f64()
+    );
+    let mut times: Vec<_> = (0..500).map(|_| write(&mut store, 0..1, 1)).collect();
+    println!(
+        "  a message appended without a sync in {:.3} ms",
+        share(&mut times, 0.50)
+    );
+    let mut reader = store.reader().unwrap().unwrap();
+    for (what, above) in [("a hundred", 2), ("none", u64::MAX)] {
+        let start = Instant::now();
+        for number in 0..count.min(COUNTED) {
+            let user = UserId::from_bytes([2; 12]);
+            reader.unread(user, &[], room(number), above).unwrap();
+        }
+        println!(
+            "  unread entries of {COUNTED} rooms with {what} each counted in {:.1} ms",
+            start.elapsed().as_secs_f64() * 1e3
+        );
+    }
+}
+
 fn main() {
     let time = Duration::from_secs(setting("STORE_SECONDS", "5")[0]);
     appends();
@@ -470,4 +539,5 @@ fn main() {
         }
     }
     last_hundred(setting("STORE_MESSAGES", "200000")[0]);
+    many_rooms(setting("STORE_ROOMS", "10000")[0]);
 }

@@ -1,13 +1,23 @@
 //! `docs/PROTOCOL.md` agrees with the code: its examples are parsed and encoded again, and its
 //! tables name every code, reason and limit.
 
+use std::{
+    collections::BTreeMap,
+    mem::{Discriminant, discriminant},
+};
+
 use chat_tui::{
     protocol::{
-        Binding, Fingerprint, Identity, Invite, InviteId, InviteKey, InviteToken, Nonce, admin,
-        legacy, limits,
-        wire::{DEPARTURES, ERROR_CODES, encode_client, encode_server, parse_client, parse_server},
+        Author, Binding, Entry, EntryKind, Fingerprint, Identity, Invite, InviteId, InviteKey,
+        InviteToken, MessageId, Nickname, Nonce, Person, RoomChange, RoomEvent, RoomId, RoomName,
+        UserId, admin, legacy, limits,
+        wire::{
+            DEPARTURES, ERROR_CODES, encode_client, encode_entry, encode_server, parse_client,
+            parse_server,
+        },
     },
     search,
+    text::Line,
 };
 use serde_json::Value;
 
@@ -51,8 +61,35 @@ fn server_examples_are_what_a_server_writes() {
 }
 
 #[test]
+fn a_fields_name_stands_for_one_kind_of_value() {
+    fn visit(value: &Value, kinds: &mut BTreeMap<String, Discriminant<Value>>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let kind = *kinds.entry(name.clone()).or_insert(discriminant(value));
+                    assert!(kind == discriminant(value), "{name}: {value}");
+                    visit(value, kinds);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|value| visit(value, kinds)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut kinds = BTreeMap::new();
+    for example in examples("client").into_iter().chain(examples("server")) {
+        visit(&serde_json::from_str(example).expect(example), &mut kinds);
+    }
+}
+
+#[test]
 fn every_type_has_an_example() {
-    let all: String = examples("client").join("") + &examples("server").join("");
+    let (client, server) = (examples("client").join(""), examples("server").join(""));
+    for kind in ["read", "inbox"] {
+        for side in [&client, &server] {
+            assert!(side.contains(&format!(r#"{{"type":"{kind}""#)), "{kind}");
+        }
+    }
+    let all = client + &server;
     for kind in [
         "join",
         "challenge",
@@ -80,6 +117,17 @@ fn every_type_has_an_example() {
         "ack",
         "error",
         "bye",
+        "rooms",
+        "room",
+        "room_left",
+        "watch",
+        "read",
+        "prefer",
+        "list_rooms",
+        "room_list",
+        "list_people",
+        "people",
+        "inbox",
     ] {
         assert!(
             all.contains(&format!(r#"{{"type":"{kind}""#)),
@@ -160,6 +208,75 @@ fn the_test_vectors_are_what_the_programs_make() {
 }
 
 #[test]
+fn the_ids_of_rooms_are_what_the_programs_compute() {
+    let rooms = vector("rooms");
+    let name = RoomName::parse(rooms("name")).expect("a name");
+    let user = |name| UserId::parse(rooms(name)).expect("an id");
+    let (one, other) = (user("one"), user("other"));
+    for (what, id) in [
+        ("first", RoomId::named(&name, 0)),
+        ("second", RoomId::named(&name, 1)),
+        ("direct", RoomId::direct(&[other, one])),
+        ("notes", RoomId::direct(&[one])),
+    ] {
+        assert_eq!(id.to_string(), rooms(what), "{what}");
+    }
+}
+
+#[test]
+fn the_table_of_events_names_every_change() {
+    let person = || Person {
+        user: UserId::from_bytes([1; 12]),
+        nickname: Nickname::parse("carol").expect("a nickname"),
+    };
+    let name = RoomName::parse("build").expect("a name");
+    for change in [
+        RoomChange::Joined,
+        RoomChange::Left,
+        RoomChange::Invited(person()),
+        RoomChange::Removed(person()),
+        RoomChange::Created,
+        RoomChange::Renamed(name),
+        RoomChange::Topic(Some(Line::inert("x"))),
+        RoomChange::Archived,
+        RoomChange::Unarchived,
+    ] {
+        let event = RoomEvent {
+            change,
+            alt: Line::inert("x"),
+        };
+        let entry = Entry {
+            room: RoomId::LOBBY,
+            seq: 1,
+            id: MessageId::parse("010101010101010101010101-1").expect("an id"),
+            author: Author {
+                user: UserId::from_bytes([1; 12]),
+                nickname: Nickname::parse("carol").expect("a nickname"),
+                proven: true,
+            },
+            time: jiff::Timestamp::UNIX_EPOCH,
+            clock_was: None,
+            kind: EntryKind::Event(Box::new(event)),
+        };
+        let mut frame = Vec::new();
+        encode_entry(&entry, &mut frame);
+        let frame: Value = serde_json::from_slice(&frame).expect("JSON");
+        let field = |name: &str| frame[name].as_str().expect(name).to_owned();
+        let fields = ["who", "name", "topic"].map(|name| format!("`{name}`"));
+        let fields = fields
+            .iter()
+            .filter(|name| frame.get(name.trim_matches('`')).is_some());
+        let fields: Vec<_> = fields.map(String::as_str).collect();
+        let fields = match &*fields {
+            [] => " ".to_owned(),
+            some => format!(" {} ", some.join(", ")),
+        };
+        let row = format!("\n| `{}` | `{}` |{fields}|", field("kind"), field("change"));
+        assert!(PAGE.contains(&row), "the table of events lacks {row}");
+    }
+}
+
+#[test]
 fn tables_name_every_code_and_reason() {
     for (_, name) in ERROR_CODES {
         assert!(
@@ -181,23 +298,27 @@ fn the_table_of_admin_commands_is_the_one_in_the_program() {
     assert!(PAGE.contains(&table), "docs/PROTOCOL.md lacks:\n{table}");
 }
 
+/// Checks that the table of limits has this row.
+fn check(row: &str, limit: impl std::fmt::Display) {
+    assert!(
+        PAGE.contains(&format!("\n| {row} | {limit} |")),
+        "{row}: {limit}"
+    );
+}
+
+/// A number as the page writes it.
+fn number(n: usize) -> String {
+    let digits = n.to_string();
+    let split = digits.len().saturating_sub(3);
+    if split == 0 {
+        digits
+    } else {
+        format!("{},{}", &digits[..split], &digits[split..])
+    }
+}
+
 #[test]
 fn tables_give_the_limits_in_force() {
-    let check = |row: &str, limit: String| {
-        assert!(
-            PAGE.contains(&format!("\n| {row} | {limit} |")),
-            "{row}: {limit}"
-        );
-    };
-    let number = |n: usize| {
-        let digits = n.to_string();
-        let split = digits.len().saturating_sub(3);
-        if split == 0 {
-            digits
-        } else {
-            format!("{},{}", &digits[..split], &digits[split..])
-        }
-    };
     check("bytes of a frame", number(limits::FRAME_BYTES_MAX));
     check("levels of a frame", number(limits::FRAME_DEPTH_MAX));
     check("bytes of a message's text", number(limits::TEXT_BYTES_MAX));
@@ -216,7 +337,6 @@ fn tables_give_the_limits_in_force() {
         "bytes of any other string for people",
         number(limits::LINE_BYTES_MAX),
     );
-    check("rooms named in a `join`", number(limits::JOIN_ROOMS_MAX));
     check(
         "messages given by `last`",
         number(limits::LAST_MESSAGES_MAX.try_into().expect("small")),
@@ -278,5 +398,28 @@ fn tables_give_the_limits_in_force() {
     check(
         "waiting for `welcome` before taking a server for a legacy one",
         format!("{} s", limits::LEGACY_SERVER_AFTER.as_secs()),
+    );
+}
+
+#[test]
+fn tables_give_the_limits_of_rooms_in_force() {
+    check("rooms named in one frame", number(limits::JOIN_ROOMS_MAX));
+    check("rooms of a user", number(limits::USER_ROOMS_MAX));
+    check(
+        "people in a direct conversation",
+        number(limits::DIRECT_PEOPLE_MAX),
+    );
+    check("users that a text mentions", number(limits::MENTIONS_MAX));
+    check(
+        "exact counts of unread entries",
+        format!("below {}", limits::UNREAD_COUNT_MAX),
+    );
+    check(
+        "elements of a page of rooms or people",
+        number(limits::LIST_PAGE_MAX),
+    );
+    check(
+        "bytes of the `query` of such a page",
+        number(limits::LIST_QUERY_BYTES_MAX),
     );
 }

@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 use chat_tui::{
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, MessageId, Nickname, RoomName, ServerFrame,
-        UserId,
+        Author, Content, DeviceId, Entry, EntryKind, Mentions, MessageId, Nickname, RoomId,
+        ServerFrame, UserId,
         codec::Decoder,
         entry::Text,
         frame::{ClientFrame, Submission},
@@ -29,7 +29,7 @@ fn id(counter: u64) -> MessageId {
 
 fn delivered(seq: u64) -> ServerFrame {
     ServerFrame::Entry(Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: id(seq),
         author: Author {
@@ -41,6 +41,7 @@ fn delivered(seq: u64) -> ServerFrame {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(TEXT),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     })
@@ -61,7 +62,7 @@ impl Path for ParseClient {
         let mut bytes = Vec::new();
         for counter in 1..=FRAMES {
             let submission = Submission {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 id: Some(id(counter)),
                 content: Ok(Content::Text(Body::inert(TEXT))),
             };

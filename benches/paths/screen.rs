@@ -5,7 +5,8 @@ use std::{hint::black_box, time::Duration};
 use chat_tui::{
     client::event::{ConnectionStatus, Entered, Event, Restored},
     protocol::{
-        Author, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName, UserId,
+        Author, DeviceId, Entry, EntryKind, Extent, Mentions, MessageId, Nickname, ReadState, Role,
+        RoomId, RoomInfo, RoomName, RoomRules, UserId,
         entry::Text,
         frame::{self, Member, RoomStart},
         limits::TEXT_BYTES_MAX,
@@ -52,7 +53,7 @@ fn message(seq: u64) -> Event {
     let who = usize::try_from(seq / 3).unwrap() % NAMES.len();
     let minutes = i64::try_from(seq).unwrap();
     let message = Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([9; 12]),
@@ -67,6 +68,7 @@ fn message(seq: u64) -> Event {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(pick(&WORDS, seq)),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     };
@@ -105,17 +107,24 @@ fn model() -> Model {
             server: None,
             limits: None,
         }),
-        Event::Room(RoomStart {
+        Event::Room(Box::new(RoomStart {
             changed: 0,
             redacted: 0,
-            room: RoomName::lobby(),
-            topic: Some(Line::inert("welcome to the lab")),
+            room: RoomId::LOBBY,
+            info: RoomInfo {
+                rules: RoomRules {
+                    topic: Some(Line::inert("welcome to the lab")),
+                    ..RoomRules::default()
+                },
+                ..RoomInfo::public(RoomName::lobby())
+            },
+            read: ReadState::default(),
             extent: Extent::new(1, LOADED),
             next: 1,
             reset: None::<frame::Reset>,
-        }),
+        })),
         Event::Members {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             members: members.collect(),
         },
     ];

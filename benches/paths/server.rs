@@ -5,8 +5,8 @@ use std::{hint::black_box, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, Content, DeviceId, Epoch, Fingerprint, InviteKey, MessageId,
-        Nickname, OwnerCode, Role, RoomName, Token, UserId,
+        ClientFrame, ClientId, Content, DeviceId, Epoch, Fingerprint, InviteKey, Mentions,
+        MessageId, Nickname, OwnerCode, Role, RoomId, RoomName, Token, UserId,
         frame::{self, Capabilities, Departure, Member, Submission},
     },
     server::{
@@ -14,16 +14,14 @@ use chat_tui::{
             ConnectionId, access,
             client::Channel,
             event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
-            hub::{Hub, Keep, RoomSettings, Settings},
+            hub::{Hub, Keep, Settings},
             rate_limit::Limits,
             replica::{Replica, ReplicaLimits},
+            rooms::RoomSettings,
             subscriber::{Subscriber, Turn},
         },
         front::Json,
-        log::{
-            Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, Operation,
-            RoomIndex,
-        },
+        log::{Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, Operation},
     },
     text::{Body, Line},
     time::Now,
@@ -62,11 +60,11 @@ fn token(number: u64) -> Token {
 
 fn store() -> MemoryStore {
     let epoch = Epoch::from_bytes([1; 8]);
-    MemoryStore::new(epoch, &[RoomName::lobby()], MemoryLimits::default())
+    MemoryStore::new(epoch, MemoryLimits::default())
 }
 
 fn replica() -> Replica {
-    Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default())
+    Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default())
 }
 
 /// Returns the next message of one device, as a batch for the store.
@@ -81,9 +79,10 @@ fn said(counter: u64, sender: &Arc<Member>) -> Batch {
         operations: vec![Operation::Append {
             id,
             settled: counter - 1,
-            room: RoomIndex::LOBBY,
+            room: RoomId::LOBBY,
             sender: Arc::clone(sender),
             content: Content::Text(Body::inert(TEXT)),
+            mentions: Mentions::NONE,
             moderates: false,
         }],
     }
@@ -130,7 +129,7 @@ fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryS
 /// Returns a subscriber of the lobby that reads from this message on.
 fn reader(message: u64) -> Subscriber {
     let mut peer = Subscriber::new();
-    peer.attach(&[(RoomIndex::LOBBY, message)]);
+    peer.attach(&[(RoomId::LOBBY, message)], &[RoomId::LOBBY]);
     peer
 }
 
@@ -142,7 +141,7 @@ struct World {
     replica: Replica,
     effects: Vec<Effect>,
     /// Where each admitted connection begins to read.
-    admitted: Vec<Vec<(RoomIndex, u64)>>,
+    admitted: Vec<Vec<(RoomId, u64)>>,
 }
 
 impl World {
@@ -164,6 +163,8 @@ impl World {
                 owner_code: OwnerCode::from_bytes([4; 10]),
                 new_owner: false,
                 keep_accounts_days: 365,
+                room_makers: access::RoomMakers::default(),
+                rooms_max: chat_tui::server::core::rooms::ROOMS_MAX_DEFAULT,
             },
         };
         let now = Duration::from_secs(100);
@@ -332,7 +333,7 @@ impl Path for Decide {
         let event = |number| Event::Requests {
             connection: ConnectionId::new(0, number),
             requests: vec![Request::Frame(ClientFrame::Submit(Submission {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 id: Some(MessageId {
                     device: token(number).device(&client_id()),
                     counter,
@@ -451,7 +452,7 @@ impl Path for ResumeFromLog {
     fn new() -> Self {
         Self {
             store: talked().0,
-            replica: Replica::new([(RoomName::lobby(), MISSED)], ReplicaLimits::default()),
+            replica: Replica::new([(RoomId::LOBBY, MISSED)], ReplicaLimits::default()),
             peer: Subscriber::new(),
         }
     }
@@ -506,7 +507,10 @@ impl Path for Join {
         self.world.handle(self.event.take().unwrap());
         self.world.turn();
         let mut peer = Subscriber::new();
-        peer.attach(&self.world.admitted.pop().expect("let in"));
+        peer.attach(
+            &self.world.admitted.pop().expect("let in"),
+            &[RoomId::LOBBY],
+        );
         let bytes = read(&mut peer, &mut self.world.replica, None);
         assert!(bytes > usize::try_from(MEMBERS).unwrap() * 50);
     }

@@ -5,7 +5,7 @@ use chat_tui::{
         ConnectionStatus, CredentialWanted, Event, ExplanationPart, Security, VerifiedBy,
     },
     protocol::{
-        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomName, RoomRules,
+        DeviceCode, Fingerprint, InviteId, InviteKey, InviteToken, RoomId, RoomRules,
         admin::{AdminCommand, AdminResult},
     },
     text::Line,
@@ -90,7 +90,7 @@ pub(crate) fn before_the_door(scene: &str) -> Option<Vec<Event>> {
 /// The room's rules, by scene.
 pub(crate) fn rules(scene: &str) -> Event {
     Event::Rules {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         rules: RoomRules {
             topic: Some(Line::inert("release day: no merges until the tag is out")),
             announce: scene == "announce",
@@ -107,6 +107,7 @@ pub(crate) fn answer(request: u64, command: &AdminCommand) -> Event {
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
         code: None,
+        room: None,
         reference: None,
     };
     let key = InviteKey::from_bytes([9; 32]);

@@ -2,7 +2,7 @@
 
 use chat_tui::{
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, MessageId, RoomName,
+        Author, Content, DeviceId, Entry, EntryKind, Mentions, MessageId, RoomId,
         entry::{Text, UnknownKind},
     },
     text::{Body, Line},
@@ -16,7 +16,16 @@ pub(crate) fn conversation() -> Vec<Entry> {
     let text = |seq, minutes, who, text| entry(seq, minutes, who, self::text(text));
     let edit = |seq, minutes, who, target, text| {
         let (target, body) = (id(target), Some(Body::inert(text)));
-        entry(seq, minutes, who, EntryKind::Edit { target, body })
+        entry(
+            seq,
+            minutes,
+            who,
+            EntryKind::Edit {
+                target,
+                body,
+                mentions: Mentions::NONE,
+            },
+        )
     };
     let delete = |seq, minutes, who, target| {
         let (target, reason) = (id(target), None);
@@ -75,6 +84,7 @@ pub(crate) fn change(seq: u64, content: &Content) -> Option<Entry> {
         Content::Edit { target, body } => EntryKind::Edit {
             target,
             body: Some(body),
+            mentions: Mentions::NONE,
         },
         Content::Redaction { target, reason } => EntryKind::Redaction { target, reason },
     };
@@ -83,7 +93,7 @@ pub(crate) fn change(seq: u64, content: &Content) -> Option<Entry> {
 
 fn entry(seq: u64, minutes: i64, who: &str, kind: EntryKind) -> Entry {
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: id(seq),
         author: Author {
@@ -104,9 +114,11 @@ fn id(seq: u64) -> MessageId {
     }
 }
 
-fn text(text: &str) -> EntryKind {
+/// A message's text.
+pub(crate) fn text(text: &str) -> EntryKind {
     EntryKind::Text(Text {
         body: Body::inert(text),
+        mentions: Mentions::NONE,
         edited: None,
     })
 }

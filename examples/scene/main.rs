@@ -4,10 +4,12 @@
 //!
 //! SCENE: online, connecting, refused, waiting, nickname, failed, panic; security and rules: plain,
 //! first, announce, slow; joining: password, invite, changed, banned; edited: messages that were
-//! edited and deleted; and with a long log to page and search through: history, absence, offline.
+//! edited and deleted; rooms: several rooms; and with a long log to page and search through:
+//! history, absence, offline.
 
 mod admin;
 mod entries;
+mod rooms;
 
 use std::time::Duration;
 
@@ -17,8 +19,8 @@ use chat_tui::{
         Received, Restored, RestoredRoom, Said, SearchPage, Summary, Unlogged,
     },
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName,
-        UserId,
+        Author, Content, DeviceId, Entry, EntryKind, Extent, Mentions, MessageId, Nickname,
+        ReadMarker, ReadState, Role, RoomId, RoomInfo, RoomName, RoomRules, UserId,
         entry::Text,
         frame::{Departure, Member, Part, RoomStart},
     },
@@ -138,6 +140,7 @@ async fn main() -> anyhow::Result<()> {
         }
     });
     shell::run(Launch {
+        place: None,
         host_label: "chat.lan:10500".to_owned(),
         nickname: nickname("carol"),
         room: RoomName::lobby(),
@@ -186,11 +189,16 @@ async fn perform(scene: &str, tell: &Sender<Event>) -> Result<(), mpsc::error::S
             })
             .await;
     }
-    if scene == "edited" {
+    if ["edited", "rooms"].contains(&scene) {
         tell.send(Event::Security(admin::security(scene))).await?;
         enter(tell, 0).await?;
         for entry in entries::conversation() {
             tell.send(Event::Message(entry.into())).await?;
+        }
+        if scene == "rooms" {
+            for event in rooms::events() {
+                tell.send(event).await?;
+            }
         }
         return Ok(());
     }
@@ -240,15 +248,16 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
         limits: None,
     }))
     .await?;
-    tell.send(Event::Room(RoomStart {
+    tell.send(Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: Some(Line::inert("welcome to the lab")),
+        room: RoomId::LOBBY,
+        info: lobby(),
+        read: ReadState::default(),
         extent: Extent::new(1, head),
         next: (head + 1).saturating_sub(100).max(1),
         reset: None,
-    }))
+    })))
     .await?;
     let members = [
         "alice",
@@ -259,7 +268,7 @@ async fn enter(tell: &Sender<Event>, head: u64) -> Result<(), mpsc::error::SendE
         "maximilian_van_der_berg",
     ];
     tell.send(Event::Members {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         members: members.map(member).to_vec(),
     })
     .await
@@ -270,12 +279,12 @@ async fn converse(tell: &Sender<Event>) -> Result<(), mpsc::error::SendError<Eve
     for (minutes, who, text) in SAID {
         if *minutes == -200 {
             tell.send(Event::Joined {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 member: member("مریم"),
             })
             .await?;
             tell.send(Event::Left {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 user: user("dave"),
                 nickname: nickname("dave"),
                 time: ago(-210),
@@ -300,7 +309,7 @@ fn log_message(seq: u64) -> Entry {
     let minutes =
         i64::try_from(LOG_HEAD - seq).unwrap_or(0) * 37 + i64::try_from(seq % 3 * 20).unwrap_or(0);
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
@@ -315,6 +324,7 @@ fn log_message(seq: u64) -> Entry {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(&format!("{} ({seq})", said.2)),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
@@ -355,19 +365,36 @@ fn log_search(query: &Query, to: Option<u64>, offline: bool) -> SearchPage {
     }
 }
 
+/// What the lobby is.
+fn lobby() -> RoomInfo {
+    RoomInfo {
+        rules: RoomRules {
+            topic: Some(Line::inert("welcome to the lab")),
+            ..RoomRules::default()
+        },
+        ..RoomInfo::public(RoomName::lobby())
+    }
+}
+
 fn restored(from: u64, to: u64) -> Restored {
     Restored {
         user: Some(user("carol")),
         rooms: vec![RestoredRoom {
-            room: RoomName::lobby(),
-            topic: Some(Line::inert("welcome to the lab")),
+            room: RoomId::LOBBY,
+            info: lobby(),
             page: Page {
                 from,
                 to,
                 entries: (from..=to).map(log_message).collect(),
                 ..log_page(Part::Forward { from, to })
             },
-            read: to,
+            read: ReadState {
+                marker: ReadMarker {
+                    seq: to,
+                    generation: 0,
+                },
+                ..ReadState::default()
+            },
             draft: "half a thought".to_owned(),
         }],
         ..Restored::default()
@@ -377,7 +404,7 @@ fn restored(from: u64, to: u64) -> Restored {
 fn outbox(local: u64, content: &Content, delivery: Delivery) -> Event {
     Event::Outbox(OutboxMessage {
         local: LocalId(local),
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         content: content.clone(),
         delivery,
     })
@@ -386,7 +413,7 @@ fn outbox(local: u64, content: &Content, delivery: Delivery) -> Event {
 fn message(minutes: i64, who: &str, text: &str, local: Option<u64>) -> Event {
     Event::Message(Received {
         said: Said::Unlogged(Unlogged {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             user: Some(user(who)),
             nickname: nickname(who),
             time: ago(minutes),

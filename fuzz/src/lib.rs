@@ -23,8 +23,8 @@ use chat_tui::{
     },
     protocol::{
         Binding, ClientFrame, ClientId, DeviceCode, DeviceId, Epoch, Fingerprint, Invite,
-        InviteToken, MessageId, Nickname, Nonce, OwnerCode, PublicKey, RoomName, ServerFrame,
-        Signature, Token, UserId,
+        InviteToken, MessageId, Nickname, Nonce, OwnerCode, PublicKey, RoomId, RoomInfo, RoomName,
+        ServerFrame, Signature, Token, UserId,
         codec::{Decoder, FrameError},
         legacy,
         limits::{
@@ -286,7 +286,19 @@ fn shown(event: &Event) {
             assert_eq!(Body::inert(body).as_str(), body);
         }
         Event::Notice(line) => assert_line(line.as_str()),
+        Event::Room(start) => shown_room(&start.info),
+        Event::RoomInfo { info, .. } => shown_room(info),
+        Event::RoomLeft { by: Some(by), .. } => assert_line(by.as_str()),
         _ => {}
+    }
+}
+
+fn shown_room(info: &RoomInfo) {
+    if let Some(topic) = &info.rules.topic {
+        assert_line(topic.as_str());
+    }
+    for person in &info.people {
+        assert_line(person.nickname.as_str());
     }
 }
 
@@ -419,6 +431,12 @@ pub fn names(data: &[u8]) {
     );
     if let Ok(token) = Token::parse(text) {
         assert_eq!(token.expose(), text);
+    }
+    // A room's id is written in one way, and read from a name as well.
+    if let Ok(room) = RoomId::parse(text) {
+        let written = room.to_string();
+        assert_eq!(RoomId::parse(&written), Ok(room));
+        assert!(written == text || RoomName::parse(text).is_ok() || room == RoomId::LOBBY);
     }
     // These are parsed however people write them.
     if let Ok(print) = Fingerprint::parse(text) {

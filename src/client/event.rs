@@ -3,20 +3,24 @@
 //!
 //! Both are plain values that travel over an mpsc channel.
 
+mod command;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::{
     protocol::{
-        Content, DeviceCode, Entry, Extent, Fingerprint, Invite, Nickname, Role, RoomName,
+        Content, Entry, Extent, Fingerprint, Nickname, ReadState, Role, RoomId, RoomInfo,
         RoomRules, UserId,
-        admin::{AdminCommand, AdminResult, Password},
+        admin::AdminResult,
         frame::{Departure, Limits, Member, Part, RoomStart},
+        room::{ListedPerson, ListedRoom},
     },
-    search::Query,
     text::{Body, Line},
 };
+
+pub use self::command::{Command, Credential};
 
 /// The number of a message of this client, from typing on: consecutive from 1 within one run.
 /// Messages from other processes are numbered in a range of their own.
@@ -31,86 +35,6 @@ impl LocalId {
     pub fn is_of_others(self) -> bool {
         self.0 >= Self::OF_OTHERS
     }
-}
-
-/// A command from the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Send a new entry. Accepted in any state of the connection: it waits in the outbox.
-    Send {
-        /// The room to send it to.
-        room: RoomName,
-        /// The content.
-        content: Content,
-    },
-    /// Withdraw a message whose outcome is not known yet; or discard one that was refused, so that
-    /// the next start does not restore it.
-    Withdraw(LocalId),
-    /// Send a refused message again, under a new id.
-    SendAgain(LocalId),
-    /// Send an admin command; answered by [`Event::Admin`].
-    Admin {
-        /// The request's number, chosen by the sender and echoed in the answer.
-        request: u64,
-        /// The command.
-        command: AdminCommand,
-    },
-    /// Change the nickname: at once when online, with the next join otherwise.
-    Nick(Nickname),
-    /// Request a page of a room's log; answered by [`Event::Page`].
-    Page {
-        /// The room.
-        room: RoomName,
-        /// The part wanted.
-        part: Part,
-    },
-    /// Search messages; answered by [`Event::Found`].
-    Search {
-        /// The search's number, chosen by the sender and echoed in the answer.
-        search: u64,
-        /// The room.
-        room: RoomName,
-        /// The query.
-        query: Query,
-        /// The highest number to search; `None`: the log's end.
-        to: Option<u64>,
-    },
-    /// The user has read a room up to this number.
-    Read {
-        /// The room.
-        room: RoomName,
-        /// The number.
-        seq: u64,
-    },
-    /// The unsent text in a room, to store for the next start; empty: none.
-    Draft {
-        /// The room.
-        room: RoomName,
-        /// The text.
-        text: String,
-    },
-    /// A text that was sent, for the input's history, in later runs too.
-    Typed(String),
-    /// A credential that may admit us; connects if the session is stopped.
-    Credential(Credential),
-    /// The user is active: if the server has been silent for a while, check whether it answers.
-    Probe,
-    /// Connect now instead of waiting for the next attempt.
-    RetryNow,
-    /// Leave and end the session.
-    Leave,
-}
-
-/// A credential that admits a key new to a server. Shown to that server only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// The server's password.
-    Password(Password),
-    /// An invite of this server; another server's is refused.
-    Invite(Invite),
-    /// The code that another of the user's devices was given; it adds this device's key to that
-    /// user.
-    Code(DeviceCode),
 }
 
 /// The credential that a server asks for; answered by [`Command::Credential`].
@@ -138,14 +62,28 @@ pub enum Event {
     /// A room was opened: its messages follow from `next`. If that is more than one above the last one
     /// held, there is a gap. With a `reset`, the messages held are not part of this log: show a break;
     /// numbers start anew.
-    Room(RoomStart),
+    Room(Box<RoomStart>),
+    /// What a room is has changed.
+    RoomInfo {
+        /// The room.
+        room: RoomId,
+        /// What it is now.
+        info: Box<RoomInfo>,
+    },
+    /// The user is no longer in a room: nothing of it follows.
+    RoomLeft {
+        /// The room.
+        room: RoomId,
+        /// Who removed the user; `None`: they left.
+        by: Option<Nickname>,
+    },
     /// An entry arrived, or a message of a legacy server. In each room entries arrive in the log's
     /// order, and each number once.
     Message(Received),
     /// Entries of a room as they stand now: later entries have changed them.
     Changed {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The entries.
         entries: Vec<Entry>,
     },
@@ -154,7 +92,7 @@ pub enum Event {
     /// A page of a room's log, asked for with [`Command::Page`].
     Page {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The part asked for.
         part: Part,
         /// The page, or one plain sentence why there is none.
@@ -165,28 +103,56 @@ pub enum Event {
         /// The search.
         search: u64,
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The matches, or one plain sentence why the search failed.
         found: Result<SearchPage, Line>,
+    },
+    /// How far the user has read a room, their settings of it, or what is unread there has changed.
+    ReadState {
+        /// The room.
+        room: RoomId,
+        /// All of it.
+        read: ReadState,
+    },
+    /// The answer to a [`Command::ListRooms`].
+    RoomList {
+        /// The request.
+        request: u64,
+        /// The page, or one plain sentence why there is none.
+        rooms: Result<ListedPage<ListedRoom>, Line>,
+    },
+    /// The answer to a [`Command::ListPeople`].
+    PeopleList {
+        /// The request.
+        request: u64,
+        /// The page, or one plain sentence why there is none.
+        people: Result<ListedPage<ListedPerson>, Line>,
+    },
+    /// The answer to a [`Command::Inbox`].
+    Inbox {
+        /// The request.
+        request: u64,
+        /// The page, or one plain sentence why there is none.
+        inbox: Result<InboxEntries, Line>,
     },
     /// A room's whole member list, which replaces the earlier one.
     Members {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// All members, including this user, in no order.
         members: Vec<Member>,
     },
     /// A member joined.
     Joined {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The member.
         member: Member,
     },
     /// A member left.
     Left {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The user.
         user: UserId,
         /// Their nickname.
@@ -199,7 +165,7 @@ pub enum Event {
     /// A member, perhaps this user, changed nickname.
     Renamed {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The user.
         user: UserId,
         /// Their nickname before.
@@ -212,7 +178,7 @@ pub enum Event {
     /// A member, perhaps this user, changed role.
     Promoted {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The user.
         user: UserId,
         /// Their role now.
@@ -221,7 +187,7 @@ pub enum Event {
     /// A room's rules.
     Rules {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The rules now in force.
         rules: RoomRules,
         /// The user who changed them just now; `None` if they were already so.
@@ -256,11 +222,14 @@ pub enum Event {
 impl Event {
     /// The room of the event. `None` for the user's own messages, whose outcome is shown in every
     /// room.
-    pub fn room(&self) -> Option<&RoomName> {
+    pub fn room(&self) -> Option<RoomId> {
         match self {
-            Self::Room(opened) => Some(&opened.room),
+            Self::Room(opened) => Some(opened.room),
             Self::Message(received) => Some(received.said.room()),
-            Self::Changed { room, .. }
+            Self::RoomInfo { room, .. }
+            | Self::ReadState { room, .. }
+            | Self::RoomLeft { room, .. }
+            | Self::Changed { room, .. }
             | Self::Page { room, .. }
             | Self::Found { room, .. }
             | Self::Members { room, .. }
@@ -268,13 +237,16 @@ impl Event {
             | Self::Left { room, .. }
             | Self::Renamed { room, .. }
             | Self::Promoted { room, .. }
-            | Self::Rules { room, .. } => Some(room),
+            | Self::Rules { room, .. } => Some(*room),
             Self::Connection(_)
             | Self::Unanswered(_)
             | Self::Security(_)
             | Self::Entered(_)
             | Self::Outbox(_)
             | Self::Admin { .. }
+            | Self::RoomList { .. }
+            | Self::PeopleList { .. }
+            | Self::Inbox { .. }
             | Self::NicknameRefused { .. }
             | Self::Notice(_)
             | Self::Distrusted(_)
@@ -415,7 +387,7 @@ pub enum Said {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unlogged {
     /// The room; the lobby on a legacy server.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The sender; `None` from a legacy server.
     pub user: Option<UserId>,
     /// The sender's nickname.
@@ -428,10 +400,10 @@ pub struct Unlogged {
 
 impl Said {
     /// The room.
-    pub fn room(&self) -> &RoomName {
+    pub fn room(&self) -> RoomId {
         match self {
-            Self::Logged(message) => &message.room,
-            Self::Unlogged(message) => &message.room,
+            Self::Logged(message) => message.room,
+            Self::Unlogged(message) => message.room,
         }
     }
 
@@ -529,6 +501,24 @@ pub struct SearchPage {
     pub offline: bool,
 }
 
+/// A page of a list of rooms or people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPage<T> {
+    /// The elements, in the list's order.
+    pub list: Vec<T>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+/// A page of the messages that mention the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntries {
+    /// The messages, of any rooms, newest first, as they stand now.
+    pub entries: Vec<Entry>,
+    /// The position to ask for the next page with; `None`: there is none.
+    pub next: Option<u64>,
+}
+
 /// The contents of the client's own store from earlier runs: enough to show the conversation before
 /// the server answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -547,13 +537,13 @@ pub struct Restored {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredRoom {
     /// The room.
-    pub room: RoomName,
-    /// Its topic.
-    pub topic: Option<Line>,
+    pub room: RoomId,
+    /// What it is, when last known.
+    pub info: RoomInfo,
     /// The latest messages held.
     pub page: Page,
-    /// The number up to which the user has read.
-    pub read: u64,
+    /// How far the user has read it, and their settings of it.
+    pub read: ReadState,
     /// The unsent text; empty: none.
     pub draft: String,
 }
@@ -564,7 +554,7 @@ pub struct OutboxMessage {
     /// Its number in this run.
     pub local: LocalId,
     /// Its room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The content.
     pub content: Content,
     /// Its state; for a message from an earlier run: pending, or failed.

@@ -15,7 +15,8 @@ use super::{
     invite::{InviteId, InviteToken},
     key::{DeviceCode, KeyTag, OwnerCode},
     limits::PASSWORD_BYTES_MAX,
-    name::{NameError, Nickname, RoomName},
+    name::{NameError, Nickname, RoomId, RoomName},
+    room::HistoryAccess,
 };
 use crate::text::Line;
 
@@ -29,32 +30,31 @@ pub enum Role {
     /// Identified by a key.
     #[default]
     Member,
-    /// Moderates: kicks, bans, mutes, sets topics.
+    /// Moderates the server and its public rooms: kicks, bans, mutes, sets topics.
     Moderator,
     /// Appoints moderators and owners.
     Owner,
 }
 
-/// Every role and its name on the wire.
-pub const ROLES: &[(Role, &str)] = &[
-    (Role::Unverified, "unverified"),
-    (Role::Member, "member"),
-    (Role::Moderator, "moderator"),
-    (Role::Owner, "owner"),
-];
+/// Every role.
+pub const ROLES: &[Role] = &[Role::Unverified, Role::Member, Role::Moderator, Role::Owner];
 
 impl Role {
     /// Its name on the wire, and for people.
     pub fn name(self) -> &'static str {
-        super::wire::name_of(ROLES, &self)
+        match self {
+            Self::Unverified => "unverified",
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Owner => "owner",
+        }
     }
 
     /// Parses a role's name.
     pub fn parse(name: &str) -> Result<Self, NameError> {
-        ROLES
-            .iter()
-            .find(|(_, known)| *known == name)
-            .map(|(role, _)| *role)
+        let mut roles = ROLES.iter().copied();
+        roles
+            .find(|role| role.name() == name)
             .ok_or(NameError("A role is owner, moderator or member"))
     }
 }
@@ -63,17 +63,6 @@ impl fmt::Display for Role {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.pad(self.name())
     }
-}
-
-/// The rules of a room.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoomRules {
-    /// The room's topic, if one is set.
-    pub topic: Option<Line>,
-    /// Whether only moderators may write.
-    pub announce: bool,
-    /// Seconds that a member waits between two messages; 0: none. Does not apply to moderators.
-    pub slow_seconds: u64,
 }
 
 /// The password that admits users whose key the server does not know yet. Never shown.
@@ -130,6 +119,8 @@ pub struct AdminResult {
     pub invite: Option<InviteToken>,
     /// The code that was made.
     pub code: Option<DeviceCode>,
+    /// The room that was made, entered or found.
+    pub room: Option<RoomId>,
     /// The request's reference.
     pub reference: Option<u64>,
 }
@@ -167,10 +158,22 @@ pub enum ActsOn {
     Server,
     /// The account of the user who gives it.
     Oneself,
-    /// A room.
-    Room,
+    /// A room, or users in it, as far as the user may in that room.
+    Room(RoomRank),
     /// Another user, by their nickname.
     User(Rank),
+}
+
+/// The users who may give a command about a room: that depends on the room too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomRank {
+    /// Every user who can find it.
+    Anybody,
+    /// Its members.
+    Member,
+    /// Its moderators: in public rooms the server's too, in private ones also an owner who is a
+    /// member. Nobody moderates a direct conversation.
+    Moderator,
 }
 
 /// The users that a command may act on.
@@ -187,6 +190,8 @@ pub enum Rank {
 /// The sections of the lists of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
+    /// Rooms and conversations.
+    Rooms,
     /// A user's own devices.
     Devices,
     /// Commands of moderators.
@@ -284,7 +289,7 @@ macro_rules! admin_commands {
             }
 
             /// The room among its arguments.
-            pub fn room(&self) -> Option<&RoomName> {
+            pub fn room(&self) -> Option<RoomId> {
                 match self {
                     $($(
                         Self::$command $({ $($field),* })? => {
@@ -298,6 +303,94 @@ macro_rules! admin_commands {
 }
 
 admin_commands! {
+    Rooms:
+    /// Makes a room, of which the sender is the moderator: a public one, or a private one if
+    /// `private` is `true`. Names of public rooms are unique. The operator decides who may; by
+    /// default everybody with a key.
+    Create { private: bool as Private, name: RoomName as NewName } => {
+        name: "create", typed: "create", help: "make a room",
+        may: Role::Member, on: ActsOn::Server, audited: true,
+    }
+    /// Makes the sender a member of the public room of that name; without a key for the length of
+    /// the session.
+    Enter { name: RoomName as NewName } => {
+        name: "enter", typed: "join", help: "enter a room",
+        may: Role::Unverified, on: ActsOn::Room(RoomRank::Anybody), audited: false,
+    }
+    /// Ends the sender's membership. The lobby and direct conversations are not left.
+    Leave { room: RoomId as Room } => {
+        name: "leave", typed: "leave", help: "leave the room",
+        may: Role::Unverified, on: ActsOn::Room(RoomRank::Member), audited: false,
+    }
+    /// Makes a user with a key a member.
+    InviteTo { room: RoomId as Room, nickname: Nickname as Name } => {
+        name: "invite_to", typed: "invite", help: "make somebody a member of the room",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Member), audited: false,
+    }
+    /// Ends a user's membership.
+    Remove { room: RoomId as Room, nickname: Nickname as Name, reason: Option<Line> as Reason } => {
+        name: "remove", typed: "remove", help: "remove somebody from the room",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Gives a room another name; its id stays.
+    RenameRoom { room: RoomId as Room, name: RoomName as NewName } => {
+        name: "rename", typed: "rename", help: "give the room another name",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Archives a room: it can be read and searched, and nobody writes in it.
+    Archive { room: RoomId as Room } => {
+        name: "archive", typed: "archive", help: "let the room only be read",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Takes a room out of the archive.
+    Unarchive { room: RoomId as Room } => {
+        name: "unarchive", typed: "unarchive", help: "let people write in it again",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Decides what new members of a private room may read of what is written from now on: `all`, or
+    /// what follows after they have `joined`.
+    History { room: RoomId as Room, history: HistoryAccess as History } => {
+        name: "history", typed: "history", help: "what new members may read",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Makes a member the room's moderator, or no longer.
+    AppointModerator { room: RoomId as Room, nickname: Nickname as Name, on: bool as Switch } => {
+        name: "moderator", typed: "moderator", help: "make a member the room's moderator",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Finds the direct conversation of the sender and up to 8 users with a key, or makes it. With
+    /// the sender alone it holds notes to oneself.
+    Direct { nicknames: Vec<Nickname> as People } => {
+        name: "direct", typed: "msg", help: "open a direct conversation",
+        may: Role::Member, on: ActsOn::Server, audited: false,
+    }
+    /// Ignores a user with a key: what they write does not count for the sender, and is not in their
+    /// inbox. The other one is not told.
+    Ignore { nickname: Nickname as Name } => {
+        name: "ignore", typed: "ignore", help: "hide what somebody writes",
+        may: Role::Member, on: ActsOn::Oneself, audited: false,
+    }
+    /// Ignores a user no longer.
+    Unignore { nickname: Nickname as Name } => {
+        name: "unignore", typed: "unignore", help: "show it again",
+        may: Role::Member, on: ActsOn::Oneself, audited: false,
+    }
+    /// Sets a room's topic; without `topic`, removes it.
+    Topic { room: RoomId as Room, topic: Option<Line> as Topic } => {
+        name: "topic", typed: "topic", help: "set the room's topic, or show it",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Lets only moderators write in a room, or everybody again.
+    Announce { room: RoomId as Room, on: bool as Switch } => {
+        name: "announce", typed: "announce", help: "let only moderators write",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    }
+    /// Makes members wait so many seconds between two messages; 0: no wait.
+    Slow { room: RoomId as Room, seconds: u64 as Pause } => {
+        name: "slow", typed: "slow", help: "set a pause between messages",
+        may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
+    };
+
     Devices:
     /// Lists the sender's devices.
     Devices => {
@@ -373,21 +466,6 @@ admin_commands! {
     Unmute { nickname: Nickname as Name } => {
         name: "unmute", typed: "unmute", help: "lift a mute",
         may: Role::Moderator, on: ActsOn::User(Rank::LowerUnlessOwner), audited: true,
-    }
-    /// Sets a room's topic; without `topic`, removes it.
-    Topic { room: RoomName as Room, topic: Option<Line> as Topic } => {
-        name: "topic", typed: "topic", help: "set the room's topic",
-        may: Role::Moderator, on: ActsOn::Room, audited: true,
-    }
-    /// Lets only moderators write in a room, or everybody again.
-    Announce { room: RoomName as Room, on: bool as Switch } => {
-        name: "announce", typed: "announce", help: "let only moderators write",
-        may: Role::Moderator, on: ActsOn::Room, audited: true,
-    }
-    /// Makes members wait so many seconds between two messages; 0: no wait.
-    Slow { room: RoomName as Room, seconds: u64 as Pause } => {
-        name: "slow", typed: "slow", help: "set a pause between messages",
-        may: Role::Moderator, on: ActsOn::Room, audited: true,
     };
 
     Owner:
@@ -440,16 +518,19 @@ pub fn markdown() -> String {
         let fields: Vec<_> = fields
             .map(|argument| format!("`{}`", argument.field))
             .collect();
-        let who = match spec.may {
-            Role::Unverified => "anybody",
-            Role::Member => "anybody with a key",
-            Role::Moderator => "moderator",
-            Role::Owner => "owner",
+        let who = match (spec.on, spec.may) {
+            (ActsOn::Room(RoomRank::Moderator), _) => "a moderator of the room",
+            (ActsOn::Room(RoomRank::Member), Role::Unverified) => "a member",
+            (ActsOn::Room(RoomRank::Member), _) => "a member with a key",
+            (ActsOn::Room(RoomRank::Anybody), _) | (_, Role::Unverified) => "anybody",
+            (_, Role::Member) => "anybody with a key",
+            (_, Role::Moderator) => "moderator",
+            (_, Role::Owner) => "owner",
         };
         let on = match spec.on {
             ActsOn::Server => "the server",
             ActsOn::Oneself => "the sender",
-            ActsOn::Room => "a room",
+            ActsOn::Room(_) => "a room",
             ActsOn::User(Rank::Any) => "any user",
             ActsOn::User(Rank::Lower) => "a user below the sender",
             ActsOn::User(Rank::LowerUnlessOwner) => "a user below the sender; an owner's, any user",

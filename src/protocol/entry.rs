@@ -6,7 +6,10 @@
 
 use jiff::Timestamp;
 
-use super::name::{MessageId, Nickname, RoomName, UserId};
+use super::{
+    name::{MessageId, Nickname, RoomId, RoomName, UserId},
+    room::Person,
+};
 use crate::text::{Body, BodyError, Line};
 
 /// One entry of a room's log, as it stands now: with what later entries have done to it, as far as
@@ -14,7 +17,7 @@ use crate::text::{Body, BodyError, Line};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// Its number: 1, 2, 3, … in each room, without gaps.
     pub seq: u64,
     /// Its id.
@@ -54,6 +57,8 @@ pub enum EntryKind {
         target: MessageId,
         /// The text; `None` once a later edit has replaced it, or the message is redacted.
         body: Option<Body>,
+        /// The users whom the text mentions.
+        mentions: Mentions,
     },
     /// Erases an entry's content.
     Redaction {
@@ -64,6 +69,8 @@ pub enum EntryKind {
     },
     /// What stays of an entry whose content was erased.
     Tombstone(Tombstone),
+    /// Something that happened to the room or its membership.
+    Event(Box<RoomEvent>),
     /// A kind that this build does not know.
     Unknown(Box<UnknownKind>),
 }
@@ -73,8 +80,70 @@ pub enum EntryKind {
 pub struct Text {
     /// The text. A receiver never refuses text from a log, but makes it inert.
     pub body: Body,
+    /// The users whom the text mentions.
+    pub mentions: Mentions,
     /// The number of the edit that this text comes from; `None` if it was not edited.
     pub edited: Option<u64>,
+}
+
+/// The users whom a text mentions, as the server has found them when it was sent: they stay the same
+/// whatever nicknames these users take later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// The users: at most [`MENTIONS_MAX`](super::limits::MENTIONS_MAX).
+    pub users: Vec<UserId>,
+    /// Whether it mentions all members of the room.
+    pub everyone: bool,
+}
+
+impl Mentions {
+    /// Nobody.
+    pub const NONE: Self = Self {
+        users: Vec::new(),
+        everyone: false,
+    };
+
+    /// Whether nobody is mentioned.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && !self.everyone
+    }
+
+    /// Whether a user is mentioned.
+    pub fn include(&self, user: UserId) -> bool {
+        self.everyone || self.users.contains(&user)
+    }
+}
+
+/// Something that happened to a room or its membership, as an entry of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomEvent {
+    /// What happened.
+    pub change: RoomChange,
+    /// The same in words, for every reader: `alice invited bob`. Never empty.
+    pub alt: Line,
+}
+
+/// What happened to a room or its membership. The entry's author did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomChange {
+    /// The author joined.
+    Joined,
+    /// The author left.
+    Left,
+    /// The author made somebody a member.
+    Invited(Person),
+    /// The author ended somebody's membership.
+    Removed(Person),
+    /// The room was made.
+    Created,
+    /// It got another name.
+    Renamed(RoomName),
+    /// It got another topic, or none.
+    Topic(Option<Line>),
+    /// It can only be read from now on.
+    Archived,
+    /// It can be written in again.
+    Unarchived,
 }
 
 /// What stays of an entry whose content was erased.
@@ -102,7 +171,7 @@ pub struct UnknownKind {
     pub counts: bool,
     /// A line to show in its place.
     pub alt: Option<Line>,
-    /// The whole frame: one JSON object, without a newline at its end.
+    /// The whole frame: one JSON object on one line, without a newline at its end.
     pub raw: Box<str>,
 }
 
@@ -114,6 +183,7 @@ impl Entry {
             EntryKind::Edit { .. }
             | EntryKind::Redaction { .. }
             | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
             | EntryKind::Unknown(_) => None,
         }
     }
@@ -123,17 +193,37 @@ impl Entry {
         match &self.kind {
             EntryKind::Text(text) => Some(&text.body),
             EntryKind::Edit { body, .. } => body.as_ref(),
-            EntryKind::Redaction { .. } | EntryKind::Tombstone(_) | EntryKind::Unknown(_) => None,
+            EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
+            | EntryKind::Unknown(_) => None,
+        }
+    }
+
+    /// The users whom its text mentions.
+    pub fn mentions(&self) -> &Mentions {
+        static NOBODY: Mentions = Mentions::NONE;
+        match &self.kind {
+            EntryKind::Text(text) => &text.mentions,
+            EntryKind::Edit { mentions, .. } => mentions,
+            EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
+            | EntryKind::Unknown(_) => &NOBODY,
         }
     }
 
     /// Takes an edit's text away; `None` if it is no edit, or has none.
     pub fn take_edit(&mut self) -> Option<Body> {
         match &mut self.kind {
-            EntryKind::Edit { body, .. } => body.take(),
+            EntryKind::Edit { body, mentions, .. } => {
+                *mentions = Mentions::NONE;
+                body.take()
+            }
             EntryKind::Text(_)
             | EntryKind::Redaction { .. }
             | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
             | EntryKind::Unknown(_) => None,
         }
     }
@@ -145,6 +235,7 @@ impl Entry {
             EntryKind::Edit { .. }
             | EntryKind::Redaction { .. }
             | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
             | EntryKind::Unknown(_) => None,
         }
     }
@@ -164,6 +255,7 @@ impl Entry {
                 FIELDS + reason.as_ref().map_or(0, |reason| reason.as_str().len())
             }
             EntryKind::Tombstone(_) => FIELDS,
+            EntryKind::Event(event) => FIELDS + event.alt.as_str().len(),
             EntryKind::Unknown(unknown) => unknown.raw.len(),
         }
     }
@@ -172,6 +264,7 @@ impl Entry {
     pub fn words(&self) -> &str {
         match &self.kind {
             EntryKind::Text(text) => text.body.as_str(),
+            EntryKind::Event(event) => event.alt.as_str(),
             EntryKind::Unknown(unknown) => unknown.alt.as_ref().map_or("", Line::as_str),
             EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => "",
         }
@@ -182,7 +275,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Edit { target, .. } | EntryKind::Redaction { target, .. } => Some(*target),
             EntryKind::Unknown(unknown) => unknown.target,
-            EntryKind::Text(_) | EntryKind::Tombstone(_) => None,
+            EntryKind::Text(_) | EntryKind::Tombstone(_) | EntryKind::Event(_) => None,
         }
     }
 
@@ -191,7 +284,10 @@ impl Entry {
         match &self.kind {
             EntryKind::Redaction { .. } => true,
             EntryKind::Unknown(unknown) => unknown.erases,
-            EntryKind::Text(_) | EntryKind::Edit { .. } | EntryKind::Tombstone(_) => false,
+            EntryKind::Text(_)
+            | EntryKind::Edit { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Event(_) => false,
         }
     }
 
@@ -199,7 +295,7 @@ impl Entry {
     /// have none.
     pub fn is_shown(&self) -> bool {
         match &self.kind {
-            EntryKind::Text(_) | EntryKind::Tombstone(_) => true,
+            EntryKind::Text(_) | EntryKind::Tombstone(_) | EntryKind::Event(_) => true,
             EntryKind::Edit { .. } | EntryKind::Redaction { .. } => false,
             EntryKind::Unknown(unknown) => unknown.target.is_none() || unknown.alt.is_some(),
         }
@@ -211,7 +307,7 @@ impl Entry {
         match &self.kind {
             EntryKind::Text(_) | EntryKind::Tombstone(_) => true,
             EntryKind::Unknown(unknown) => unknown.target.is_none(),
-            EntryKind::Edit { .. } | EntryKind::Redaction { .. } => false,
+            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Event(_) => false,
         }
     }
 
@@ -220,7 +316,10 @@ impl Entry {
         match &self.kind {
             EntryKind::Text(_) => true,
             EntryKind::Unknown(unknown) => unknown.counts,
-            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => false,
+            EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Event(_) => false,
         }
     }
 
@@ -229,7 +328,10 @@ impl Entry {
         match &self.kind {
             EntryKind::Text(text) => text.edited.unwrap_or(0),
             EntryKind::Tombstone(tombstone) => tombstone.redacted,
-            EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Unknown(_) => 0,
+            EntryKind::Edit { .. }
+            | EntryKind::Redaction { .. }
+            | EntryKind::Event(_)
+            | EntryKind::Unknown(_) => 0,
         }
     }
 }

@@ -11,6 +11,12 @@ pub struct Extent {
     pub head: u64,
 }
 
+impl Default for Extent {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
 impl Extent {
     /// The extent of a room that never had a message.
     pub const EMPTY: Self = Self::new(1, 0);

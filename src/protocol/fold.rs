@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    entry::{Entry, EntryKind, Text, Tombstone},
+    entry::{Entry, EntryKind, Mentions, Text, Tombstone},
     name::{MessageId, Nickname, UserId},
 };
 use crate::text::Body;
@@ -20,10 +20,20 @@ const TARGETS_MAX: usize = 4_096;
 /// What later entries have done to one entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Changes {
-    /// The latest edit: its number, its author, its text.
-    edit: Option<(u64, UserId, Body)>,
+    /// The latest edit.
+    edit: Option<Edit>,
     /// The first erasure: its number, and who made it.
     erasure: Option<(u64, Eraser)>,
+}
+
+/// A text from an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Edit {
+    /// The edit's number.
+    seq: u64,
+    author: UserId,
+    body: Body,
+    mentions: Mentions,
 }
 
 /// Who erased an entry's content.
@@ -45,17 +55,24 @@ impl Changes {
                 Eraser::Author(author.user, author.nickname.clone()),
             );
         } else if let EntryKind::Edit {
-            body: Some(body), ..
+            body: Some(body),
+            mentions,
+            ..
         } = &entry.kind
         {
-            self.edit(entry.seq, author.user, body);
+            self.edit(Edit {
+                seq: entry.seq,
+                author: author.user,
+                body: body.clone(),
+                mentions: mentions.clone(),
+            });
         }
     }
 
-    fn edit(&mut self, seq: u64, author: UserId, body: &Body) {
-        let last = self.edit.as_ref().is_none_or(|(last, ..)| seq > *last);
+    fn edit(&mut self, edit: Edit) {
+        let last = self.edit.as_ref().is_none_or(|last| edit.seq > last.seq);
         if last && self.erasure.is_none() {
-            self.edit = Some((seq, author, body.clone()));
+            self.edit = Some(edit);
         }
     }
 
@@ -75,11 +92,18 @@ impl Changes {
             }
             EntryKind::Text(Text {
                 body,
+                mentions,
                 edited: Some(edited),
-            }) => self.edit(*edited, entry.author.user, body),
+            }) => self.edit(Edit {
+                seq: *edited,
+                author: entry.author.user,
+                body: body.clone(),
+                mentions: mentions.clone(),
+            }),
             EntryKind::Text(_)
             | EntryKind::Edit { .. }
             | EntryKind::Redaction { .. }
+            | EntryKind::Event(_)
             | EntryKind::Unknown(_) => {}
         }
     }
@@ -91,11 +115,14 @@ impl Changes {
         }
         match (&self.edit, &mut target.kind) {
             // Only an author's own edits reach the log. Another's would be a server's mistake.
-            (Some((seq, user, body)), EntryKind::Text(text))
-                if *user == target.author.user && Some(*seq) > text.edited =>
+            (Some(edit), EntryKind::Text(text))
+                if edit.author == target.author.user && Some(edit.seq) > text.edited =>
             {
-                text.body = body.clone();
-                text.edited = Some(*seq);
+                *text = Text {
+                    body: edit.body.clone(),
+                    mentions: edit.mentions.clone(),
+                    edited: Some(edit.seq),
+                };
                 true
             }
             _ => false,
@@ -106,12 +133,12 @@ impl Changes {
     /// changed.
     fn scrub(&self, edit: &mut Entry) -> bool {
         let seq = edit.seq;
-        match &mut edit.kind {
-            EntryKind::Edit { body, .. } if body.is_some() => {
-                let later = self.edit.as_ref().is_some_and(|(last, ..)| *last > seq);
+        match &edit.kind {
+            EntryKind::Edit { body: Some(_), .. } => {
+                let later = self.edit.as_ref().is_some_and(|last| last.seq > seq);
                 let obsolete = later || self.erasure.is_some();
                 if obsolete {
-                    *body = None;
+                    edit.take_edit();
                 }
                 obsolete
             }
@@ -128,7 +155,10 @@ fn erase(target: &mut Entry, redacted: u64, by: &Eraser) -> bool {
         EntryKind::Tombstone(tombstone) if tombstone.redacted <= redacted => return false,
         EntryKind::Tombstone(tombstone) => tombstone.kind.clone(),
         EntryKind::Unknown(unknown) => Some(unknown.name.clone()),
-        EntryKind::Text(_) | EntryKind::Edit { .. } | EntryKind::Redaction { .. } => None,
+        EntryKind::Text(_)
+        | EntryKind::Edit { .. }
+        | EntryKind::Redaction { .. }
+        | EntryKind::Event(_) => None,
     };
     target.kind = EntryKind::Tombstone(Tombstone {
         redacted,

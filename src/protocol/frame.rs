@@ -4,14 +4,22 @@
 use jiff::Timestamp;
 
 use super::{
-    admin::{AdminRequest, AdminResult, Password, Role, RoomRules},
+    admin::{AdminRequest, AdminResult, Password, Role},
     entry::{Content, ContentError, Entry},
     extent::Extent,
     invite::InviteToken,
     key::{DeviceCode, Fingerprint, Nonce, PublicKey, Signature},
-    name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
+    name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomId, RoomName, Token, UserId},
+    room::{ListedPerson, ListedRoom, Preferences, ReadMarker, ReadState, RoomInfo, RoomRules},
 };
-use crate::{search::Query, text::Line};
+use crate::text::Line;
+
+mod page;
+
+pub use self::page::{
+    ChangesPage, ChangesRequest, FoundPage, HistoryPage, HistoryRequest, InboxPage, ListPage,
+    ListRequest, PageHead, Part, SearchRequest,
+};
 
 /// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +47,45 @@ pub enum ClientFrame {
     Search(SearchRequest),
     /// Asks which entries were changed; answered by [`ServerFrame::Changes`].
     Changes(ChangesRequest),
+    /// The user has read a room up to a number, or sets their marker there by hand; answered by
+    /// [`ServerFrame::Read`].
+    Read {
+        /// The room.
+        room: RoomId,
+        /// The marker, of the generation that the client knows, or of the next one if it is set by
+        /// hand.
+        marker: ReadMarker,
+    },
+    /// The user's settings of a room; answered by [`ServerFrame::Read`].
+    Prefer {
+        /// The room.
+        room: RoomId,
+        /// The settings.
+        preferences: Preferences,
+    },
+    /// Names the rooms whose members, and their changes, the client wants to be told. At first these
+    /// are the rooms that the join has named, or the lobby if it has named none.
+    Watch {
+        /// The rooms: at most [`JOIN_ROOMS_MAX`](super::limits::JOIN_ROOMS_MAX).
+        rooms: Vec<RoomId>,
+    },
+    /// Asks for rooms that the user can find; answered by [`ServerFrame::RoomList`].
+    ListRooms(ListRequest<RoomId>),
+    /// Asks for people; answered by [`ServerFrame::PeopleList`].
+    ListPeople {
+        /// The members of this room; `None`: everybody whom the user may see.
+        room: Option<RoomId>,
+        /// Which of them.
+        list: ListRequest<UserId>,
+    },
+    /// Asks for messages that mention the user, the newest first; answered by
+    /// [`ServerFrame::Inbox`].
+    Inbox {
+        /// Older than this [position](InboxPage::next); `None`: from the newest.
+        before: Option<u64>,
+        /// Echoed in the answer.
+        reference: Option<u64>,
+    },
     /// Asks for another nickname.
     Nick {
         /// The nickname wanted.
@@ -109,6 +156,8 @@ pub struct Capabilities {
     pub edit: bool,
     /// Content can be erased.
     pub redact: bool,
+    /// Rooms are made and entered while the client is connected: it is sent all rooms of its user.
+    pub rooms: bool,
 }
 
 impl Capabilities {
@@ -116,6 +165,7 @@ impl Capabilities {
     pub const ALL: Self = Self {
         edit: true,
         redact: true,
+        rooms: true,
     };
 
     /// Whether a side that has them takes such a content.
@@ -128,82 +178,22 @@ impl Capabilities {
     }
 }
 
-/// A request for a page of a room's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryRequest {
-    /// The room; `lobby` if the frame named none.
-    pub room: RoomName,
-    /// The part wanted.
-    pub part: Part,
-    /// Echoed in the answer.
-    pub reference: Option<u64>,
-}
-
-/// A part of a room's log. A page holds as much of it as fits; numbers include both ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Starts at the number `from`.
-    Forward {
-        /// The lowest number.
-        from: u64,
-        /// The highest number.
-        to: u64,
-    },
-    /// Ends at the number `to`.
-    Backward {
-        /// The lowest number.
-        from: u64,
-        /// The highest number.
-        to: u64,
-    },
-    /// Starts at the first message of this time or later.
-    Since(Timestamp),
-}
-
-/// A search in a room's log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchRequest {
-    /// The room; `lobby` if the frame named none.
-    pub room: RoomName,
-    /// The query.
-    pub query: Query,
-    /// The highest number to search; `None`: the log's end.
-    pub to: Option<u64>,
-    /// Echoed in the answer.
-    pub reference: Option<u64>,
-}
-
 /// A client's position in one room: the last message that it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The number of the last message held; delivery continues with the next. 0: from the start.
     pub seq: u64,
     /// That message's id, which shows the server whether the log is still the same.
     pub id: Option<MessageId>,
 }
 
-/// A client's request for the entries of a room that later entries have changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangesRequest {
-    /// The room; `lobby` if the frame named none.
-    pub room: RoomName,
-    /// Changes by entries with higher numbers than this are wanted.
-    pub since: u64,
-    /// The highest number of a changed entry that is wanted.
-    pub to: u64,
-    /// Whether only erased entries are wanted.
-    pub erased: bool,
-    /// Echoed in the answer.
-    pub reference: Option<u64>,
-}
-
 /// A new entry from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
     /// The room; `lobby` if the frame named none.
-    pub room: RoomName,
+    pub room: RoomId,
     /// Its id; `None` only from a legacy client.
     pub id: Option<MessageId>,
     /// The content, or why it is refused.
@@ -234,6 +224,46 @@ pub enum ServerFrame {
     Found(FoundPage),
     /// Entries that later entries have changed.
     Changes(ChangesPage),
+    /// Rooms that the client is in: those that did not fit the `welcome`, and those that the user
+    /// enters later. Their entries follow.
+    Rooms(Vec<RoomStart>),
+    /// What a room of the client is has changed.
+    Room {
+        /// The room.
+        room: RoomId,
+        /// What it is now.
+        info: Box<RoomInfo>,
+    },
+    /// The user is no longer in a room: nothing of it follows, and what the client holds of it is to
+    /// be dropped.
+    RoomLeft {
+        /// The room.
+        room: RoomId,
+        /// Who removed the user; `None`: they left.
+        by: Option<Nickname>,
+    },
+    /// How far the user has read a room, and their settings of it, have changed on one of their
+    /// devices.
+    Read {
+        /// The room.
+        room: RoomId,
+        /// The marker in force.
+        marker: ReadMarker,
+        /// The settings in force.
+        preferences: Preferences,
+    },
+    /// A page of the list of rooms.
+    RoomList(ListPage<ListedRoom>),
+    /// A page of a list of people.
+    PeopleList(ListPage<ListedPerson>),
+    /// A page of the inbox.
+    Inbox(InboxPage),
+    /// The users whom this one ignores, instead of all before: at most
+    /// [`IGNORED_MAX`](super::limits::IGNORED_MAX). Until it comes there are none.
+    Ignored {
+        /// The users.
+        users: Vec<UserId>,
+    },
     /// The result of a command.
     Result(AdminResult),
     /// Answers an entry whose echo the sender will not see soon, or a `withdraw`.
@@ -299,9 +329,11 @@ pub struct Welcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomStart {
     /// The room.
-    pub room: RoomName,
-    /// The room's topic, if one is set.
-    pub topic: Option<Line>,
+    pub room: RoomId,
+    /// What it is.
+    pub info: RoomInfo,
+    /// How far the user has read it, and their settings.
+    pub read: ReadState,
     /// The range of numbers that the room holds.
     pub extent: Extent,
     /// The number of the message that will be delivered next.
@@ -348,7 +380,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MembersPage {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// Version of the list that this page was read from; later changes carry higher versions.
     pub version: u64,
     /// Whether this page restarts the list: the client discards what it held.
@@ -378,7 +410,7 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The list's version after this change; versions of a room are consecutive.
     pub version: u64,
     /// The member who changed; for a room's rules, the user who changed them.
@@ -432,58 +464,6 @@ pub enum Departure {
     Shutdown,
 }
 
-/// A page of a room's log: all entries from `from` to `to`, both included, that are still held and
-/// [shown](Entry::is_shown), as they stood when the log ended at the page's `head`. In an empty page
-/// `to` is one less than `from`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryPage {
-    /// The range of the page.
-    pub head: PageHead,
-    /// The entries, oldest first.
-    pub entries: Vec<Entry>,
-}
-
-/// The matches of a search among the messages from `from` to `to`, both included. Messages older
-/// than `from` were not searched yet: to continue, ask with `to` one less.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundPage {
-    /// The range searched.
-    pub head: PageHead,
-    /// The number up to which the server's index reaches. Of newer messages, only the latest were
-    /// searched.
-    pub indexed: u64,
-    /// The messages, newest first.
-    pub entries: Vec<Entry>,
-}
-
-/// Entries that later entries have changed, as they stood when the log ended at the page's `head`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangesPage {
-    /// The range of the changed entries that were wanted.
-    pub head: PageHead,
-    /// All wanted changes by entries up to this number are in this page or an earlier one.
-    pub through: u64,
-    /// Whether there are more.
-    pub more: bool,
-    /// The entries, in the order of their revisions.
-    pub entries: Vec<Entry>,
-}
-
-/// The fields that all pages of a log share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageHead {
-    /// The room.
-    pub room: RoomName,
-    /// The range of numbers that the room holds.
-    pub extent: Extent,
-    /// The lowest number that the page covers.
-    pub from: u64,
-    /// The highest number that the page covers.
-    pub to: u64,
-    /// The request's reference.
-    pub reference: Option<u64>,
-}
-
 /// Reports the outcome of a submitted entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
@@ -499,7 +479,7 @@ pub enum Outcome {
     /// It is in the log.
     Stored {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// Its number there.
         seq: u64,
         /// When it was accepted.

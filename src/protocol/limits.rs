@@ -34,8 +34,22 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 
 /// Capabilities that one `join` or `welcome` may name.
 pub const CAPABILITIES_MAX: usize = 64;
-/// Rooms that one `join` may name.
-pub const JOIN_ROOMS_MAX: usize = 64;
+/// Rooms that one frame may name.
+pub const JOIN_ROOMS_MAX: usize = 256;
+/// Most rooms of one user.
+pub const USER_ROOMS_MAX: usize = 2_000;
+/// Most people in a direct conversation.
+pub const DIRECT_PEOPLE_MAX: usize = 9;
+/// Unread entries and mentions are counted up to this number, which stands for that many or more.
+pub const UNREAD_COUNT_MAX: u64 = 100;
+/// Most users whom one ignores.
+pub const IGNORED_MAX: usize = 1_000;
+/// Most users that a message mentions.
+pub const MENTIONS_MAX: usize = 100;
+/// Most elements of a page of rooms, or of people.
+pub const LIST_PAGE_MAX: usize = 100;
+/// Most bytes of the query that rooms or people are listed by, as UTF-8.
+pub const LIST_QUERY_BYTES_MAX: usize = 128;
 /// The most messages that a `join` gets by `last`; a larger number is lowered to this.
 pub const LAST_MESSAGES_MAX: u64 = 1_000;
 /// Entries in one `history`, `found` or `changes` page.

@@ -10,6 +10,7 @@
 //! - [`key`]: proof of identity for both ends; [`invite`]: tokens that admit a new user.
 //! - [`extent`]: the range of numbers that a room's log holds.
 //! - [`entry`]: what a room's log holds; [`fold`]: what entries do to each other.
+//! - [`room`]: what a room is, and what a member keeps about it.
 //! - [`frame`]: every frame, typed, as both sides see it.
 //! - [`admin`]: roles and admin commands.
 //! - [`codec`]: finds the frames in a stream of bytes.
@@ -31,14 +32,19 @@ pub mod legacy;
 pub mod limits;
 pub mod name;
 mod nickname;
+pub mod room;
 pub mod wire;
 
-pub use admin::{Password, Role, RoomRules};
-pub use entry::{Author, Content, Entry, EntryKind};
+pub use admin::{Password, Role};
+pub use entry::{Author, Content, Entry, EntryKind, Mentions, RoomChange, RoomEvent};
 pub use extent::Extent;
 pub use frame::{ClientFrame, ServerFrame};
 pub use invite::{Invite, InviteId, InviteKey, InviteToken};
 pub use key::{
     Binding, DeviceCode, Fingerprint, Identity, KeyTag, Nonce, OwnerCode, PublicKey, Signature,
 };
-pub use name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId};
+pub use name::{ClientId, DeviceId, Epoch, MessageId, Nickname, RoomId, RoomName, Token, UserId};
+pub use room::{
+    Count, HistoryAccess, NotifyLevel, Person, Preferences, ReadMarker, ReadState, RoomInfo,
+    RoomKind, RoomRules,
+};

@@ -8,7 +8,7 @@ use clap::{
 };
 
 use super::{
-    core::hub::{Keep, RoomSettings},
+    core::{hub::Keep, rooms::RoomSettings},
     network::BindAddress,
     secrets::Secrets,
     store::sqlite::{Compact, Durability},
@@ -319,6 +319,7 @@ impl From<&Args> for Config {
             new_owner: args.access.new_owner,
             drop_damaged: args.access.drop_damaged,
             keep_accounts_days: u64::from(args.access.keep_accounts),
+            room_makers: args.access.rooms_by,
             limits: args.limits.limits(),
             keep: Keep {
                 days: args.retain_days,

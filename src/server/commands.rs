@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use self::error::CommandError;
+use self::{error::CommandError, room::room_named};
 use super::{
     secrets,
     store::sqlite::{
@@ -24,6 +24,7 @@ mod erase;
 mod error;
 mod invite;
 mod password;
+mod room;
 
 /// Runs a command and reports on stderr what was done; stdout is for the command's output.
 pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), CommandError> {
@@ -60,9 +61,10 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
             }
         }
         Command::Export { room, output } => {
+            let named = room_named(&directory, room)?;
             let Exported { entries, missed } = match output {
-                Some(file) => maintenance::into_file(file, |out| export(&directory, room, out))?,
-                None => export(&directory, room, &mut BufWriter::new(io::stdout().lock()))?,
+                Some(file) => maintenance::into_file(file, |out| export(&directory, &named, out))?,
+                None => export(&directory, &named, &mut BufWriter::new(io::stdout().lock()))?,
             };
             say(&format!("{entries} entries of {room} were exported"));
             if missed > 0 {
@@ -73,13 +75,14 @@ pub(super) fn run(command: &Command, directory: Option<&Path>) -> Result<(), Com
             }
         }
         Command::Import { room, file } => {
+            let named = room_named(&directory, room)?;
             let entries = match file {
                 Some(path) => {
                     let refuse = |error| MaintenanceError::File(path.clone(), error);
                     let file = File::open(path).map_err(refuse)?;
-                    import(&directory, room, &mut BufReader::new(file))?
+                    import(&directory, &named, &mut BufReader::new(file))?
                 }
-                None => import(&directory, room, &mut io::stdin().lock())?,
+                None => import(&directory, &named, &mut io::stdin().lock())?,
             };
             say(&format!("{entries} entries of {room} were imported"));
         }

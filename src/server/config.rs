@@ -4,10 +4,11 @@ use std::{num::NonZeroUsize, path::PathBuf, thread::available_parallelism};
 
 use super::{
     core::{
-        access::Access,
-        hub::{Keep, RoomSettings},
+        access::{Access, RoomMakers},
+        hub::Keep,
         rate_limit::{Limits, Rate},
         replica::ReplicaLimits,
+        rooms::RoomSettings,
     },
     event_log::EventLog,
     keys::Keys,
@@ -78,6 +79,8 @@ pub struct Config {
     pub new_owner: bool,
     /// Days for which accounts and nicknames of people who wrote are kept while they are away.
     pub keep_accounts_days: u64,
+    /// Who may make rooms.
+    pub room_makers: RoomMakers,
     /// Whether to delete damaged records of accounts, bans and the like.
     pub drop_damaged: bool,
     /// Rate limits.
@@ -130,6 +133,7 @@ impl Default for Config {
             new_owner: false,
             drop_damaged: false,
             keep_accounts_days: KEEP_ACCOUNTS_DAYS_DEFAULT,
+            room_makers: RoomMakers::default(),
             limits: Limits::NONE,
             storage: Storage::default(),
             keys: Keys::default(),

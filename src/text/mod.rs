@@ -12,6 +12,7 @@
 
 mod clean;
 pub mod limits;
+pub mod mentions;
 mod width;
 #[cfg(feature = "tui")]
 pub mod wrap;

@@ -2,28 +2,30 @@
 
 use std::{
     ffi::OsString,
-    io::Write,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 
 use crate::{
-    client::{Host, session::CommandLine},
+    client::{Host, session::CommandLine, store},
     protocol::{
-        ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomName,
-        limits::NICKNAME_GRAPHEMES_MAX,
+        ClientId, DeviceCode, Fingerprint, Invite, Nickname, RoomId, RoomName,
+        limits::{JOIN_ROOMS_MAX, NICKNAME_GRAPHEMES_MAX},
     },
     stderr,
     text::Line,
-    tui::secrets,
+    tui::{last_chat::LastChat, secrets},
 };
 
 const EXAMPLES: &str = "\
 Examples:
   chat-tui localhost 10500 carol 3 --serve      host a chat on this machine, and join it
   chat-tui 192.168.1.20 10500 carol 3           join a chat
+  chat-tui                                      open the last chat again, where you were
   chat-tui ci.lan 10500 carol 3 --room build    in another room than the lobby
+  chat-tui status                               what is unread, in one line
   echo \"deploy done\" | chat-tui localhost 10500 bot 9
   chat-tui localhost 10500 watcher 1 --follow < /dev/null >> chat.log
 
@@ -94,14 +96,21 @@ pub struct Options {
     #[arg(long)]
     pub serve: bool,
 
-    /// The room to join, if the server has it.
-    #[arg(long, value_name = "NAME", value_parser = RoomName::parse, default_value = RoomName::LOBBY)]
-    pub room: RoomName,
+    /// A room to enter, if the server has it; may be given several times. The first one is shown, and in
+    /// line mode written to. Without any, that is the lobby.
+    #[arg(long = "room", value_name = "NAME", value_parser = RoomName::parse)]
+    pub rooms: Vec<RoomName>,
 
     /// No full screen: a line for each message, no escape sequences. For pipes, scripts and screen
     /// readers; chosen by itself when input or output is not a terminal, or TERM is dumb or not set.
     #[arg(long)]
     pub plain: bool,
+
+    /// Line mode for a screen reader: words in place of signs, one thing on a line, and no columns.
+    /// /next goes to the next room with something new, /where says where you are, and /say-again says
+    /// the last message again.
+    #[arg(long)]
+    pub reader: bool,
 
     /// In line mode: stay connected and print messages when the input ends.
     #[arg(long)]
@@ -175,17 +184,37 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     pub theme: Theme,
 
+    /// With status: print a JSON object.
+    #[arg(long)]
+    pub json: bool,
+
     /// No colours; the environment variable NO_COLOR does the same.
     #[arg(long)]
     pub no_color: bool,
 }
 
+impl Options {
+    /// The room that is shown, and in line mode written to.
+    pub fn room(&self) -> RoomName {
+        self.rooms.first().cloned().unwrap_or_else(RoomName::lobby)
+    }
+}
+
 /// The usage lines.
 const USAGE: &str = "\
 chat-tui [OPTIONS] HOST PORT NICKNAME CLIENTID
+       chat-tui [OPTIONS]
        chat-tui [OPTIONS] INVITE [NICKNAME [CLIENTID]]
        chat-tui [OPTIONS] --invite-file FILE [NICKNAME [CLIENTID]]
+       chat-tui status [--json] [HOST PORT NICKNAME CLIENTID]
        chat-tui --forget HOST PORT";
+
+/// The kind of the error that there is no last chat to go back to.
+const NO_LAST_CHAT: ErrorKind = ErrorKind::MissingSubcommand;
+
+/// What to type where there is none.
+const WHAT_TO_TYPE: &str = "Type chat-tui HOST PORT NICKNAME CLIENTID, such as chat-tui localhost \
+                            10500 carol 3; at a terminal, chat-tui alone then opens that chat again";
 
 /// The example that follows an error about the arguments.
 const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
@@ -195,6 +224,8 @@ const EXAMPLE: &str = "chat-tui localhost 10500 carol 3";
 pub enum Invocation {
     /// Join a chat.
     Chat(Box<Args>),
+    /// Print what is unread.
+    Status(Box<Args>),
     /// Forget the stored key of a server.
     Forget {
         /// The server's name or address.
@@ -219,6 +250,8 @@ pub struct Args {
     pub client_id: ClientId,
     /// The invite, if that is how the server was named.
     pub invite: Option<Invite>,
+    /// The room to go to in place of that of the options, if the user is in it.
+    pub place: Option<RoomId>,
     /// All other options.
     pub options: Options,
     /// The command line, for texts that tell the user what to type.
@@ -239,32 +272,59 @@ impl Invocation {
         let user = ["USER", "LOGNAME", "USERNAME"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok());
-        let arguments = std::env::args_os().collect();
-        Self::parse(arguments, user.as_deref(), secrets::invite).unwrap_or_else(|error| {
-            if error.kind() == ErrorKind::Io {
-                stderr::complain("chat-tui", error.to_string().trim_start_matches("error: "));
-                std::process::exit(1);
-            }
-            let status = stderr::answer("chat-tui", &error);
-            if error.exit_code() != 0 {
-                let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
-            }
-            std::process::exit(status)
-        })
+        let arguments: Vec<_> = std::env::args_os().collect();
+        let status = is_status(&arguments);
+        Self::parse(arguments, user.as_deref(), secrets::invite, last_chat).unwrap_or_else(
+            |error| {
+                let in_a_sentence = |status| {
+                    stderr::complain("chat-tui", error.to_string().trim_start_matches("error: "));
+                    std::process::exit(status)
+                };
+                match error.kind() {
+                    ErrorKind::Io => in_a_sentence(1),
+                    NO_LAST_CHAT if status => in_a_sentence(5),
+                    NO_LAST_CHAT => in_a_sentence(2),
+                    _ => {}
+                }
+                let status = stderr::answer("chat-tui", &error);
+                if error.exit_code() != 0 {
+                    let _ = writeln!(std::io::stderr(), "Example: {EXAMPLE}");
+                }
+                std::process::exit(status)
+            },
+        )
     }
 
     /// `user`: the system's name of the user. `read`: reads an invite from a file; the error is one
-    /// plain sentence.
+    /// plain sentence. `last`: the last chat; `true`: to ask for its status.
     fn parse(
         arguments: Vec<OsString>,
         user: Option<&str>,
         read: impl FnOnce(&Path) -> Result<String, String>,
+        last: impl FnOnce(&Options, bool) -> Option<LastChat>,
     ) -> Result<Self, clap::Error> {
-        let again = again(arguments.iter().skip(1));
+        let mut arguments = arguments;
+        let status = is_status(&arguments);
+        if status {
+            arguments.remove(1);
+        }
+        let mut again = again(arguments.iter().skip(1));
         let mut typed = RawArgs::try_parse_from(arguments)?;
         typed.read_input_once()?;
+        let place = if typed.names_nobody() {
+            let last = last(&typed.options, status)
+                .ok_or_else(|| clap::Error::raw(NO_LAST_CHAT, format!("{WHAT_TO_TYPE}\n")))?;
+            again = typed.go_back(&last, &again);
+            typed.options.rooms.is_empty().then_some(last.room)
+        } else {
+            None
+        };
         if let Some(file) = typed.options.invite_file.take() {
             typed.put_invite(&file, read)?;
+        }
+        if typed.options.rooms.len() > JOIN_ROOMS_MAX {
+            let why = format!("--room can be given {JOIN_ROOMS_MAX} times");
+            return Err(RawArgs::command().error(ErrorKind::TooManyValues, why));
         }
         let mut words = PositionalParser::default();
         let invite = match typed.host.as_deref() {
@@ -310,22 +370,76 @@ impl Invocation {
             server.extend(["--state-dir".to_owned(), directory.to_string_lossy().into()]);
         }
         let server: Vec<_> = server.iter().map(|word| shell_word(word)).collect();
-        Ok(Self::Chat(Box::new(Args {
+        if typed.options.json && !status {
+            let why = "--json is for the status: chat-tui status --json";
+            return Err(RawArgs::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        let args = Box::new(Args {
             host,
             port,
             nickname,
             client_id,
             invite,
+            place,
             options: typed.options,
             command_line: CommandLine {
                 again,
                 server: server.join(" "),
             },
-        })))
+        });
+        Ok(if status {
+            Self::Status(args)
+        } else {
+            Self::Chat(args)
+        })
     }
 }
 
+/// The word in the place of HOST that asks for the status.
+const STATUS: &str = "status";
+
+/// Whether the status is asked for. Before a port, the word is a host.
+fn is_status(arguments: &[OsString]) -> bool {
+    let number = |word: &OsString| {
+        word.to_str()
+            .is_some_and(|word| word.parse::<u64>().is_ok())
+    };
+    arguments.get(1).is_some_and(|word| word == STATUS) && !arguments.get(2).is_some_and(number)
+}
+
+/// Reads the last chat of the user. To join it they must sit at a terminal: the lines of a script
+/// must not go to a place that it does not name.
+fn last_chat(options: &Options, status: bool) -> Option<LastChat> {
+    if options.no_state || !status && !std::io::stdin().is_terminal() {
+        return None;
+    }
+    let directory = options.state_dir.clone();
+    LastChat::read(&directory.or_else(store::default_directory)?)
+}
+
 impl RawArgs {
+    /// Whether neither a server nor a user was named.
+    fn names_nobody(&self) -> bool {
+        self.host.is_none() && self.options.invite_file.is_none() && !self.options.forget
+    }
+
+    /// Goes back to the last chat. Returns the command line with its arguments.
+    fn go_back(&mut self, last: &LastChat, options: &str) -> String {
+        let words = [
+            last.host.to_string(),
+            last.port.to_string(),
+            last.nickname.to_string(),
+            last.client_id.to_string(),
+        ];
+        let typed = words.iter().map(|word| shell_word(word));
+        let options = Some(options.to_owned()).filter(|options| !options.is_empty());
+        let again: Vec<_> = options.into_iter().chain(typed).collect();
+        let [host, port, nickname, client_id] = words.map(Some);
+        (self.host, self.port) = (host, port);
+        (self.nickname, self.client_id) = (nickname, client_id);
+        again.join(" ")
+    }
+
     /// Refuses to read two secrets from the input, which has only one first line.
     fn read_input_once(&self) -> Result<(), clap::Error> {
         let options = &self.options;
@@ -532,17 +646,18 @@ mod tests {
 
     fn invocation(line: &str) -> Result<Invocation, clap::Error> {
         let arguments = line.split(' ').map(OsString::from).collect();
-        Invocation::parse(arguments, Some("carol"), |file| match file.to_str() {
+        let read = |file: &Path| match file.to_str() {
             Some("invite") => Ok(invite().expose()),
             Some("empty") => Ok(String::new()),
             _ => Err("it can't be read".to_owned()),
-        })
+        };
+        Invocation::parse(arguments, Some("carol"), read, |_, _| None)
     }
 
     fn parse(line: &str) -> Result<Args, clap::Error> {
         match invocation(line)? {
             Invocation::Chat(args) => Ok(*args),
-            Invocation::Forget { .. } => panic!("{line}"),
+            Invocation::Status(_) | Invocation::Forget { .. } => panic!("{line}"),
         }
     }
 
@@ -588,7 +703,8 @@ mod tests {
             assert!(text.contains(says), "{line}: {text}");
             assert_eq!(error.exit_code(), 2, "{line}");
         };
-        check("chat-tui", "CLIENTID");
+        check("chat-tui", "Type chat-tui HOST PORT NICKNAME CLIENTID");
+        check("chat-tui --plain", "Type chat-tui HOST PORT");
         check("chat-tui localhost", "PORT");
         check("chat-tui localhost 0 carol 3", "from 1 to 65535");
         check("chat-tui localhost 65536 carol 3", "from 1 to 65535");
@@ -643,12 +759,17 @@ mod tests {
 
     #[test]
     fn a_room_is_the_lobby_unless_another_is_named() {
-        let room = |line: &str| parse(line).unwrap().options.room;
+        let room = |line: &str| parse(line).unwrap().options.room();
         assert_eq!(room("chat-tui localhost 10500 carol 3"), RoomName::lobby());
         let named = "chat-tui localhost 10500 carol 3 --room build";
         assert_eq!(room(named).as_str(), "build");
         let again = parse(named).unwrap().command_line.again;
         assert_eq!(again, "localhost 10500 carol 3 --room build");
+        let more = parse("chat-tui h 1 carol 3 --room build --room ops").unwrap();
+        assert_eq!(more.options.room().as_str(), "build", "the first");
+        assert_eq!(more.options.rooms.len(), 2);
+        let many = "chat-tui h 1 carol 3".to_owned() + &" --room x".repeat(JOIN_ROOMS_MAX + 1);
+        assert!(parse(&many).is_err(), "a join has no space for more");
         let error = parse("chat-tui localhost 10500 carol 3 --room Build").unwrap_err();
         assert!(error.to_string().contains("lower-case"), "{error}");
     }
@@ -742,7 +863,12 @@ mod tests {
             (Some(""), None),
             (None, None),
         ] {
-            let parsed = Invocation::parse(line.clone(), user, |_| unreachable!());
+            let parsed = Invocation::parse(
+                line.clone(),
+                user,
+                |_| unreachable!(),
+                |_, _| unreachable!(),
+            );
             match (parsed, nickname) {
                 (Ok(Invocation::Chat(args)), Some(nickname)) => {
                     assert_eq!(args.nickname.as_str(), nickname);
@@ -751,6 +877,64 @@ mod tests {
                 (other, _) => panic!("{user:?}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn alone_it_goes_back_to_the_last_chat() {
+        let last = LastChat {
+            host: Host::parse("chat.lan").unwrap(),
+            port: 10777,
+            nickname: Nickname::parse("O'Hara").unwrap(),
+            client_id: ClientId::parse("7").unwrap(),
+            room: RoomId::parse("build").unwrap(),
+        };
+        for (line, place, again) in [
+            ("chat-tui", Some(last.room), "chat.lan 10777 'O'\\''Hara' 7"),
+            (
+                "chat-tui --plain",
+                Some(last.room),
+                "--plain chat.lan 10777 'O'\\''Hara' 7",
+            ),
+            (
+                "chat-tui --room ops",
+                None,
+                "--room ops chat.lan 10777 'O'\\''Hara' 7",
+            ),
+        ] {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let last = |_: &Options, _| Some(last.clone());
+            let parsed = Invocation::parse(arguments, None, |_| unreachable!(), last);
+            let Ok(Invocation::Chat(args)) = parsed else {
+                panic!("{line}: {parsed:?}");
+            };
+            assert_eq!(args.server(), "chat.lan:10777");
+            assert_eq!(args.nickname.as_str(), "O'Hara");
+            assert_eq!(args.client_id.as_str(), "7");
+            assert_eq!(args.place, place, "{line}");
+            assert_eq!(args.command_line.again, again);
+        }
+        // Whoever names a part of it names all of it.
+        let error = parse("chat-tui chat.lan").unwrap_err();
+        assert!(error.to_string().contains("PORT"), "{error}");
+    }
+
+    #[test]
+    fn status_is_a_word_in_the_place_of_a_host() {
+        for line in [
+            "chat-tui status localhost 10500 carol 3",
+            "chat-tui status --json localhost 10500 carol 3",
+        ] {
+            let Ok(Invocation::Status(args)) = invocation(line) else {
+                panic!("{line}");
+            };
+            assert_eq!(args.server(), "localhost:10500");
+            assert_eq!(args.options.json, line.contains("--json"));
+        }
+        let args = parse("chat-tui status 10500 carol 3").unwrap();
+        assert_eq!(args.host.as_str(), "status");
+        let error = invocation("chat-tui --json localhost 10500 carol 3").unwrap_err();
+        assert!(error.to_string().contains("chat-tui status --json"));
+        assert!(invocation("chat-tui status").is_err(), "of which chat?");
     }
 
     #[test]

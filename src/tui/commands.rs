@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use self::admin::AdminAction;
-use crate::protocol::admin::{ADMIN_COMMANDS, AdminSpec, Section};
+use crate::protocol::admin::{ADMIN_COMMANDS, AdminName, AdminSpec, Section};
 
 pub mod admin;
 
@@ -34,12 +34,34 @@ pub enum SlashAction {
     Help,
     /// Turns scrolling by the mouse wheel on or off.
     Mouse,
+    /// Marks rooms as read or unread.
+    Mark,
+    /// Lists the rooms that can be found.
+    Rooms,
+    /// Lists the members of the room, connected or not.
+    Members,
+    /// Lists the messages that mention us.
+    Inbox,
+    /// Goes to a room or a person.
+    Go,
+    /// Goes to a room without marking it as read.
+    Peek,
+    /// Sets of what we are notified.
+    Notify,
+    /// Makes the room a favourite, or no longer.
+    Favourite,
     /// Disconnects.
     Quit,
     /// Shows the encryption and everybody's keys.
     Security,
-    /// Lists the members.
+    /// Lists the members who are here.
     Who,
+    /// Goes to the next room with something unread.
+    Next,
+    /// Says where the user is.
+    Where,
+    /// Prints the last message again.
+    SayAgain,
     /// Runs an admin command on the server.
     Admin(AdminAction),
 }
@@ -73,6 +95,24 @@ const OWN: &[(&str, &str, SlashAction, &str)] = &[
     ("nick", "NAME", SlashAction::Nick, "change your nickname"),
     ("who", "", SlashAction::Who, "members and the room's rules"),
     (
+        "next",
+        "",
+        SlashAction::Next,
+        "the next room with something new",
+    ),
+    (
+        "where",
+        "",
+        SlashAction::Where,
+        "say where you are, and what is new",
+    ),
+    (
+        "say-again",
+        "",
+        SlashAction::SayAgain,
+        "say the last message again",
+    ),
+    (
         "edit",
         "[#N] [TEXT]",
         SlashAction::Edit,
@@ -95,6 +135,49 @@ const OWN: &[(&str, &str, SlashAction, &str)] = &[
         "DAY",
         SlashAction::Date,
         "go to a day: 2026-11-20, monday",
+    ),
+    (
+        "go",
+        "[ROOM|NAME]",
+        SlashAction::Go,
+        "go to a room or person",
+    ),
+    (
+        "peek",
+        "ROOM",
+        SlashAction::Peek,
+        "go there without marking it as read",
+    ),
+    (
+        "rooms",
+        "[NAME]",
+        SlashAction::Rooms,
+        "rooms that you can join",
+    ),
+    (
+        "members",
+        "",
+        SlashAction::Members,
+        "members, connected or not",
+    ),
+    ("inbox", "", SlashAction::Inbox, "messages that mention you"),
+    (
+        "notify",
+        "[all|mentions|none [TIME]]",
+        SlashAction::Notify,
+        "of what the room notifies you",
+    ),
+    (
+        "favourite",
+        "",
+        SlashAction::Favourite,
+        "keep the room above others, or not",
+    ),
+    (
+        "mark",
+        "read|unread|all",
+        SlashAction::Mark,
+        "mark rooms as read or unread",
     ),
     (
         "unfold",
@@ -146,6 +229,7 @@ pub static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
     let group = |title, commands| Group { title, commands };
     vec![
         group("Commands", own.collect()),
+        group("Rooms and people", of_section(Section::Rooms)),
         group("Your devices", devices),
         group("For moderators", of_section(Section::Moderators)),
         group("For the owner", of_section(Section::Owner)),
@@ -186,6 +270,17 @@ impl Slash {
         format!("/{}", parts.join(" "))
     }
 
+    /// How it is typed without its arguments: `/kick`.
+    pub fn typed(&self) -> String {
+        let space = if self.word.is_empty() { "" } else { " " };
+        format!("/{}{space}{}", self.name, self.word)
+    }
+
+    /// Whether it can have arguments.
+    pub fn has_argument(&self) -> bool {
+        !self.argument.is_empty()
+    }
+
     /// The argument in `rest`, the text after the name; `None` if `rest` does not belong to this
     /// row.
     fn argument_in<'a>(&self, rest: &'a str) -> Option<&'a str> {
@@ -195,6 +290,13 @@ impl Slash {
             word if word.eq_ignore_ascii_case(first) => after.trim_start(),
             _ => return None,
         };
+        let is_for = |command| self.run == SlashAction::Admin(AdminAction::Command(command));
+        // Both are typed `/invite`.
+        if is_for(AdminName::Invite) != admin::makes_link(argument)
+            && (is_for(AdminName::Invite) || is_for(AdminName::InviteTo))
+        {
+            return None;
+        }
         let lists = argument.is_empty() || argument.eq_ignore_ascii_case("list");
         (!self.argument.is_empty() || lists).then_some(argument)
     }
@@ -238,6 +340,15 @@ pub fn numbered(argument: &str) -> (Option<u64>, &str) {
 /// A text that disconnects when it is all that was typed.
 pub const QUIT: &str = "q!";
 
+/// Other names of commands: what is typed, and the command's name.
+const ALIASES: &[(&str, &str)] = &[
+    ("part", "leave"),
+    ("query", "msg"),
+    ("list", "rooms"),
+    ("names", "members"),
+    ("favorite", "favourite"),
+];
+
 /// The meaning of a typed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParsedInput<'a> {
@@ -270,18 +381,22 @@ pub fn read(typed: &str) -> ParsedInput<'_> {
     }
     let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let rest = rest.trim();
+    let typed = name;
+    let alias = ALIASES
+        .iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(typed));
+    let name = alias.map_or(typed, |(_, name)| name);
     let rows = || all().filter(|row| row.name.eq_ignore_ascii_case(name));
     let meant = rows().find_map(|row| Some((row, row.argument_in(rest)?)));
     match meant.or_else(|| Some((rows().next()?, rest))) {
         Some((row, argument)) => ParsedInput::Command(row, argument),
-        None => ParsedInput::Unknown(name),
+        None => ParsedInput::Unknown(typed),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::admin::AdminName;
 
     #[test]
     fn typed_text_is_parsed() {
@@ -335,11 +450,14 @@ mod tests {
         for slash in all() {
             let rows = all().filter(|other| other.usage() == slash.usage());
             assert_eq!(rows.count(), 1, "{}", slash.usage());
-            let typed = slash.usage();
+            let (typed, expected) = match (slash.name, &*slash.argument) {
+                ("invite", "[PEOPLE] [TIME]") => ("/invite 5 2d".to_owned(), "5 2d"),
+                (_, argument) => (slash.usage(), argument),
+            };
             let ParsedInput::Command(found, argument) = read(&typed) else {
                 panic!("{typed}");
             };
-            assert_eq!((found, argument), (slash, &*slash.argument), "{typed}");
+            assert_eq!((found, argument), (slash, expected), "{typed}");
         }
         // Only complete names match.
         for (typed, usage, argument) in [
@@ -349,6 +467,14 @@ mod tests {
             ("/device mfrg gzdf", "/device CODE", "mfrg gzdf"),
             ("/device revoke", "/device revoke ID [block]", ""),
             ("/bans please", "/bans", "please"),
+            ("/part", "/leave", ""),
+            ("/QUERY bob", "/msg NAME…", "bob"),
+            ("/invite", "/invite [PEOPLE] [TIME]", ""),
+            ("/invite any 2d", "/invite [PEOPLE] [TIME]", "any 2d"),
+            ("/invite 5", "/invite [PEOPLE] [TIME]", "5"),
+            ("/invite @5", "/invite NAME", "@5"),
+            ("/invite 5 bobs", "/invite NAME", "5 bobs"),
+            ("/invite bob", "/invite NAME", "bob"),
         ] {
             let ParsedInput::Command(found, rest) = read(typed) else {
                 panic!("{typed}");

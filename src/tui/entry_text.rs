@@ -15,7 +15,7 @@ pub const EDITED: &str = "(edited)";
 /// The words for an entry that has a place of its own.
 pub fn words(entry: &Entry) -> Cow<'_, str> {
     match &entry.kind {
-        EntryKind::Text(_) => Cow::Borrowed(entry.words()),
+        EntryKind::Text(_) | EntryKind::Event(_) => Cow::Borrowed(entry.words()),
         EntryKind::Tombstone(tombstone) => Cow::Owned(deleted(tombstone)),
         EntryKind::Unknown(unknown) => self::unknown(unknown),
         EntryKind::Edit { .. } | EntryKind::Redaction { .. } => Cow::Borrowed(""),

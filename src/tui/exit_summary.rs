@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     client::event::Summary,
+    protocol::RoomId,
     text::{Body, span},
 };
 
@@ -14,6 +15,8 @@ pub struct ExitSummary {
     pub summary: Option<Summary>,
     /// The time since we first joined; `None` if we never did.
     pub chatted_for: Option<Duration>,
+    /// The room that was on the screen; `None` if we never joined.
+    pub room: Option<RoomId>,
     /// Messages that are not delivered yet, which the next start sends.
     pub unsent: u64,
     /// Messages that were neither delivered nor are known to be stored: they exist only here.
@@ -122,6 +125,7 @@ mod tests {
         };
         let check = |summary, unsent, not_kept: &[&str], expected: &str| {
             let ending = ExitSummary {
+                room: None,
                 summary,
                 chatted_for: Some(Duration::from_secs(3)),
                 unsent,

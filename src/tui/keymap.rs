@@ -24,6 +24,18 @@ pub enum Action {
     End,
     Unread,
     Search,
+    GoTo,
+    NextRoom,
+    PreviousRoom,
+    UnreadRoom,
+    NextMention,
+    PreviousMention,
+    MarkRead,
+    Inbox,
+    LastRoom,
+    /// The room at this place of the list, counted from 0.
+    Room(u8),
+    SideColumn,
     Home,
     EndOfLine,
     Help,
@@ -143,6 +155,61 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Between rooms",
+        bindings: &[
+            row(
+                &[ctrl('g'), plain(Code::F(2))],
+                Action::GoTo,
+                "go to a room, person or command",
+            ),
+            row(&[ctrl('n')], Action::NextRoom, "next room"),
+            row(&[ctrl('p')], Action::PreviousRoom, "previous room"),
+            row(
+                &[alt('a')],
+                Action::UnreadRoom,
+                "next room with something new",
+            ),
+            row(
+                &[alt('n')],
+                Action::NextMention,
+                "next room that mentions you",
+            ),
+            row(
+                &[alt('p')],
+                Action::PreviousMention,
+                "previous room that does",
+            ),
+            row(&[alt('r')], Action::MarkRead, "mark read; again: undo"),
+            row(
+                &[plain(Code::F(3))],
+                Action::Inbox,
+                "messages that mention you",
+            ),
+            row(&[alt('/')], Action::LastRoom, "the room before"),
+            row(
+                &[
+                    alt('1'),
+                    alt('2'),
+                    alt('3'),
+                    alt('4'),
+                    alt('5'),
+                    alt('6'),
+                    alt('7'),
+                    alt('8'),
+                    alt('9'),
+                    alt('0'),
+                ],
+                Action::Room(0),
+                "room 1 to 10 of the list",
+            ),
+            row(
+                &[plain(Code::F(4)), alt('m')],
+                Action::SideColumn,
+                "show or hide the column",
+            ),
+        ],
+    },
+    Section {
         title: "Everything else",
         bindings: &[
             row(&[plain(Code::F(1))], Action::Help, "this help"),
@@ -203,7 +270,11 @@ pub const SECTIONS: &[Section] = &[
             edit(&[ctrl('w')], Edit::KillToBlank, "delete back to a space"),
             edit(&[alt('d')], Edit::KillWordRight, "delete the word after"),
             edit(&[ctrl('u')], Edit::KillToStart, "delete to the start"),
-            edit(&[ctrl('k')], Edit::KillToEnd, "delete to the end"),
+            edit(
+                &[ctrl('k')],
+                Edit::KillToEnd,
+                "delete to the end; go to, if empty",
+            ),
             edit(&[ctrl('y')], Edit::Yank, "put back what was deleted"),
             edit(
                 &[alt('y')],
@@ -219,11 +290,26 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+impl Binding {
+    /// The keys as the help writes them. Those that go to the places of a list are a range.
+    pub fn labels(&self) -> Vec<String> {
+        match (self.action, self.keys) {
+            (Action::Room(_), [first, .., last]) => vec![format!("{first} … {last}")],
+            (_, keys) => keys.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// The action of a key.
 pub fn action(key: Key) -> Option<Action> {
-    bindings()
-        .find(|binding| binding.keys.contains(&key))
-        .map(|binding| binding.action)
+    let (binding, at) = bindings().find_map(|binding| {
+        let mut keys = binding.keys.iter();
+        Some((binding, keys.position(|other| *other == key)?))
+    })?;
+    Some(match binding.action {
+        Action::Room(_) => Action::Room(u8::try_from(at).ok()?),
+        action => action,
+    })
 }
 
 /// The first key of an action, as the help writes it.
@@ -239,7 +325,8 @@ pub fn label(action: Action) -> String {
 pub fn markdown() -> String {
     let section = |section: &Section| {
         let rows = section.bindings.iter().map(|binding| {
-            let keys: Vec<String> = binding.keys.iter().map(|key| format!("`{key}`")).collect();
+            let labels = binding.labels();
+            let keys: Vec<String> = labels.iter().map(|key| format!("`{key}`")).collect();
             format!("| {} | {} |\n", keys.join(" "), binding.help)
         });
         format!("| **{}** | |\n", section.title) + &rows.collect::<String>()

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::{args::Theme, serve::HostControl, signals::Signals};
 use crate::{
     client::{Command, Event, event::Restored},
-    protocol::{KeyTag, Nickname, RoomName},
+    protocol::{KeyTag, Nickname, RoomId, RoomName},
 };
 
 /// Everything that [`super::shell`] needs to run.
@@ -17,6 +17,8 @@ pub struct Launch {
     pub nickname: Nickname,
     /// The room that is shown.
     pub room: RoomName,
+    /// The room to go to in its place, if the user is in it.
+    pub place: Option<RoomId>,
     /// The user's choice of background.
     pub theme: Theme,
     /// Whether colours are off, by option or by `NO_COLOR`.

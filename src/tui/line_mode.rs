@@ -2,6 +2,9 @@
 //! arrives becomes a line of the output. For pipes, scripts and screen readers; no escape sequence
 //! is written.
 //!
+//! - Lines of the input go to one room: the first `--room`, or the lobby; the command `/go` changes
+//!   it. Messages of all rooms that the user is in are printed; those of other rooms say which:
+//!   `#build alice: text`, `@bob: text` in a conversation with bob.
 //! - Output to a terminal: `09:42 alice: text`, and a line `-- 2026-11-22 --` where the day
 //!   changes; otherwise: `2026-11-22T09:42:07+01:00 alice: text`. Further lines of a message are
 //!   indented by six spaces. `?alice` had no key when they sent it. Messages of this process are
@@ -13,7 +16,8 @@
 //! - Input from a terminal may contain commands (`/help`) and `q!`. Other input is literal text,
 //!   unless `--commands` is given. Empty lines are skipped; a line longer than a message is
 //!   refused, and counts as not delivered. In a script, a command waits until the lines before it
-//!   are done and it can be carried out, and the lines after it wait for its result.
+//!   are done and it can be carried out, and the lines after it wait for its result. If a script
+//!   can't go to a room, or has left it, the lines for it are not sent to another one.
 //! - At the end of the input it waits until the server has acknowledged everything, and leaves; or,
 //!   with `--follow`, stays and prints. If the output is closed, it ends quietly; if the output
 //!   can't be written, it ends with an error.
@@ -32,7 +36,9 @@
 mod admin;
 mod history;
 mod line_splitter;
+mod lists;
 mod model;
+mod room;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -44,7 +50,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -60,7 +66,7 @@ use super::{
     serve::HostControl,
     signals::{Signals, Stopped},
 };
-use crate::{client::transport::ClientHandle, text::Body};
+use crate::{client::transport::ClientHandle, protocol::RoomId, text::Body};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -68,25 +74,28 @@ const CHUNK_BYTES: usize = 8 * 1024;
 const QUEUE_MAX: usize = 16;
 
 /// Runs until the input is delivered, the user leaves, or there is no hope. The session must have
-/// been started with `args.options.history` messages to ask for.
+/// been started without older messages. Returns the exit status, and the room that was written to
+/// at the end, if the user joined.
 pub async fn run(
     args: &Args,
     session: ClientHandle,
     host: Option<HostControl>,
     mut signals: Signals,
-) -> ExitCode {
+) -> (ExitCode, Option<RoomId>) {
     let interactive = io::stdin().is_terminal();
     let options = LineModeOptions {
         interactive,
         commands: interactive || args.options.commands,
         follow: args.options.follow,
         stamps: !io::stdout().is_terminal(),
+        reader: args.options.reader,
         history: args.options.history,
     };
     let local_user = LocalUser {
         server: args.server(),
         nickname: args.nickname.clone(),
-        room: args.options.room.clone(),
+        room: args.options.room(),
+        place: args.place,
         plaintext: args.options.plaintext,
         key: session.key,
     };
@@ -113,9 +122,10 @@ pub async fn run(
             host.stop().await;
         }
     }
+    let room = model.has_entered().then_some(model.room);
     match end {
-        End::Left => ExitCode::from(model.exit_status() as u8),
-        End::Stopped(by) => ExitCode::from(by),
+        End::Left => (ExitCode::from(model.exit_status() as u8), room),
+        End::Stopped(by) => (ExitCode::from(by), room),
     }
 }
 
@@ -179,6 +189,7 @@ async fn converse(
             }
             chunk = next_chunk(input.as_mut()), if takes_input => match chunk {
                 Some(Ok(chunk)) => {
+                    model.now = Timestamp::now();
                     for line in splitter.feed(&chunk) {
                         model.line(line);
                     }

@@ -95,6 +95,15 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         | Event::Found {
             found: Err(why), ..
         }
+        | Event::RoomList {
+            rooms: Err(why), ..
+        }
+        | Event::PeopleList {
+            people: Err(why), ..
+        }
+        | Event::Inbox {
+            inbox: Err(why), ..
+        }
         | Event::NicknameRefused { why, .. }
         | Event::Connection(
             ConnectionStatus::Waiting { why, .. } | ConnectionStatus::Stopped { why, .. },
@@ -115,6 +124,12 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         | Event::Security(_)
         | Event::Entered(_)
         | Event::Room(_)
+        | Event::RoomInfo { .. }
+        | Event::ReadState { .. }
+        | Event::RoomList { rooms: Ok(_), .. }
+        | Event::PeopleList { people: Ok(_), .. }
+        | Event::Inbox { inbox: Ok(_), .. }
+        | Event::RoomLeft { .. }
         | Event::Message(_)
         | Event::Members { .. }
         | Event::Joined { .. }

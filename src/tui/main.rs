@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -14,16 +14,19 @@ use chat_tui::{
         transport::{self, Backlog, ClientConfig, ClientHandle, Reach, StoreChoice},
         trust::{self, Policy},
     },
-    protocol::RoomName,
+    protocol::{RoomId, RoomName},
     stderr,
     text::Line,
     tui::{
         Launch,
         args::{Args, Invocation},
-        exit_summary, line_mode, secrets,
+        exit_summary,
+        last_chat::LastChat,
+        line_mode, secrets,
         serve::{self, HostControl},
         shell,
         signals::Signals,
+        status,
     },
 };
 
@@ -31,6 +34,8 @@ use chat_tui::{
 const EXIT_FAILURE: u8 = 1;
 /// Wrong arguments, or the server to host could not be started.
 const EXIT_USAGE: u8 = 2;
+/// Nothing is known of what is unread.
+const EXIT_UNKNOWN: u8 = 5;
 
 fn main() -> ExitCode {
     #[cfg(feature = "server")]
@@ -41,17 +46,30 @@ fn main() -> ExitCode {
         let name = std::iter::once("chat-server".into());
         return chat_tui::server::main_with(name.chain(std::env::args_os().skip(2)));
     }
-    let args = match Invocation::from_command_line() {
-        Invocation::Chat(args) => *args,
+    let (args, status) = match Invocation::from_command_line() {
+        Invocation::Chat(args) => (*args, false),
+        Invocation::Status(args) => (*args, true),
         Invocation::Forget {
             host,
             port,
             state_dir,
         } => return forget(&host, port, state_dir),
     };
-    let who = match local_identity(&args) {
+    let is_stored = |directory| store::exists(&profile(&args, directory));
+    if status && !directory(&args).is_some_and(is_stored) {
+        return nothing_known(&args);
+    }
+    // A prompt must not wait for a passphrase.
+    let ask = |key: &Path| {
+        if status {
+            Ok(None)
+        } else {
+            secrets::passphrase(key)
+        }
+    };
+    let who = match local_identity(&args, ask) {
         Ok(who) => who,
-        Err(why) => return fail(&why, EXIT_FAILURE),
+        Err(why) => return fail(&why, if status { EXIT_UNKNOWN } else { EXIT_FAILURE }),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -61,7 +79,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
     };
-    let code = runtime.block_on(run(args, who));
+    let code = if status {
+        runtime.block_on(tell_status(args, who))
+    } else {
+        runtime.block_on(run(args, who))
+    };
     // A pending name lookup or read of the input must not delay the end.
     runtime.shutdown_background();
     code
@@ -75,7 +97,10 @@ struct LocalIdentity {
 
 /// Finds the user's key, or makes one, and reads their other credentials. `Err` is one plain
 /// sentence.
-fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
+fn local_identity(
+    args: &Args,
+    mut ask: impl FnMut(&Path) -> io::Result<Option<String>>,
+) -> Result<LocalIdentity, String> {
     let options = &args.options;
     let mut notices = Vec::new();
     if let Some(name) = args.host.unicode() {
@@ -84,7 +109,6 @@ fn local_identity(args: &Args) -> Result<LocalIdentity, String> {
             args.host
         )));
     }
-    let mut ask = secrets::passphrase;
     let identity = match (&options.identity, directory(args)) {
         (Some(file), _) => {
             let key = identity::of_file(file, &mut ask);
@@ -150,12 +174,12 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
     };
     let host = if args.options.serve {
-        let room = rooms(&args);
+        let rooms = rooms(&args);
         let started = tokio::select! {
             biased;
             // A server that is being started ends, too.
             by = signals.next() => return ExitCode::from(by),
-            started = serve::start(args.host.as_str(), args.port, room.first(), directory.as_deref()) => {
+            started = serve::start(args.host.as_str(), args.port, &rooms, directory.as_deref()) => {
                 started
             }
         };
@@ -170,8 +194,9 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         who.notices.extend_from_slice(host.told());
     }
     let on_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
-    let lines = args.options.plain || !on_terminal || stderr::is_dumb_terminal();
-    if lines && !args.options.plain && on_terminal {
+    let plain = args.options.plain || args.options.reader;
+    let lines = plain || !on_terminal || stderr::is_dumb_terminal();
+    if lines && !plain && on_terminal {
         stderr::complain(
             "chat-tui",
             "This terminal can't show the full screen (TERM is \"dumb\" or not set): this is line \
@@ -180,29 +205,13 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
     }
     // Runs of a script may overlap: a later one leaves the device's lease to the earlier one.
     let script = lines && !io::stdin().is_terminal();
-    let config = ClientConfig {
-        host: args.host.clone(),
-        port: args.port,
-        nickname: args.nickname.clone(),
-        client_id: args.client_id.clone(),
-        enter: rooms(&args),
-        backlog: if lines {
-            // Older messages are read page by page.
-            Backlog::Last(0)
-        } else {
-            Backlog::Resume
-        },
-        credentials: who.credentials,
-        notices: who.notices,
-        reach: Reach::Network(Policy {
-            directory,
-            plaintext: args.options.plaintext,
-            accept: args.options.trust,
-            invited: args.invite.as_ref().map(|invite| invite.fingerprint),
-        }),
-        command_line: args.command_line.clone(),
-        yields: script,
+    let backlog = if lines {
+        // Older messages are read page by page.
+        Backlog::Last(0)
+    } else {
+        Backlog::Resume
     };
+    let config = config(&args, who, backlog, script);
     let keep = open_store(&args, script && !args.options.follow);
     let session = transport::spawn(config, keep);
     let mut session = match session {
@@ -215,21 +224,97 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         }
     };
     let flush = session.flush();
-    let code = if lines {
-        line_mode::run(&args, session, host, signals).await
+    let (code, room) = if lines {
+        let (code, room) = line_mode::run(&args, session, host, signals).await;
+        // A script is no place where a user was.
+        (code, room.filter(|_| !script))
     } else {
-        full_screen(args, session, host, signals).await
+        full_screen(&args, session, host, signals).await
     };
+    flush.wait().await;
+    if let Some(room) = room {
+        keep_chat(args, room);
+    }
+    code
+}
+
+/// What the session is to do. `yields`: it leaves the device's lease to another process.
+fn config(args: &Args, who: LocalIdentity, backlog: Backlog, yields: bool) -> ClientConfig {
+    ClientConfig {
+        host: args.host.clone(),
+        port: args.port,
+        nickname: args.nickname.clone(),
+        client_id: args.client_id.clone(),
+        enter: rooms(args),
+        backlog,
+        credentials: who.credentials,
+        notices: who.notices,
+        reach: Reach::Network(Policy {
+            directory: directory(args),
+            plaintext: args.options.plaintext,
+            accept: args.options.trust,
+            invited: args.invite.as_ref().map(|invite| invite.fingerprint),
+        }),
+        command_line: args.command_line.clone(),
+        yields,
+    }
+}
+
+/// Prints what is unread.
+async fn tell_status(args: Args, who: LocalIdentity) -> ExitCode {
+    let json = args.options.json;
+    let config = config(&args, who, Backlog::Last(0), true);
+    let mut session = match transport::spawn(config, open_store(&args, true)) {
+        Ok(session) => session,
+        Err(error) => return fail(&format!("Can't start: {error}"), EXIT_FAILURE),
+    };
+    let flush = session.flush();
+    let unread = status::ask(&mut session).await;
+    let code = if !unread.is_known() {
+        nothing_known(&args)
+    } else if json {
+        print(&format!("{}\n", unread.json()))
+    } else {
+        print(&format!("{}\n", unread.line()))
+    };
+    status::leave(session).await;
     flush.wait().await;
     code
 }
 
-/// The room to ask the server for: none for the lobby, which everybody joins.
+fn nothing_known(args: &Args) -> ExitCode {
+    let server = args.server();
+    let why = format!("Nothing is known of {} at {server}", args.nickname);
+    fail(&why, EXIT_UNKNOWN)
+}
+
+/// Keeps where the user was, for a start without arguments.
+fn keep_chat(args: Args, room: RoomId) {
+    let Some(directory) = directory(&args) else {
+        return;
+    };
+    let chat = LastChat {
+        host: args.host,
+        port: args.port,
+        nickname: args.nickname,
+        client_id: args.client_id,
+        room,
+    };
+    if let Err(error) = chat.keep(&directory) {
+        stderr::complain(
+            "chat-tui",
+            &format!("The next start without arguments can't open this chat: {error}"),
+        );
+    }
+}
+
+/// The rooms to ask the server for: none for the lobby alone, which everybody joins.
 fn rooms(args: &Args) -> Vec<RoomName> {
-    let room = Some(args.options.room.clone());
-    room.filter(|room| *room != RoomName::lobby())
-        .into_iter()
-        .collect()
+    let rooms = &args.options.rooms;
+    if rooms.iter().all(|room| *room == RoomName::lobby()) {
+        return Vec::new();
+    }
+    rooms.clone()
 }
 
 /// The state directory, unless nothing is to be stored or there is none.
@@ -267,6 +352,15 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+fn profile(args: &Args, directory: PathBuf) -> Profile {
+    Profile {
+        directory,
+        server: args.server(),
+        nickname: args.nickname.clone(),
+        client_id: args.client_id.clone(),
+    }
+}
+
 /// Opens the client's store; `standby`: leaves the lease to another process that holds it.
 fn open_store(args: &Args, standby: bool) -> StoreChoice {
     if args.options.no_state {
@@ -275,12 +369,7 @@ fn open_store(args: &Args, standby: bool) -> StoreChoice {
     let Some(directory) = directory(args) else {
         return StoreChoice::Unavailable(OpenError::NoDirectory);
     };
-    let profile = Profile {
-        directory,
-        server: args.server(),
-        nickname: args.nickname.clone(),
-        client_id: args.client_id.clone(),
-    };
+    let profile = profile(args, directory);
     let opened = if standby {
         store::open_on_standby(&profile)
     } else {
@@ -292,17 +381,20 @@ fn open_store(args: &Args, standby: bool) -> StoreChoice {
     }
 }
 
+/// Runs the full screen. Returns the exit status, and the room where the user was at the end, if they
+/// joined.
 async fn full_screen(
-    args: Args,
+    args: &Args,
     session: ClientHandle,
     host: Option<HostControl>,
     signals: Signals,
-) -> ExitCode {
+) -> (ExitCode, Option<RoomId>) {
     let kept = session.kept;
     let launch = Launch {
         host_label: args.server(),
-        nickname: args.nickname,
-        room: args.options.room,
+        nickname: args.nickname.clone(),
+        room: args.options.room(),
+        place: args.place,
         theme: args.options.theme,
         no_color: args.options.no_color
             || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()),
@@ -314,13 +406,14 @@ async fn full_screen(
         events: session.events,
     };
     let (ended, stopped) = shell::run(launch).await;
+    let room = ended.as_ref().ok().and_then(|summary| summary.room);
     let code = match ended {
         Ok(summary) => print(&exit_summary::of_screen(&summary, kept)),
         // The terminal is gone, so that errors are expected.
         Err(_) if stopped.is_some() => ExitCode::from(EXIT_FAILURE),
         Err(error) => fail(&format!("{error:#}"), EXIT_FAILURE),
     };
-    stopped.map_or(code, ExitCode::from)
+    (stopped.map_or(code, ExitCode::from), room)
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {

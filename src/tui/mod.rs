@@ -1,6 +1,8 @@
 //! The client program: [`args`], and then the full screen or [`line_mode`].
 //!
 //! - [`launch`]: the arguments of the full screen.
+//! - [`last_chat`]: the chat that `chat-tui` alone opens again.
+//! - [`status`]: the line about what is unread.
 //! - [`serve`]: starts a server, for a host.
 //! - [`secrets`]: passphrases, passwords, codes.
 //! - [`local_time`]: the reader's time zone, and times in it.
@@ -21,6 +23,7 @@ pub mod exit_summary;
 pub mod input;
 pub mod key;
 pub mod keymap;
+pub mod last_chat;
 pub mod launch;
 pub mod line_mode;
 pub mod local_time;
@@ -29,6 +32,7 @@ pub mod serve;
 pub mod shell;
 pub mod signals;
 pub mod signs;
+pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod user_text;

@@ -113,8 +113,8 @@ impl Drop for Starting {
     }
 }
 
-/// Starts a server for `host` and `port`, or returns `None` if one listens there already. `room`: a
-/// room besides the lobby; `directory`: where its log is stored, if anywhere.
+/// Starts a server for `host` and `port`, or returns `None` if one listens there already. `rooms`:
+/// rooms that it is to have; `directory`: where its log is stored, if anywhere.
 ///
 /// Dropping the future ends the server.
 ///
@@ -123,7 +123,7 @@ impl Drop for Starting {
 pub async fn start(
     host: &str,
     port: u16,
-    room: Option<&RoomName>,
+    rooms: &[RoomName],
     directory: Option<&Path>,
 ) -> anyhow::Result<Option<HostControl>> {
     if !is_this_machine(host, port).await {
@@ -134,7 +134,7 @@ pub async fn start(
     }
     let log = directory.and_then(|directory| open_log(directory, port));
     let began = log.as_ref().map_or(0, |(_, file)| length(file));
-    let mut child = command(port, room, log.as_ref().map(|(_, file)| file))?
+    let mut child = command(port, rooms, log.as_ref().map(|(_, file)| file))?
         .spawn()
         .context("The server could not be started")?;
     let (Some(pid), Some(output)) = (child.id(), child.stdout.take()) else {
@@ -146,7 +146,9 @@ pub async fn start(
     if matches!(listens, Ok(Ok(true)))
         && let Some(server) = &mut starting.0
     {
-        let room = room.map_or_else(String::new, user_text::room_option);
+        let room = rooms
+            .first()
+            .map_or_else(String::new, user_text::room_option);
         server.told.push(Line::inert(&format!(
             "You host this chat. Others on your network can join it with: chat-tui \
              THIS-MACHINE {port} NICKNAME 1{room}"
@@ -199,7 +201,7 @@ async fn is_listening(host: &str, port: u16) -> bool {
 
 /// The server's command: this program if it contains the server, otherwise `chat-server` in the
 /// same directory.
-fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Result<Command> {
+fn command(port: u16, rooms: &[RoomName], log: Option<&File>) -> anyhow::Result<Command> {
     let own = std::env::current_exe().context("The path of this program can't be found")?;
     let mut command = if cfg!(feature = "server") {
         let mut command = Command::new(own);
@@ -216,7 +218,7 @@ fn command(port: u16, room: Option<&RoomName>, log: Option<&File>) -> anyhow::Re
         Command::new(beside)
     };
     command.arg(port.to_string());
-    if let Some(room) = room {
+    for room in rooms.iter().filter(|room| **room != RoomName::lobby()) {
         command.args(["--room", room.as_str()]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -327,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_machine_is_refused_in_words() {
-        let error = start("192.168.1.20", 10500, None, None).await.unwrap_err();
+        let error = start("192.168.1.20", 10500, &[], None).await.unwrap_err();
         assert!(
             error.to_string().contains("HOST must be localhost"),
             "{error}"
@@ -338,12 +340,7 @@ mod tests {
     async fn where_somebody_listens_nothing_is_started() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(
-            start("127.0.0.1", port, None, None)
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert!(start("127.0.0.1", port, &[], None).await.unwrap().is_none());
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub const WAITING: &str = "◌";
 pub const ABSENT: &str = "○";
 /// Beside a text that the reader should see, or that is being edited.
 pub const MARKED: &str = "┃";
+/// Before the room that is on the screen, or the chosen row of a list.
+pub const CURRENT: &str = "▌";
+/// Beside a room that is muted.
+pub const MUTED: &str = "—";
+/// Beside a room in which a draft waits.
+pub const DRAFT: &str = "✎";
 /// On a line for missing messages.
 pub const MISSING: &str = "┄";
 
@@ -59,6 +65,16 @@ pub fn legends() -> Vec<Legend> {
                 (of(Role::Owner), "owner of the server"),
                 (of(Role::Moderator), "moderator"),
                 (of(Role::Unverified), "has no key: may be anybody"),
+            ],
+        },
+        Legend {
+            title: "Beside rooms",
+            signs: vec![
+                (CURRENT, "is on the screen"),
+                ("4", "unread messages"),
+                ("@1", "messages that mention you"),
+                (MUTED, "muted"),
+                (DRAFT, "a draft waits there"),
             ],
         },
         Legend {

@@ -1,23 +1,28 @@
 //! A screen in use, for the tests of the model and the view: the user's input and the session's
 //! events go in, effects come out.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    app::{Effect, Model, Msg, Start, update},
+    app::{
+        Effect, Model, Msg, Start,
+        pane::{Pane, PaneKey},
+        update,
+    },
     key::Key,
 };
 use crate::{
     client::event::{
         Command, ConnectionStatus, Delivery, Entered, Event, LocalId, OutboxMessage, Page,
-        Restored, Security, VerifiedBy,
+        Received, Restored, Said, Security, VerifiedBy,
     },
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, Extent, Fingerprint, KeyTag, MessageId,
-        Nickname, Role, RoomName, UserId,
-        entry::{Text, UnknownKind},
+        Author, Content, Count, DeviceId, Entry, EntryKind, Extent, Fingerprint, KeyTag, Mentions,
+        MessageId, Nickname, Person, Preferences, ReadState, Role, RoomId, RoomInfo, RoomKind,
+        RoomName, UserId,
+        entry::{RoomChange, RoomEvent, Text, UnknownKind},
         frame::{Member, Part, Reset, RoomStart},
     },
     text::{Body, Line},
@@ -39,6 +44,11 @@ pub(super) fn user(name: &str) -> UserId {
     UserId::from_bytes(bytes)
 }
 
+/// The room with this name.
+pub(super) fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
+}
+
 /// A member who has been here since the start.
 pub(super) fn member(name: &str) -> Member {
     Member {
@@ -52,7 +62,7 @@ pub(super) fn member(name: &str) -> Member {
 /// A message of the lobby's log.
 pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Entry {
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: id(seq),
         author: Author {
@@ -64,6 +74,7 @@ pub(super) fn logged(seq: u64, time: Timestamp, who: &str, text: &str) -> Entry 
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
@@ -83,6 +94,7 @@ pub(super) fn edit(seq: u64, time: Timestamp, who: &str, target: u64, text: &str
         kind: EntryKind::Edit {
             target: id(target),
             body: Some(Body::inert(text)),
+            mentions: Mentions::NONE,
         },
         ..logged(seq, time, who, "")
     }
@@ -95,6 +107,17 @@ pub(super) fn redaction(seq: u64, time: Timestamp, who: &str, target: u64) -> En
             target: id(target),
             reason: None,
         },
+        ..logged(seq, time, who, "")
+    }
+}
+
+/// An entry that says what happened to the lobby.
+pub(super) fn happened(seq: u64, time: Timestamp, who: &str, alt: &str) -> Entry {
+    Entry {
+        kind: EntryKind::Event(Box::new(RoomEvent {
+            change: RoomChange::Joined,
+            alt: Line::inert(alt),
+        })),
         ..logged(seq, time, who, "")
     }
 }
@@ -139,14 +162,52 @@ pub(super) struct Desk {
     pub(super) model: Model,
     /// The effects since they were last taken.
     effects: Vec<Effect>,
+    /// What the session knows of what is unread in each room.
+    reads: BTreeMap<RoomId, KnownRead>,
+}
+
+/// What a session knows of what is unread in a room.
+#[derive(Default)]
+struct KnownRead {
+    state: ReadState,
+    head: u64,
+    /// The entries that have come: whether each counts, and whether it mentions the user.
+    seen: BTreeMap<u64, (bool, bool)>,
+}
+
+impl KnownRead {
+    fn see(&mut self, entry: &Entry) {
+        let counts = entry.counts() && entry.author.user != user("carol");
+        let mentions = entry.mentions().include(user("carol")) || entry.words().contains("@carol");
+        self.seen.insert(entry.seq, (counts, counts && mentions));
+        self.head = self.head.max(entry.seq);
+    }
+
+    /// Counts what is above the marker. Numbers that have not come count.
+    fn count(&mut self) {
+        let above = self.state.marker.seq + 1;
+        let seen = || self.seen.range(above..).map(|(_, seen)| seen);
+        let missing = (self.head + 1).saturating_sub(above) - seen().count() as u64;
+        let unread = seen().filter(|(counts, _)| *counts).count() as u64 + missing;
+        let mentions = seen().filter(|(_, mentions)| *mentions).count() as u64;
+        self.state.unread = Count::new(unread);
+        self.state.mentions = Count::new(mentions);
+    }
 }
 
 impl Desk {
     /// The screen before anything has happened.
     pub(super) fn start(start: Start) -> Self {
+        let mut reads = BTreeMap::new();
+        for room in &start.restored.rooms {
+            let known: &mut KnownRead = reads.entry(room.room).or_default();
+            known.state = room.read;
+            room.page.entries.iter().for_each(|entry| known.see(entry));
+        }
         Self {
             model: Model::new(start),
             effects: Vec::new(),
+            reads,
         }
     }
 
@@ -158,13 +219,84 @@ impl Desk {
 
     /// Applies a message.
     pub(super) fn msg(&mut self, msg: Msg) -> &mut Self {
-        self.effects.extend(update(&mut self.model, msg));
+        let effects = update(&mut self.model, msg);
+        for effect in &effects {
+            match effect {
+                Effect::Command(Command::MarkRead { room, seq }) => {
+                    self.reads(*room, |known| {
+                        let marker = &mut known.state.marker;
+                        marker.seq = marker.seq.max(*seq);
+                    });
+                }
+                Effect::Command(Command::SetMarker { room, seq }) => {
+                    self.reads(*room, |known| {
+                        known.state.marker = known.state.marker.set(*seq);
+                    });
+                }
+                Effect::Command(Command::Prefer { room, preferences }) => {
+                    self.reads(*room, |known| known.state.preferences = *preferences);
+                }
+                _ => {}
+            }
+        }
+        self.effects.extend(effects);
         self
     }
 
-    /// Applies an event of the session.
-    pub(super) fn heard(&mut self, event: Event) -> &mut Self {
-        self.msg(Msg::Session(event))
+    /// Applies an event of the session, which keeps what is unread.
+    pub(super) fn heard(&mut self, mut event: Event) -> &mut Self {
+        match &mut event {
+            Event::Room(start) => {
+                let is_new = !self.reads.contains_key(&start.room);
+                let known = self.reads.entry(start.room).or_default();
+                if start.reset.is_some() {
+                    *known = KnownRead::default();
+                } else if start.read != ReadState::default() {
+                    known.state = start.read;
+                } else if is_new {
+                    // A member has read what was there before.
+                    known.state.marker.seq = start.extent.head;
+                }
+                known.head = start.extent.head;
+                if start.read == ReadState::default() {
+                    known.count();
+                }
+                start.read = known.state;
+            }
+            Event::ReadState { room, read } => {
+                self.reads.entry(*room).or_default().state = *read;
+            }
+            _ => {}
+        }
+        let said = match &event {
+            Event::Message(Received {
+                said: Said::Logged(entry),
+                ..
+            }) => Some(entry.clone()),
+            _ => None,
+        };
+        self.msg(Msg::Session(event));
+        if let Some(entry) = said {
+            self.reads(entry.room, |known| known.see(&entry));
+        }
+        self
+    }
+
+    /// Changes what the session knows, and tells the screen what is unread now.
+    fn reads(&mut self, room: RoomId, change: impl FnOnce(&mut KnownRead)) {
+        let known = self.reads.entry(room).or_default();
+        let before = known.state;
+        change(known);
+        known.count();
+        let read = known.state;
+        if read != before {
+            self.msg(Msg::Session(Event::ReadState { room, read }));
+        }
+    }
+
+    /// Sets the user's settings of a room, as another device does.
+    pub(super) fn prefers(&mut self, name: &str, preferences: Preferences) {
+        self.reads(room(name), |known| known.state.preferences = preferences);
     }
 
     /// Presses a key.
@@ -211,7 +343,7 @@ impl Desk {
     /// Sends the lobby's member list.
     pub(super) fn members(&mut self, members: &[Member]) -> &mut Self {
         self.heard(Event::Members {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             members: members.to_vec(),
         })
     }
@@ -220,10 +352,64 @@ impl Desk {
     pub(super) fn outbox(&mut self, local: u64, text: &str, delivery: Delivery) -> &mut Self {
         self.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: Content::Text(Body::inert(text)),
             delivery,
         }))
+    }
+
+    /// Opens a room whose log ends at `head`; messages come after that.
+    pub(super) fn opens_room(&mut self, name: &str, head: u64) -> &mut Self {
+        self.heard(Event::Room(Box::new(RoomStart {
+            changed: 0,
+            redacted: 0,
+            room: room(name),
+            info: RoomInfo::public(RoomName::parse(name).unwrap()),
+            read: ReadState::default(),
+            extent: Extent::new(1, head),
+            next: head + 1,
+            reset: None,
+        })))
+    }
+
+    /// Receives a message in a room.
+    pub(super) fn hears_in(
+        &mut self,
+        name: &str,
+        seq: u64,
+        time: Timestamp,
+        who: &str,
+        text: &str,
+    ) -> &mut Self {
+        let entry = Entry {
+            room: room(name),
+            ..logged(seq, time, who, text)
+        };
+        self.heard(Event::Message(entry.into()))
+    }
+
+    /// The pane of a room.
+    pub(super) fn pane_in(&mut self, name: &str) -> &mut Pane {
+        let server = self.model.server.name.clone();
+        let key = PaneKey {
+            server,
+            room: room(name),
+        };
+        let at = self.model.panes.open(&key);
+        &mut self.model.panes[at]
+    }
+
+    /// Makes a room a conversation with the member of its name.
+    pub(super) fn talks_with(&mut self, name: &str) {
+        let person = |name| Person {
+            user: user(name),
+            nickname: nickname(name),
+        };
+        self.pane_in(name).info = RoomInfo {
+            kind: RoomKind::Direct,
+            people: vec![person("carol"), person(name)],
+            ..RoomInfo::default()
+        };
     }
 
     /// The effects since this was last called.
@@ -251,7 +437,7 @@ impl Desk {
     pub(super) fn paged(&mut self, part: Part, page: Page) -> &mut Self {
         self.model.panes.focused_mut().paging.asked = Some(part);
         self.heard(Event::Page {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             part,
             page: Ok(page),
         })
@@ -260,15 +446,16 @@ impl Desk {
 
 /// The event that opens the lobby.
 pub(super) fn opened(first: u64, head: u64, next: u64, reset: Option<Reset>) -> Event {
-    Event::Room(RoomStart {
+    Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(first, head),
         next,
         reset,
-    })
+    }))
 }
 
 /// A screen that has joined, with the latest `shown` messages of a log.

@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use crate::{
     client::event::{ExplanationPart, Security, VerifiedBy},
     protocol::{
-        DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomName, RoomRules,
-        admin::{ActsOn, AdminCommand, AdminResult},
+        DeviceCode, Fingerprint, Invite, InviteToken, KeyTag, Nickname, Role, RoomInfo, RoomName,
+        RoomRules, UserId,
+        admin::{AdminCommand, AdminResult},
         frame::Member,
     },
     text,
@@ -46,8 +47,8 @@ pub struct SessionContext<'a> {
     pub server: &'a str,
     /// Our nickname there.
     pub nickname: &'a Nickname,
-    /// The room that we are in.
-    pub room: &'a RoomName,
+    /// The name of the room that we are in, if it has one.
+    pub room: Option<&'a RoomName>,
     /// Whether the connection is encrypted.
     pub security: Option<Security>,
 }
@@ -75,9 +76,24 @@ impl SessionContext<'_> {
     }
 }
 
+/// A room for people: `#build`, or the others in a direct conversation: `@bob, carol`. `own` is our
+/// user.
+pub fn room_title(info: &RoomInfo, own: Option<UserId>) -> String {
+    if let Some(name) = &info.name {
+        return format!("#{name}");
+    }
+    let others = info.people.iter().filter(|person| Some(person.user) != own);
+    let names: Vec<_> = others.map(|person| person.nickname.as_str()).collect();
+    if names.is_empty() {
+        "@me".to_owned()
+    } else {
+        format!("@{}", names.join(", "))
+    }
+}
+
 /// The option that names a room on the command line: ` --room build`; empty for the lobby.
 pub fn room_option(room: &RoomName) -> String {
-    if *room == RoomName::lobby() {
+    if room.as_str() == RoomName::LOBBY {
         String::new()
     } else {
         format!(" --room {room}")
@@ -113,7 +129,18 @@ pub fn seconds(seconds: u64) -> String {
 
 /// Whether the effect of a command is announced to everybody in the room, us included.
 pub fn is_news(command: &AdminCommand) -> bool {
-    command.spec().on == ActsOn::Room
+    matches!(
+        command,
+        AdminCommand::Topic { .. } | AdminCommand::Announce { .. } | AdminCommand::Slow { .. }
+    )
+}
+
+/// A room's topic as text.
+pub fn topic(rules: &RoomRules) -> String {
+    rules.topic.as_ref().map_or_else(
+        || "This room has no topic".to_owned(),
+        |topic| format!("Topic: {topic}"),
+    )
 }
 
 /// Whether a result says only that the command was carried out.
@@ -155,7 +182,7 @@ fn on_the_other_device(code: DeviceCode, place: SessionContext<'_>) -> String {
         (None, None) => ("HOST".to_owned(), "PORT".to_owned()),
     };
     let nickname = shell_word(place.nickname.as_str());
-    let room = room_option(place.room);
+    let room = place.room.map_or_else(String::new, room_option);
     // The code is for this server alone: `--trust` keeps another server from getting it.
     let trust = place.fingerprint();
     let trust = trust.map_or_else(String::new, |key| format!(" --trust {key}"));
@@ -198,7 +225,8 @@ fn invite(token: InviteToken, place: SessionContext<'_>) -> Paragraphs {
         token,
     };
     let mut told = vec![(Tone::Verbatim, invite.expose())];
-    let how = format!("They join with: chat-tui INVITE{}", room_option(place.room));
+    let room = place.room.map_or_else(String::new, room_option);
+    let how = format!("They join with: chat-tui INVITE{room}");
     let how = if place.is_this_machine() {
         format!("{how}\nFor other machines, replace {host} by this machine's name or address.")
     } else {
@@ -319,7 +347,7 @@ pub fn security(place: SessionContext<'_>, program: Option<&str>) -> Paragraphs 
 }
 
 /// The text of `/who`: the members by role, the highest first, and the room's rules.
-pub fn who(room: &RoomName, rules: &RoomRules, members: &[Member]) -> String {
+pub fn who(room: &str, rules: &RoomRules, members: &[Member]) -> String {
     const KINDS: &[(Role, &str)] = &[
         (Role::Owner, "owner"),
         (Role::Moderator, "moderator"),
@@ -346,7 +374,7 @@ pub fn who(room: &RoomName, rules: &RoomRules, members: &[Member]) -> String {
         .flatten()
         .chain(kinds)
         .collect();
-    format!("#{room} has {} here\n{}", members.len(), lines.join("\n"))
+    format!("{room} has {} here\n{}", members.len(), lines.join("\n"))
 }
 
 /// Describes a change of a room's rules: ends of sentences that begin with the nickname of the user

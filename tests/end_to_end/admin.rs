@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Opens a client with a home directory of its own, and so another user.
-fn person(server: &Server, home: &Path, nickname: &str) -> Terminal {
+pub(crate) fn person(server: &Server, home: &Path, nickname: &str) -> Terminal {
     let port = server.port();
     let home = home.to_str().expect("a path");
     let arguments = [server.host(), &port, nickname, "1", "--state-dir", home];

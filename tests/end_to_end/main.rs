@@ -16,6 +16,7 @@ mod jobs;
 mod legacy_peers;
 mod passphrase;
 mod process;
+mod rooms;
 mod seed;
 mod terminal;
 mod typing;

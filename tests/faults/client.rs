@@ -9,7 +9,7 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, Content, Entry, Epoch, MessageId, Nickname, RoomName, ServerFrame,
+        ClientFrame, ClientId, Content, Entry, Epoch, MessageId, Nickname, RoomId, ServerFrame,
         Token,
         frame::{Join, Outcome, Position, Submission, Welcome},
         wire::{encode_client, parse_server},
@@ -110,7 +110,7 @@ impl Client {
             epoch: self.epoch,
             enter: Vec::new(),
             rooms: Vec::from_iter(self.epoch.map(|_| Position {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 seq: self.log.len() as u64,
                 id: self.log.last().copied(),
             })),
@@ -180,7 +180,7 @@ impl Client {
             .into_iter()
             .map(|counter| {
                 ClientFrame::Submit(Submission {
-                    room: RoomName::lobby(),
+                    room: RoomId::LOBBY,
                     id: Some(self.id(counter)),
                     content: Ok(Content::Text(self.text(counter))),
                 })

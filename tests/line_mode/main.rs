@@ -10,6 +10,7 @@
 mod commands;
 mod output;
 mod overlapping;
+mod rooms;
 mod signals;
 
 use std::{
@@ -317,27 +318,6 @@ fn no_server_is_an_exit_status_of_its_own() {
 }
 
 #[test]
-fn messages_are_heard_in_their_own_room_only() {
-    let server = Server::new();
-    let lobby = server.follow("alice");
-    let build = Client::start(server.port, "bob", &["--follow", "--room", "build"]);
-    build.status_with("Connected");
-    let sender = server.feed("bot", &["--room", "build"], b"214 tests, 0 failures\n");
-    assert_eq!(sender.status, 0, "{}", sender.errors);
-    assert_eq!(said(&build.line()), "bot: 214 tests, 0 failures");
-    let sender = server.feed("bot", &[], b"hello lobby\n");
-    assert_eq!(sender.status, 0, "{}", sender.errors);
-    assert_eq!(
-        said(&lobby.line()),
-        "bot: hello lobby",
-        "and nothing before"
-    );
-    let sender = server.feed("bot", &["--room", "build"], b"done\n");
-    assert_eq!(sender.status, 0, "{}", sender.errors);
-    assert_eq!(said(&build.line()), "bot: done");
-}
-
-#[test]
 fn a_room_that_does_not_exist_refuses_the_join() {
     let server = Server::new();
     let sender = server.feed("bot", &["--room", "cellar"], b"hello\n");
@@ -349,7 +329,7 @@ fn a_room_that_does_not_exist_refuses_the_join() {
     let sender = server.feed("bot", &[], b"hello lobby\n");
     // Its own line was delivered; it reports the other.
     assert_eq!(sender.status, 0, "{}", sender.errors);
-    let told = "A message of an earlier run, for cellar, was not delivered and is not kept";
+    let told = "A message of an earlier run, for a room that you are not in, was not delivered and is not kept";
     assert!(sender.errors.contains(told), "{}", sender.errors);
     assert!(sender.errors.contains("\n  hello\n"), "{}", sender.errors);
     assert_eq!(said(&reader.line()), "bot: hello lobby");

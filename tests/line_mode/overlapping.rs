@@ -125,6 +125,8 @@ fn a_script_hands_its_lines_to_a_reader_and_leaves_it_in_its_place() {
     let words = "Message 1 was not delivered";
     assert!(sender.errors.contains(words), "{}", sender.errors);
     alice.type_line("and now?");
+    // The reader hears the room, too, that its user is in now.
+    assert_eq!(said(&logger.line()), "#build bot: 214 tests");
     assert_eq!(said(&logger.line()), "alice: and now?");
 }
 

@@ -526,7 +526,7 @@ fn an_invalid_line_is_named_and_nothing_is_imported() {
         ),
         (
             change(3, "lobby", "tea"),
-            "Line 4: it belongs to the room tea",
+            "Line 4: it belongs to another room",
         ),
         (
             change(1, "\"timestamp\":\"2", "\"timestamp\":\"1"),

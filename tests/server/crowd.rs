@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use chat_tui::{
-    protocol::RoomName,
-    server::{Config, core::hub::RoomSettings},
+    protocol::{RoomId, RoomName},
+    server::{Config, core::rooms::RoomSettings},
 };
 use serde_json::json;
 
@@ -88,12 +88,13 @@ fn joins_and_departures_leave_other_members_connected() {
             let mut words = message("u2", said, &format!("{room} {round}"));
             words["room"] = json!(room);
             speaker.send(&words);
-            assert_eq!(speaker.next("message")["room"], room);
+            let id = RoomId::named(&RoomName::parse(room).unwrap(), 0);
+            assert_eq!(speaker.next("message")["room"], id.to_string());
         }
         for (client, theirs) in &mut present {
             // Frames of different rooms have no order.
             let mut heard: Vec<_> = theirs.iter().map(|_| client.next("message")).collect();
-            heard.sort_by_key(|frame| frame["room"].to_string());
+            heard.sort_by_key(|frame| frame["message"].to_string());
             for (frame, room) in heard.iter().zip(*theirs) {
                 assert_eq!(frame["message"], format!("{room} {round}"), "{theirs:?}");
             }

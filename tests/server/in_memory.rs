@@ -8,7 +8,7 @@ use chat_tui::{
         transport::{Backlog, ClientConfig, ClientHandle, Reach, StoreChoice, spawn},
     },
     pipe::{self, Connector},
-    protocol::{ClientId, Content, Identity, Nickname, Role, RoomName, frame::Part},
+    protocol::{ClientId, Content, Identity, Nickname, Role, RoomId, frame::Part},
     server::{Config, config::Plaintext},
     text::Body,
 };
@@ -50,7 +50,7 @@ async fn until<T>(session: &mut ClientHandle, meant: impl Fn(&Event) -> Option<T
 
 async fn say(session: &ClientHandle, text: String) {
     let command = Command::Send {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         content: Content::Text(Body::parse(&text).unwrap()),
     };
     session.commands.send(command).await.unwrap();
@@ -92,7 +92,7 @@ fn the_client_and_the_server_meet_in_memory() {
             assert_eq!(body.trim_start(), number.to_string());
         }
         let part = Part::Backward { from: 1, to: 10 };
-        let room = RoomName::lobby();
+        let room = RoomId::LOBBY;
         let command = Command::Page { room, part };
         bob.commands.send(command).await.unwrap();
         let page = until(&mut bob, |event| match event {

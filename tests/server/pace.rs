@@ -20,7 +20,7 @@ use chat_tui::{
         transport::{Backlog, ClientConfig, Reach, StoreChoice, spawn},
         trust::Policy,
     },
-    protocol::{ClientId, Content, Nickname, RoomName, codec::Decoder},
+    protocol::{ClientId, Content, Nickname, RoomId, codec::Decoder},
     server::{Config, core::rate_limit::Limits},
     text::Body,
 };
@@ -116,7 +116,7 @@ fn three_hundred_messages_at_once_arrive_in_order_and_hardly_one_is_refused() {
         let mut carol = spawn(config, StoreChoice::Off).unwrap();
         for number in 0..count {
             let command = Command::Send {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 content: Content::Text(Body::parse(&format!("number {number}")).unwrap()),
             };
             // Events are read meanwhile: the client takes no commands while its events are not

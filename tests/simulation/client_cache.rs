@@ -9,7 +9,7 @@ use chat_tui::{
         session::persist_types::{ChangedEntries, EntryRange, PersistedRoom},
     },
     protocol::{
-        Entry, EntryKind, Epoch, Extent, RoomName, fold,
+        Entry, EntryKind, Epoch, Extent, Mentions, Preferences, ReadMarker, RoomId, RoomInfo, fold,
         frame::{Part, Position, RoomStart},
         limits::HISTORY_PAGE_MAX,
     },
@@ -31,6 +31,9 @@ pub(crate) struct CachedRoom {
     ranges: Vec<(u64, u64)>,
     /// All entries stand at least as when the log ended here.
     folded: u64,
+    info: RoomInfo,
+    marker: ReadMarker,
+    preferences: Preferences,
 }
 
 impl CachedRoom {
@@ -42,6 +45,9 @@ impl CachedRoom {
             entries: BTreeMap::new(),
             ranges: Vec::new(),
             folded: start.next - 1,
+            info: start.info.clone(),
+            marker: start.read.marker,
+            preferences: start.read.preferences,
         }
     }
 
@@ -55,12 +61,25 @@ impl CachedRoom {
             self.folded = self.folded.max(start.next - 1);
         }
         self.extent = start.extent;
+        self.info = start.info.clone();
+        self.read(start.read.marker, start.read.preferences);
         let first = start.extent.first;
         self.entries = self.entries.split_off(&first);
         self.ranges.retain(|(_, last)| *last >= first);
         for range in &mut self.ranges {
             range.0 = range.0.max(first);
         }
+    }
+
+    /// Stores how far the user has read it, and their settings of it.
+    pub(crate) fn read(&mut self, marker: ReadMarker, preferences: Preferences) {
+        self.marker.merge(marker);
+        self.preferences = preferences;
+    }
+
+    /// Stores what it is.
+    pub(crate) fn describe(&mut self, info: &RoomInfo) {
+        self.info = info.clone();
     }
 
     /// Stores a range.
@@ -153,18 +172,36 @@ impl CachedRoom {
     }
 
     /// The state that a session starts from.
-    pub(crate) fn persisted(&self, room: &RoomName) -> PersistedRoom {
+    pub(crate) fn persisted(&self, room: RoomId) -> PersistedRoom {
         let last = self.entries.last_key_value();
         PersistedRoom {
             position: Position {
-                room: room.clone(),
+                room,
                 seq: last.map_or(0, |(seq, _)| *seq),
                 id: last.map(|(_, entry)| entry.id),
             },
             epoch: self.epoch,
             extent: self.extent,
             folded: self.folded,
+            marker: self.marker,
+            preferences: self.preferences,
+            held: self.held(room),
+            active: last.map(|(_, entry)| entry.time),
         }
+    }
+
+    /// The latest range, as far as it is above the marker.
+    fn held(&self, room: RoomId) -> Option<EntryRange> {
+        let (first, to) = *self.ranges.last()?;
+        let from = first.max(self.marker.seq + 1);
+        let entries = (from <= to).then(|| self.entries.range(from..=to))?;
+        Some(EntryRange {
+            room,
+            epoch: self.epoch,
+            from,
+            to,
+            entries: entries.map(|(_, entry)| entry.clone()).collect(),
+        })
     }
 
     /// The number of the last entry.
@@ -182,7 +219,7 @@ impl CachedRoom {
     /// Checks that each entry stands as the log has it, if the log still has it.
     pub(crate) fn settled(&self, truth: &Truth) -> Result<(), Fault> {
         for entry in self.entries.values() {
-            if entry.seq >= truth.first(self.epoch, &entry.room) {
+            if entry.seq >= truth.first(self.epoch, entry.room) {
                 truth.check_now(self.epoch, entry)?;
             }
         }
@@ -192,7 +229,7 @@ impl CachedRoom {
     /// Checks that a question for the changes since `folded` brings its entries up to date, if the
     /// log still has them: an edit of an evicted message comes without its text.
     pub(crate) fn check_folded(&self, truth: &Truth) -> Result<(), Fault> {
-        let held = |entry: &&Entry| entry.seq >= truth.first(self.epoch, &entry.room);
+        let held = |entry: &&Entry| entry.seq >= truth.first(self.epoch, entry.room);
         let mut entries = self.entries.values().filter(held);
         entries.try_for_each(|entry| truth.check_folded(self.epoch, entry, self.folded))
     }
@@ -202,7 +239,10 @@ impl CachedRoom {
         let mut texts = self.entries.values().filter_map(|entry| match &entry.kind {
             EntryKind::Text(text) => Some(&text.body),
             EntryKind::Edit { body, .. } => body.as_ref(),
-            EntryKind::Redaction { .. } | EntryKind::Tombstone(_) | EntryKind::Unknown(_) => None,
+            EntryKind::Redaction { .. }
+            | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
+            | EntryKind::Unknown(_) => None,
         });
         texts.any(|body| body.as_str().split(' ').next() == Some(word))
     }
@@ -231,16 +271,22 @@ fn tell(entry: &mut Entry, by: &Entry, mutant: Option<Mutant>) {
         }
     }
     let seq = entry.seq;
-    if let EntryKind::Edit { target, body } = &mut entry.kind {
+    if let EntryKind::Edit {
+        target,
+        body,
+        mentions,
+    } = &mut entry.kind
+    {
         let outdated = match &by.kind {
             EntryKind::Tombstone(_) => by.id == *target,
             EntryKind::Text(text) => by.id == *target && text.edited > Some(seq),
             EntryKind::Edit { target: other, .. } => target == other && by.seq > seq,
             EntryKind::Redaction { target: other, .. } => target == other,
-            EntryKind::Unknown(_) => false,
+            EntryKind::Event(_) | EntryKind::Unknown(_) => false,
         };
         if outdated {
             *body = None;
+            *mentions = Mentions::NONE;
         }
     }
 }

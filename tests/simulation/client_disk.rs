@@ -13,7 +13,7 @@ use chat_tui::{
             Save, SaveError, StoreChange,
         },
     },
-    protocol::{Content, Entry, Epoch, MessageId, RoomName, UserId, frame::Part},
+    protocol::{Content, Entry, Epoch, MessageId, RoomId, RoomName, UserId, frame::Part},
 };
 use fastrand::Rng;
 
@@ -38,7 +38,7 @@ pub(crate) struct ClientDisk {
     /// covers, and ahead of them.
     mutant: Option<Mutant>,
     /// The cursors that such a disk stores.
-    cursors: BTreeMap<RoomName, (Epoch, u64, MessageId)>,
+    cursors: BTreeMap<RoomId, (Epoch, u64, MessageId)>,
 }
 
 /// One write.
@@ -62,9 +62,9 @@ struct State {
     next_counter: u64,
     next_key: u64,
     entries: BTreeMap<u64, (OutboxEntry, Option<Origin>)>,
-    submitted: Vec<(Origin, RoomName, Content)>,
+    submitted: Vec<(Origin, RoomId, Option<RoomName>, Content)>,
     settled: BTreeMap<Origin, Delivery>,
-    rooms: BTreeMap<RoomName, CachedRoom>,
+    rooms: BTreeMap<RoomId, CachedRoom>,
     user: Option<UserId>,
 }
 
@@ -155,7 +155,7 @@ impl ClientDisk {
 
     /// Returns the room and the counter of each message in the outbox that has got one, refused or
     /// not.
-    pub(crate) fn counters(&self) -> Vec<(RoomName, u64)> {
+    pub(crate) fn counters(&self) -> Vec<(RoomId, u64)> {
         let entries = self.state().entries.into_values();
         let counters = entries.filter_map(|(entry, _)| {
             let is_text = matches!(entry.content, Content::Text(_));
@@ -167,13 +167,13 @@ impl ClientDisk {
     /// Returns a part of a room's log.
     pub(crate) fn page(
         &self,
-        room: &RoomName,
+        room: RoomId,
         epoch: Option<Epoch>,
         part: Part,
         offline: bool,
     ) -> Option<Page> {
         let state = self.state();
-        let room = state.rooms.get(room)?;
+        let room = state.rooms.get(&room)?;
         let same = epoch.is_none_or(|epoch| epoch == room.epoch);
         room.page(part, offline).filter(|_| same)
     }
@@ -244,7 +244,7 @@ impl ClientDisk {
                 && let Some(last) = run.entries.last()
             {
                 let cursor = (run.epoch, last.seq, last.id);
-                self.cursors.insert(run.room.clone(), cursor);
+                self.cursors.insert(run.room, cursor);
             }
         }
     }
@@ -268,7 +268,7 @@ impl ClientDisk {
         let leased = self.lease(run, claim);
         let state = self.state();
         let rooms = state.rooms.iter().map(|(name, room)| {
-            let mut kept = room.persisted(name);
+            let mut kept = room.persisted(*name);
             if let Some(&(epoch, seq, id)) = self.cursors.get(name)
                 && self.mutant == Some(Mutant::CursorFirst)
                 && epoch == room.epoch
@@ -288,9 +288,9 @@ impl ClientDisk {
     }
 
     /// Returns each room's last message, its log, and what a screen shows of it.
-    pub(crate) fn shown(&self) -> BTreeMap<RoomName, (Epoch, u64, Vec<Entry>)> {
+    pub(crate) fn shown(&self) -> BTreeMap<RoomId, (Epoch, u64, Vec<Entry>)> {
         let state = self.state();
-        let last = |(name, room): (RoomName, CachedRoom)| {
+        let last = |(name, room): (RoomId, CachedRoom)| {
             Some((name, (room.epoch, room.last()?, room.shown())))
         };
         state.rooms.into_iter().filter_map(last).collect()
@@ -314,11 +314,12 @@ impl State {
                     Some(Mutant::HandoverDoubles) => self.submitted.clone_from(&taken),
                     _ => {}
                 }
-                for (key, (origin, room, content)) in (*key..).zip(taken) {
+                for (key, (origin, room, enter, content)) in (*key..).zip(taken) {
                     let entry = OutboxEntry {
                         key,
                         number: None,
                         room,
+                        enter,
                         content,
                         counter: None,
                         withdrawn: false,
@@ -346,10 +347,12 @@ impl State {
             StoreChange::Submit {
                 number,
                 room,
+                enter,
                 content,
             } => {
                 let origin = (run, *number);
-                self.submitted.push((origin, room.clone(), content.clone()));
+                self.submitted
+                    .push((origin, *room, enter.clone(), content.clone()));
             }
             StoreChange::Entry(entry) => {
                 self.next_key = self.next_key.max(entry.key + 1);
@@ -368,7 +371,7 @@ impl State {
             StoreChange::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
             StoreChange::Room { epoch, start } => {
                 let fresh = || CachedRoom::new(*epoch, start);
-                let room = self.rooms.entry(start.room.clone()).or_insert_with(fresh);
+                let room = self.rooms.entry(start.room).or_insert_with(fresh);
                 room.open(*epoch, start);
             }
             StoreChange::Entries(run) => {
@@ -385,11 +388,25 @@ impl State {
                 }
             }
             StoreChange::User(user) => self.user = Some(*user),
+            StoreChange::Read {
+                room,
+                epoch,
+                marker,
+                preferences,
+            } => {
+                let room = self.rooms.get_mut(room);
+                if let Some(room) = room.filter(|room| room.epoch == *epoch) {
+                    room.read(*marker, *preferences);
+                }
+            }
+            StoreChange::RoomInfo { room, info } => {
+                if let Some(room) = self.rooms.get_mut(room) {
+                    room.describe(info);
+                }
+            }
+            StoreChange::RoomLeft(room) => drop(self.rooms.remove(room)),
             // Users here keep no drafts, and no texts that they sent.
-            StoreChange::Read { .. }
-            | StoreChange::Draft { .. }
-            | StoreChange::Typed(_)
-            | StoreChange::Erased(_) => {}
+            StoreChange::Draft { .. } | StoreChange::Typed(_) | StoreChange::Erased(_) => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use chat_tui::{
 };
 use fastrand::Rng;
 
-use crate::truth::{Fault, Truth, rooms};
+use crate::truth::{Fault, Truth};
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,11 @@ impl Disk {
         Ok(committed)
     }
 
+    /// Whether it holds a commit that no process has reported.
+    pub(crate) fn has_untold(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
     /// A process opens the log. It may show everything that it finds, so that is synced first.
     pub(crate) fn open(&mut self, truth: &mut Truth) -> Result<(), Fault> {
         for (asked, committed) in self.untold.drain(..) {
@@ -101,12 +106,12 @@ impl Disk {
         }
         self.synced = self.written.len();
         self.clean = false;
-        for (name, extent) in rooms().iter().zip(self.log.extents()) {
-            let committed = truth.head(self.epoch(), name);
+        for (room, extent) in self.log.extents() {
+            let committed = truth.head(self.epoch(), room);
             if extent.head != committed {
                 let head = extent.head;
                 return Err(format!(
-                    "{committed} of #{name} were acknowledged, {head} are there"
+                    "{committed} of {room} were acknowledged, {head} are there"
                 ));
             }
         }
@@ -174,5 +179,5 @@ impl Disk {
 }
 
 fn fresh(epoch: u8, limits: MemoryLimits) -> MemoryStore {
-    MemoryStore::new(Epoch::from_bytes([epoch; 8]), &rooms(), limits)
+    MemoryStore::new(Epoch::from_bytes([epoch; 8]), limits)
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, ClientId, Entry, Epoch, MessageId, Nickname, RoomName, ServerFrame, Token,
+        ClientFrame, ClientId, Entry, Epoch, MessageId, Nickname, RoomId, ServerFrame, Token,
         UserId,
         codec::Decoder,
         frame::{
@@ -24,7 +24,7 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
 use self::answers::{check_changes, check_found, check_page};
-use crate::truth::{Fault, Truth, rooms};
+use crate::truth::{Fault, Truth, room_names, rooms};
 
 /// Pending requests; with so many it makes no more.
 const ASKED_MAX: usize = 20;
@@ -39,7 +39,7 @@ pub(crate) struct Historian {
     /// Its pending requests, in order.
     asked: VecDeque<(u64, Asked)>,
     references: u64,
-    rooms: HashMap<RoomName, Room>,
+    rooms: HashMap<RoomId, Room>,
 }
 
 #[derive(Debug, Default)]
@@ -54,8 +54,8 @@ struct Room {
 
 #[derive(Clone, Debug)]
 enum Asked {
-    Page(RoomName, Part),
-    Search(RoomName, Query, u64),
+    Page(RoomId, Part),
+    Search(RoomId, Query, u64),
     Changes(ChangesRequest),
     /// An invalid request.
     Nonsense,
@@ -94,12 +94,12 @@ impl Historian {
         // A connection may have ended before its `welcome`.
         let before = self.rooms.values().find_map(|room| room.held);
         let before = before.map_or(epoch, |(of, ..)| of);
-        let position = |(name, room): (&RoomName, &Room)| {
-            let (of, seq, id) = room.held?;
-            (of == before).then(|| Position {
-                room: name.clone(),
+        let position = |(id, room): (&RoomId, &Room)| {
+            let (of, seq, message) = room.held?;
+            (of == before).then_some(Position {
+                room: *id,
                 seq,
-                id,
+                id: message,
             })
         };
         let positions = self.rooms.iter().filter_map(position).collect();
@@ -120,7 +120,7 @@ impl Historian {
             code: None,
             next: None,
             epoch: Some(before),
-            enter: rooms().into(),
+            enter: room_names().into(),
             rooms: positions,
             last: Some(rng.u64(0..50)),
             most: Some(self.most),
@@ -160,7 +160,7 @@ impl Historian {
     ) -> (ClientFrame, Asked) {
         let [lobby, build] = rooms();
         let room = if rng.u8(..3) == 0 { build } else { lobby };
-        let head = truth.head(self.epoch, &room);
+        let head = truth.head(self.epoch, room);
         let mut number = || match rng.u8(..12) {
             0 => 0,
             1 => NUMBER_MAX,
@@ -175,7 +175,7 @@ impl Historian {
             _ => None,
         };
         if rng.u8(..20) == 0 {
-            let room = RoomName::parse("nowhere").expect("a room's name");
+            let room = nowhere();
             let part = Part::Forward { from, to };
             let request = HistoryRequest {
                 room,
@@ -185,7 +185,7 @@ impl Historian {
             return (ClientFrame::History(request), Asked::Nonsense);
         }
         if let Some(part) = part {
-            let asked = Asked::Page(room.clone(), part);
+            let asked = Asked::Page(room, part);
             let request = HistoryRequest {
                 room,
                 part,
@@ -214,7 +214,7 @@ impl Historian {
             after: (rng.u8(..6) == 0).then(|| now.saturating_sub(back).unwrap_or(now)),
             before: None,
         };
-        let asked = Asked::Search(room.clone(), query.clone(), to);
+        let asked = Asked::Search(room, query.clone(), to);
         let to = Some(to);
         let request = SearchRequest {
             room,
@@ -314,11 +314,11 @@ impl Historian {
 
     fn welcome(&mut self, truth: &Truth, welcome: &Welcome) -> Result<(), Fault> {
         for start in &welcome.rooms {
-            let room = self.rooms.entry(start.room.clone()).or_default();
-            if start.extent.first > truth.first(self.epoch, &start.room) {
+            let room = self.rooms.entry(start.room).or_default();
+            if start.extent.first > truth.first(self.epoch, start.room) {
                 return Err(format!("history of #{} begins too late", start.room));
             }
-            let revised = truth.revised(self.epoch, &start.room, start.extent.head);
+            let revised = truth.revised(self.epoch, start.room, start.extent.head);
             if (start.changed, start.redacted) != (revised.changed, revised.redacted) {
                 return Err(format!("{start:?} says so of {revised:?}"));
             }
@@ -340,7 +340,7 @@ impl Historian {
             room.first = start.extent.first;
             if start.next > 1 {
                 let before = start.next - 1;
-                let entry = truth.entry(self.epoch, &start.room, before);
+                let entry = truth.entry(self.epoch, start.room, before);
                 room.held = Some((self.epoch, before, entry.map(|entry| entry.id)));
             } else {
                 room.held = Some((self.epoch, 0, None));
@@ -351,7 +351,7 @@ impl Historian {
 
     fn live(&mut self, truth: &Truth, message: &Entry) -> Result<(), Fault> {
         truth.check_once(self.epoch, message)?;
-        let room = self.rooms.entry(message.room.clone()).or_default();
+        let room = self.rooms.entry(message.room).or_default();
         if room.due != Some(message.seq) {
             return Err(format!("{} came where {:?} was due", message.seq, room.due));
         }
@@ -362,13 +362,13 @@ impl Historian {
 
     /// Checks the properties of every page.
     fn head(&mut self, truth: &Truth, head: &PageHead, page: &[Entry]) -> Result<(), Fault> {
-        let room = self.rooms.entry(head.room.clone()).or_default();
-        if head.extent.first < room.first || head.extent.first > truth.first(self.epoch, &head.room)
+        let room = self.rooms.entry(head.room).or_default();
+        if head.extent.first < room.first || head.extent.first > truth.first(self.epoch, head.room)
         {
             return Err(format!("history is said to begin at {}", head.extent.first));
         }
         room.first = head.extent.first;
-        if head.extent.head > truth.head(self.epoch, &head.room) {
+        if head.extent.head > truth.head(self.epoch, head.room) {
             return Err(format!("{} was told before its commit", head.extent.head));
         }
         if head.from > head.to + 1 {
@@ -393,7 +393,7 @@ impl Historian {
         }
         for name in rooms() {
             let due = self.rooms.get(&name).and_then(|room| room.due);
-            let head = truth.head(epoch, &name);
+            let head = truth.head(epoch, name);
             if due != Some(head + 1) {
                 return Err(format!(
                     "the historian waits for {due:?} of #{name}, not {head}"
@@ -402,6 +402,11 @@ impl Historian {
         }
         Ok(())
     }
+}
+
+/// A room that does not exist.
+fn nowhere() -> RoomId {
+    RoomId::from_bytes([0xee; 12])
 }
 
 fn written(frame: &ClientFrame) -> Vec<u8> {

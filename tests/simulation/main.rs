@@ -210,6 +210,31 @@ fn leaving_a_change_out_is_caught() {
     is_caught(Mutant::ChangesWithAHole);
 }
 
+#[test]
+fn a_search_of_what_is_withheld_is_caught() {
+    is_caught(Mutant::SearchSeesAll);
+}
+
+#[test]
+fn delivery_that_goes_on_after_leaving_is_caught() {
+    is_caught(Mutant::LeavesLate);
+}
+
+#[test]
+fn a_marker_moved_by_sending_is_caught() {
+    is_caught(Mutant::ReadsBySending);
+}
+
+#[test]
+fn telling_a_stranger_a_private_rooms_name_is_caught() {
+    is_caught(Mutant::NameTold);
+}
+
+#[test]
+fn an_advance_from_before_a_marker_was_set_by_hand_is_caught() {
+    is_caught(Mutant::OldAdvance);
+}
+
 /// The first commit of a run fails, then, in another run, the second one, and so on, until a run
 /// has none left to fail.
 fn every_commit_fails_once(error: StoreError) {

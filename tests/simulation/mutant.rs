@@ -5,12 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, Content, DeviceId, MessageId, Nickname,
-        frame::Member,
+        ClientFrame, Content, DeviceId, MessageId, Nickname, ServerFrame, UserId,
+        frame::{ErrorCode, ErrorFrame, Member},
         wire::{encode_client, parse_client},
     },
     server::{
-        core::event::{Joined, PresenceChanges, Publication},
+        core::event::{ConnectionCommand, Joined, PresenceChanges, Publication, Request},
         log::{
             Batch, Operation, Run, StateRecord,
             segment::{Segment, SegmentBuilder},
@@ -18,6 +18,8 @@ use chat_tui::{
     },
     text::Body,
 };
+
+use crate::server::Members;
 
 /// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,16 @@ pub(crate) enum Mutant {
     EditsOfOthers,
     /// The answer to a question for changes leaves one out.
     ChangesWithAHole,
+    /// A search finds what the user may not read.
+    SearchSeesAll,
+    /// Who leaves a room is sent what is said there for a while.
+    LeavesLate,
+    /// A client's user has read a room when they write in it.
+    ReadsBySending,
+    /// Somebody who wants a room by the name of a private one is told that the name is taken.
+    NameTold,
+    /// An advance of a marker from before it was set by hand counts.
+    OldAdvance,
 }
 
 /// Gives a repeated message a new id.
@@ -238,6 +250,40 @@ fn copy(publication: &Publication) -> Publication {
         firsts: publication.firsts.clone(),
         rules: publication.rules.clone(),
         presence: presence.collect(),
+    }
+}
+
+/// Whether a command ends a room for its connection.
+pub(crate) fn ends_room(command: &ConnectionCommand) -> bool {
+    match command {
+        ConnectionCommand::Leave(_) => true,
+        ConnectionCommand::Tell(frame) => matches!(**frame, ServerFrame::RoomLeft { .. }),
+        _ => false,
+    }
+}
+
+/// Turns the result of a request about a private room's name into a refusal.
+pub(crate) fn tell_name(command: &mut ConnectionCommand, is_private: impl Fn(Option<u64>) -> bool) {
+    let ConnectionCommand::Answer(Some(frame)) = command else {
+        return;
+    };
+    if let ServerFrame::Result(result) = &**frame
+        && is_private(result.reference)
+    {
+        let message = "There is a room of that name already";
+        **frame = ServerFrame::Error(ErrorFrame {
+            reference: result.reference,
+            ..ErrorFrame::new(ErrorCode::NotAllowed, message)
+        });
+    }
+}
+
+/// Gives an advance of a marker the generation in force.
+pub(crate) fn renew_advance(request: &mut Request, members: &Members, user: UserId) {
+    if let Request::Frame(ClientFrame::Read { room, marker }) = request
+        && let Some(kept) = members.membership(user, *room)
+    {
+        marker.generation = marker.generation.max(kept.marker().generation);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chat_tui::{
     protocol::{
-        EntryKind, Epoch, MessageId, Nickname, RoomName,
+        EntryKind, Epoch, MessageId, Nickname, RoomId,
         codec::Decoder,
         legacy::{FromServer, parse_from_server},
         limits::LEGACY_FRAME_BYTES_MAX,
@@ -144,20 +144,20 @@ impl Older {
         let Some(own) = truth.find(epoch, text) else {
             return Err(format!("{text:?} of the older client is not in the log"));
         };
-        let lobby = RoomName::lobby();
+        let lobby = RoomId::LOBBY;
         let own_device = |id: MessageId| {
-            let entry = truth.entry(epoch, &lobby, own);
+            let entry = truth.entry(epoch, lobby, own);
             entry.is_some_and(|entry| entry.id.device == id.device)
         };
-        let head = truth.head(epoch, &lobby);
+        let head = truth.head(epoch, lobby);
         let has_text = |seq| {
             matches!(
-                truth.frame(epoch, &lobby, seq),
+                truth.frame(epoch, lobby, seq),
                 Some(EntryKind::Text(_) | EntryKind::Edit { body: Some(_), .. })
             )
         };
         let last = (1..=head).rev().filter(|seq| has_text(*seq)).find(|seq| {
-            let entry = truth.entry(epoch, &lobby, *seq);
+            let entry = truth.entry(epoch, lobby, *seq);
             entry.is_some_and(|entry| !own_device(entry.id))
         });
         if last.is_some_and(|last| last > own && last > self.told && !self.left_out) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_tui::protocol::{Entry, EntryKind, Epoch, MessageId, RoomName, fold, fold::Fold};
+use chat_tui::protocol::{Entry, EntryKind, Epoch, MessageId, RoomId, fold, fold::Fold};
 
 use crate::{
     mutant::Mutant,
@@ -12,7 +12,7 @@ use crate::{
 /// See the module's docs.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    rooms: BTreeMap<RoomName, Room>,
+    rooms: BTreeMap<RoomId, Room>,
     mutant: Option<Mutant>,
 }
 
@@ -33,23 +33,28 @@ impl Screen {
     }
 
     /// A room was opened. The entries of another log go, as do those that the log lost.
-    pub(crate) fn open(&mut self, room: &RoomName, first: u64, same_log: bool) {
-        let room = self.rooms.entry(room.clone()).or_default();
+    pub(crate) fn open(&mut self, room: RoomId, first: u64, same_log: bool) {
+        let room = self.rooms.entry(room).or_default();
         if !same_log {
             *room = Room::default();
         }
         room.entries = room.entries.split_off(&first);
     }
 
+    /// The user has left a room.
+    pub(crate) fn close(&mut self, room: RoomId) {
+        self.rooms.remove(&room);
+    }
+
     /// An entry has arrived, live.
     pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), Fault> {
-        let room = self.rooms.entry(entry.room.clone()).or_default();
+        let room = self.rooms.entry(entry.room).or_default();
         room.take(entry, self.mutant)
     }
 
     /// Entries have arrived as they stand by later ones: with a page, or since they were changed.
-    pub(crate) fn put(&mut self, room: &RoomName, entries: &[Entry]) -> Result<(), Fault> {
-        let room = self.rooms.entry(room.clone()).or_default();
+    pub(crate) fn put(&mut self, room: RoomId, entries: &[Entry]) -> Result<(), Fault> {
+        let room = self.rooms.entry(room).or_default();
         for entry in entries.iter().filter(|entry| entry.is_shown()) {
             room.put(entry, self.mutant)?;
         }
@@ -57,8 +62,8 @@ impl Screen {
     }
 
     /// Entries were changed; those that are not shown stay so.
-    pub(crate) fn change(&mut self, room: &RoomName, entries: &[Entry]) -> Result<(), Fault> {
-        let room = self.rooms.entry(room.clone()).or_default();
+    pub(crate) fn change(&mut self, room: RoomId, entries: &[Entry]) -> Result<(), Fault> {
+        let room = self.rooms.entry(room).or_default();
         for entry in entries {
             if room.entries.contains_key(&entry.seq) {
                 room.put(entry, self.mutant)?;
@@ -75,7 +80,7 @@ impl Screen {
     /// Checks that each message is shown as the log has it, if the log still has it.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         for entry in self.entries() {
-            if entry.seq >= truth.first(epoch, &entry.room) {
+            if entry.seq >= truth.first(epoch, entry.room) {
                 truth.check_now(epoch, entry)?;
             }
         }

@@ -2,7 +2,9 @@
 //! disk that outlives the process.
 
 mod frames;
+pub(crate) mod members;
 mod queries;
+mod sent;
 
 use std::{
     collections::BTreeMap,
@@ -22,16 +24,17 @@ use chat_tui::{
             client::Channel,
             endpoint::Pulse,
             event::{ConnectionCommand, Effect, Event},
-            hub::{Hub, Keep, RoomSettings, Settings},
+            hub::{Hub, Keep, Settings},
             log_query::LogQuery,
             rate_limit::{Limits, Rate},
             replica::{Replica, ReplicaLimits},
+            rooms::{ROOMS_MAX_DEFAULT, RoomSettings},
             subscriber::Turn,
         },
         front::{AnyDialect, Endpoint},
         log::{
-            Batch, Committed, LogReader, LogWriter, MemoryLimits, StateRecord, StateStore,
-            StoreError,
+            Batch, Committed, LogReader, LogWriter, MemoryLimits, Operation, StateRecord,
+            StateStore, StoreError,
         },
     },
     text::Line,
@@ -40,11 +43,13 @@ use chat_tui::{
 use fastrand::Rng;
 use jiff::Timestamp;
 
+pub(crate) use self::members::Members;
+use self::sent::Sent;
 use crate::{
     disk::{Disk, Durability},
     mutant::{self, Forgetting, Messages, Mutant},
     net::Pipe,
-    truth::{Fault, Truth, rooms},
+    truth::{Fault, Truth, room_names},
 };
 
 /// Its listening address.
@@ -91,6 +96,13 @@ pub(crate) struct Server {
     pub(crate) commits: u32,
     /// Connections so far.
     pub(crate) connections: u64,
+    /// The rooms and memberships in force.
+    pub(crate) members: Members,
+    sent: Sent,
+    /// What the server did wrong, until it is told.
+    fault: Option<Fault>,
+    /// For [`Mutant::LeavesLate`]: commands that are carried out later.
+    late: Vec<(Duration, ConnectionId, ConnectionCommand)>,
     /// Outcomes told so far.
     pub(crate) outcomes: u64,
     /// Messages refused so far for haste, their own or that of one before them.
@@ -142,6 +154,10 @@ impl Server {
             failing: 0,
             commits: 0,
             connections: 0,
+            members: Members::default(),
+            sent: Sent::default(),
+            fault: None,
+            late: Vec::new(),
             outcomes: 0,
             too_early: 0,
         }
@@ -152,7 +168,7 @@ impl Server {
         self.disk.open(truth)?;
         let settings = Settings {
             clients_max: 100,
-            rooms: rooms()
+            rooms: room_names()
                 .map(|name| RoomSettings { name, topic: None })
                 .into(),
             server: Line::inert("simulated"),
@@ -172,6 +188,8 @@ impl Server {
                 owner_code: OWNER_CODE,
                 new_owner: false,
                 keep_accounts_days: 365,
+                room_makers: access::RoomMakers::default(),
+                rooms_max: ROOMS_MAX_DEFAULT,
             },
         };
         let facts = self
@@ -180,10 +198,15 @@ impl Server {
             .state()
             .map_err(|_| "the store's facts can't be read".to_owned())?;
         self.unstored.clear();
+        self.members = Members::load(&facts);
+        self.sent = Sent::default();
+        self.late.clear();
         truth.check_nicknames(self.disk.epoch(), &facts)?;
         let standings = self.disk.log.standings();
         let known = self.disk.log.known_times();
-        let heads = standings.iter().map(|standing| standing.extent.head);
+        let heads = standings
+            .iter()
+            .map(|(room, standing)| (*room, standing.extent.head));
         // Small enough that slow readers fall out of both replicas' segments.
         let limits = ReplicaLimits {
             messages_bytes_max: 4000,
@@ -191,7 +214,7 @@ impl Server {
             total_bytes_max: 5000,
         };
         self.running = Some(Running {
-            replica: Replica::new(rooms().into_iter().zip(heads), limits),
+            replica: Replica::new(heads, limits),
             hub: Hub::new(settings, self.disk.epoch(), &standings, known, &facts, now),
             endpoints: BTreeMap::new(),
             committing: None,
@@ -205,6 +228,7 @@ impl Server {
 
     /// Kills the process. A commit under way may or may not have been written.
     pub(crate) fn kill(&mut self, rng: &mut Rng) {
+        self.check_sent();
         self.early = None;
         if let Some(running) = self.running.take()
             && let Some((_, batch)) = running.committing
@@ -217,6 +241,7 @@ impl Server {
 
     /// Ends a process that has said goodbye.
     pub(crate) fn end(&mut self) {
+        self.check_sent();
         if self.running.take().is_some_and(|running| running.in_order) {
             self.disk.close();
         }
@@ -245,6 +270,18 @@ impl Server {
     /// The epoch of its log.
     pub(crate) fn epoch(&self) -> Epoch {
         self.disk.epoch()
+    }
+
+    fn check_sent(&mut self) {
+        if let Err(fault) = self.sent.check(&self.members) {
+            self.fault.get_or_insert(fault);
+        }
+    }
+
+    /// Checks that the server has done nothing wrong with rooms so far.
+    pub(crate) fn check_rooms(&mut self) -> Result<(), Fault> {
+        self.check_sent();
+        self.fault.clone().map_or(Ok(()), Err)
     }
 
     /// Accepts a connection.
@@ -407,8 +444,18 @@ impl Server {
                 bytes
             };
             while running.hub.has_room()
-                && let Some(request) = endpoint.poll_request(&mut fresh)
+                && let Some(mut request) = endpoint.poll_request(&mut fresh)
             {
+                self.sent.asked(id, &request, &self.members);
+                if let Some((user, room, marker)) = self.sent.marker(id, &request) {
+                    let extents = self.disk.log.extents();
+                    let extent = extents.iter().find(|(of, _)| *of == room);
+                    let head = extent.map_or(0, |(_, extent)| extent.head);
+                    self.members.marked(user, room, marker, head);
+                    if self.mutant == Some(Mutant::OldAdvance) {
+                        mutant::renew_advance(&mut request, &self.members, user);
+                    }
+                }
                 requests.push(request);
             }
             if !endpoint.may_read() || !running.hub.has_room() {
@@ -444,10 +491,22 @@ impl Server {
         };
         let mut acknowledge = false;
         let mut effects = Vec::new();
+        for (_, connection, command) in self.late.extract_if(.., |(due, ..)| *due <= now.mono) {
+            if let Some(endpoint) = running.endpoints.get_mut(&connection) {
+                endpoint.handle_command(now, &running.replica, command);
+            }
+        }
         running.hub.poll_effects(now, &mut effects);
         for effect in effects {
             match effect {
                 Effect::Append(batch) => {
+                    for operation in &batch.operations {
+                        if let Operation::PutState(records) = operation
+                            && let Err(fault) = self.members.take(records)
+                        {
+                            self.fault.get_or_insert(fault);
+                        }
+                    }
                     let latency = match rng.u8(..10) {
                         0 => rng.u64(0..2000),
                         _ => rng.u64(0..20),
@@ -482,6 +541,17 @@ impl Server {
                             _ => {}
                         },
                         _ => {}
+                    }
+                    if self.mutant == Some(Mutant::LeavesLate) && mutant::ends_room(&command) {
+                        let due = now.mono + Duration::from_millis(500);
+                        self.late.push((due, connection, command));
+                        continue;
+                    }
+                    if self.mutant == Some(Mutant::NameTold) {
+                        mutant::tell_name(&mut command, |reference| {
+                            let name = self.sent.name_of(connection, reference);
+                            name.is_some_and(|name| self.members.is_private_name(name.as_str()))
+                        });
                     }
                     if let ConnectionCommand::Admit(admission) = &mut command
                         && self.mutant == Some(Mutant::CursorOffByOne)
@@ -558,6 +628,9 @@ impl Server {
                 }
             };
             let count = down.write(now.mono, &offer, rng);
+            if let Err(fault) = self.sent.see(id, &offer[..count], &self.members) {
+                self.fault.get_or_insert(fault);
+            }
             endpoint.handle_written(now, &running.replica, count);
             if count < offer.len() {
                 if endpoint.has_page() && rng.bool() {

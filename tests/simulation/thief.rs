@@ -11,7 +11,7 @@ use chat_tui::{
     server::core::ConnectionId,
 };
 
-use crate::truth::{Fault, rooms};
+use crate::truth::{Fault, room_names};
 
 /// The claimed number of the member's next message: higher than any in a run.
 const NEXT: u64 = 100_000;
@@ -41,7 +41,7 @@ impl Thief {
             code: None,
             next: Some(NEXT),
             epoch: None,
-            enter: rooms().into(),
+            enter: room_names().into(),
             rooms: Vec::new(),
             last: None,
             most: None,

@@ -7,23 +7,35 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_tui::{
     protocol::{
-        self, Content, DeviceId, Epoch, Extent, MessageId, Nickname, RoomName, ServerFrame, UserId,
-        wire::parse_server,
+        self, Content, DeviceId, Epoch, Extent, Mentions, MessageId, Nickname, RoomEvent, RoomId,
+        RoomName, ServerFrame, UserId, wire::parse_server,
     },
     server::log::{Committed, StateRecord},
+    text::Body,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+/// The id of an entry of the server's own until its frame is seen. No device has it.
+const NOT_KNOWN: MessageId = MessageId {
+    device: DeviceId::from_bytes([0xff; 12]),
+    counter: 0,
+};
+
 /// A broken rule, in words.
 pub(crate) type Fault = String;
 
-/// Returns the server's rooms, in its order.
-pub(crate) fn rooms() -> [RoomName; 2] {
+/// Returns the names of the operator's rooms.
+pub(crate) fn room_names() -> [RoomName; 2] {
     [
         RoomName::lobby(),
         RoomName::parse("build").expect("a room's name"),
     ]
+}
+
+/// Returns the operator's rooms.
+pub(crate) fn rooms() -> [RoomId; 2] {
+    room_names().map(|name| RoomId::named(&name, 0))
 }
 
 /// The name of a content: no user here submits the same content twice.
@@ -44,16 +56,50 @@ pub(crate) struct Entry {
     pub(crate) time: Timestamp,
     pub(crate) clock_was: Option<Timestamp>,
     pub(crate) unproven: bool,
-    pub(crate) content: Content,
+    pub(crate) what: What,
+}
+
+/// What a committed entry holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// What a user submitted, and the users whom it mentions.
+    Sent(Content, Mentions),
+    /// What happened to its room.
+    Noted(RoomEvent),
+}
+
+impl Entry {
+    /// What a user submitted.
+    pub(crate) fn content(&self) -> Option<&Content> {
+        match &self.what {
+            What::Sent(content, _) => Some(content),
+            What::Noted(_) => None,
+        }
+    }
+
+    /// The entry that it refers to.
+    pub(crate) fn target(&self) -> Option<MessageId> {
+        self.content()?.target()
+    }
+
+    /// The text that it brings.
+    pub(crate) fn body(&self) -> Option<&Body> {
+        self.content()?.body()
+    }
+
+    /// Its [`key`], if a user submitted it.
+    pub(crate) fn key(&self) -> Option<String> {
+        self.content().map(key)
+    }
 }
 
 /// One log, including evicted entries.
 #[derive(Debug, Default)]
 struct Log {
-    rooms: BTreeMap<RoomName, Room>,
+    rooms: BTreeMap<RoomId, Room>,
     /// The numbers of entries by their [`key`].
-    keys: HashMap<String, (RoomName, u64)>,
-    ids: HashMap<MessageId, (RoomName, u64)>,
+    keys: HashMap<String, (RoomId, u64)>,
+    ids: HashMap<MessageId, (RoomId, u64)>,
     /// The numbers of the lobby's messages, by the first words of all texts that they ever had.
     starts: HashMap<String, u64>,
     /// The numbers of the lobby's edits, by the first words of their texts.
@@ -94,6 +140,13 @@ const NICKNAMES_MAX: usize = 4;
 #[derive(Deserialize)]
 struct Account {
     role: String,
+}
+
+/// The part of a membership's stored record that says what the user may do in the room.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Member {
+    moderator: bool,
 }
 
 /// The stored record of a nickname's owner.
@@ -155,41 +208,41 @@ impl Truth {
     }
 
     /// Begins another log with the first entries of this one, as far as `extents` go.
-    pub(crate) fn begin(&mut self, epoch: Epoch, of: Epoch, extents: &[Extent]) {
+    pub(crate) fn begin(&mut self, epoch: Epoch, of: Epoch, extents: &[(RoomId, Extent)]) {
         let mut log = Log::default();
-        for (name, extent) in rooms().into_iter().zip(extents) {
+        for &(room, extent) in extents {
             for seq in 1..=extent.head {
-                if let Some(entry) = self.entry(of, &name, seq) {
-                    log.add(&name, seq, entry.clone());
+                if let Some(entry) = self.entry(of, room, seq) {
+                    log.add(room, seq, entry.clone());
                 }
             }
-            log.rooms.entry(name).or_default().evicted_below = extent.first;
+            log.rooms.entry(room).or_default().evicted_below = extent.first;
         }
         self.logs.insert(epoch, log);
     }
 
-    fn room(&self, epoch: Epoch, room: &RoomName) -> Option<&Room> {
-        self.logs.get(&epoch)?.rooms.get(room)
+    fn room(&self, epoch: Epoch, room: RoomId) -> Option<&Room> {
+        self.logs.get(&epoch)?.rooms.get(&room)
     }
 
     /// Returns the entry with a number, as it was submitted.
-    pub(crate) fn entry(&self, epoch: Epoch, room: &RoomName, seq: u64) -> Option<&Entry> {
+    pub(crate) fn entry(&self, epoch: Epoch, room: RoomId, seq: u64) -> Option<&Entry> {
         self.room(epoch, room)?.entry(seq)
     }
 
     /// Returns all entries that a log ever held, as they were submitted, by room and number.
-    pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (&RoomName, u64, &Entry)> {
+    pub(crate) fn entries(&self, epoch: Epoch) -> impl Iterator<Item = (RoomId, u64, &Entry)> {
         let rooms = self.logs.get(&epoch).into_iter().flat_map(|log| &log.rooms);
-        rooms.flat_map(|(name, room)| {
+        rooms.flat_map(|(id, room)| {
             let entries = (1..).zip(&room.entries);
-            entries.map(move |(seq, entry)| (name, seq, entry))
+            entries.map(move |(seq, entry)| (*id, seq, entry))
         })
     }
 
     /// Returns the room and the number of an entry.
-    pub(crate) fn place(&self, epoch: Epoch, id: MessageId) -> Option<(&RoomName, u64)> {
+    pub(crate) fn place(&self, epoch: Epoch, id: MessageId) -> Option<(RoomId, u64)> {
         let (room, seq) = self.logs.get(&epoch)?.ids.get(&id)?;
-        Some((room, *seq))
+        Some((*room, *seq))
     }
 
     /// Returns the number of a content, by its [`key`].
@@ -230,12 +283,12 @@ impl Truth {
     }
 
     /// The highest number.
-    pub(crate) fn head(&self, epoch: Epoch, room: &RoomName) -> u64 {
+    pub(crate) fn head(&self, epoch: Epoch, room: RoomId) -> u64 {
         self.room(epoch, room).map_or(0, Room::head)
     }
 
     /// The lowest number still held.
-    pub(crate) fn first(&self, epoch: Epoch, room: &RoomName) -> u64 {
+    pub(crate) fn first(&self, epoch: Epoch, room: RoomId) -> u64 {
         self.room(epoch, room).map_or(1, Room::first)
     }
 
@@ -286,28 +339,35 @@ impl Room {
 
 impl Log {
     /// Adds an entry; returns its key and the number under which it, or its id, was there before.
-    fn add(&mut self, name: &RoomName, seq: u64, entry: Entry) -> Option<(String, u64)> {
-        let key = key(&entry.content);
-        let same_key = self.keys.insert(key.clone(), (name.clone(), seq));
-        let same_id = self.ids.insert(entry.id, (name.clone(), seq));
-        if *name == RoomName::lobby()
-            && let Some(body) = entry.content.body()
+    fn add(&mut self, room: RoomId, seq: u64, entry: Entry) -> Option<(String, u64)> {
+        let key = entry.key();
+        let same_key = key
+            .clone()
+            .and_then(|key| self.keys.insert(key, (room, seq)));
+        let known = entry.id != NOT_KNOWN;
+        let same_id = known
+            .then(|| self.ids.insert(entry.id, (room, seq)))
+            .flatten();
+        if room == RoomId::LOBBY
+            && let Some(body) = entry.body()
             && let Some(start) = body.as_str().split(' ').next()
         {
-            let message = entry.content.target().and_then(|id| self.ids.get(&id));
+            let message = entry.target().and_then(|id| self.ids.get(&id));
             let message = message.map_or(seq, |(_, message)| *message);
             self.starts.insert(start.to_owned(), message);
             if message != seq {
                 self.edit_starts.insert(start.to_owned(), seq);
             }
         }
-        let room = self.rooms.entry(name.clone()).or_default();
-        if let Some(target) = entry.content.target() {
+        let room = self.rooms.entry(room).or_default();
+        if let Some(target) = entry.target() {
             room.references.entry(target).or_default().push(seq);
         }
-        room.numbers.insert(entry.id, seq);
+        if known {
+            room.numbers.insert(entry.id, seq);
+        }
         room.entries.push(entry);
         let before = same_key.or(same_id).map(|(_, seq)| seq);
-        before.map(|before| (key, before))
+        before.map(|before| (key.unwrap_or_default(), before))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
     client::event::{Delivery, Event, OutboxMessage},
-    protocol::{Content, EntryKind, Epoch, Nickname, RoomName, UserId},
+    protocol::{Content, EntryKind, Epoch, Nickname, RoomId, UserId},
 };
 
 use crate::truth::{Entry, Fault, Truth, key};
@@ -17,6 +17,8 @@ pub(crate) struct Wishes {
     /// By the [`key`] of the content.
     said: HashMap<String, Said>,
     submitted: u64,
+    /// How far users have read, or said so, in each room.
+    read: BTreeMap<(UserId, RoomId), BTreeSet<u64>>,
 }
 
 /// The nickname that a user wants.
@@ -35,7 +37,7 @@ struct Name {
 struct Said {
     by: UserId,
     client: usize,
-    room: RoomName,
+    room: RoomId,
     /// Its place in the order of all.
     order: u64,
     taken_back: bool,
@@ -84,7 +86,7 @@ impl Wishes {
     }
 
     /// A user sends a message, an edit or a redaction.
-    pub(crate) fn says(&mut self, by: UserId, client: usize, room: RoomName, content: &Content) {
+    pub(crate) fn says(&mut self, by: UserId, client: usize, room: RoomId, content: &Content) {
         self.submitted += 1;
         let said = Said {
             by,
@@ -110,6 +112,28 @@ impl Wishes {
         if let Some(said) = self.said.get_mut(key) {
             said.taken_back = true;
         }
+    }
+
+    /// A user has read a room up to a number, or sets their marker there by hand.
+    pub(crate) fn marks(&mut self, user: UserId, room: RoomId, seq: u64) {
+        self.read.entry((user, room)).or_default().insert(seq);
+    }
+
+    /// Checks that a device shows a room as read as far as its user has said, or was when they
+    /// entered.
+    pub(crate) fn check_marker(&mut self, user: UserId, event: &Event) -> Result<(), Fault> {
+        match event {
+            Event::Room(start) => self.marks(user, start.room, start.read.marker.seq),
+            Event::ReadState { room, read } => {
+                let marker = read.marker;
+                let said = self.read.get(&(user, *room));
+                if marker.seq > 0 && !said.is_some_and(|said| said.contains(&marker.seq)) {
+                    return Err(format!("{marker:?} of {user} in {room} is nobody's wish"));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// A process ended: messages that it had not shown as pending may be lost.
@@ -204,9 +228,10 @@ impl Wishes {
     /// of these users.
     pub(crate) fn check_said(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         for (room, _, entry) in truth.entries(epoch) {
-            let key = key(&entry.content);
+            // What happens to rooms is not said by anybody.
+            let Some(key) = entry.key() else { continue };
             match self.said.get(&key) {
-                Some(said) if said.room == *room && said.by == entry.user => {}
+                Some(said) if said.room == room && said.by == entry.user => {}
                 Some(said) => {
                     let (by, of) = (entry.user, &said.room);
                     return Err(format!(
@@ -238,17 +263,25 @@ impl Wishes {
         let mut edits: HashMap<_, Vec<&Entry>> = HashMap::new();
         let mut erased = HashMap::new();
         for (_, _, entry) in truth.entries(epoch) {
-            match entry.content {
-                Content::Text(_) => {}
-                Content::Edit { target, .. } => edits.entry(target).or_default().push(entry),
-                Content::Redaction { target, .. } => drop(erased.insert(target, entry.user)),
+            match entry.content() {
+                None | Some(Content::Text(_)) => {}
+                Some(Content::Edit { target, .. }) => {
+                    edits.entry(*target).or_default().push(entry);
+                }
+                Some(Content::Redaction { target, .. }) => {
+                    erased.insert(*target, entry.user);
+                }
             }
         }
         for (room, seq, entry) in truth.entries(epoch) {
             let text = match truth.kind(epoch, room, seq, truth.head(epoch, room)) {
                 Some(EntryKind::Text(text)) => text.body,
                 Some(EntryKind::Tombstone(_)) if erased.contains_key(&entry.id) => continue,
-                Some(EntryKind::Edit { .. } | EntryKind::Redaction { .. }) => continue,
+                Some(
+                    EntryKind::Edit { .. } | EntryKind::Redaction { .. } | EntryKind::Event(_),
+                ) => {
+                    continue;
+                }
                 kind => return Err(format!("{seq} of #{room} is {kind:?}")),
             };
             if let Some(user) = erased.get(&entry.id) {
@@ -257,16 +290,17 @@ impl Wishes {
             // The last of each device.
             let mut last: BTreeMap<usize, (u64, &Entry)> = BTreeMap::new();
             for edit in edits.get(&entry.id).into_iter().flatten() {
-                if let Some(said) = self.said.get(&key(&edit.content)) {
+                let key = edit.key().unwrap_or_default();
+                if let Some(said) = self.said.get(&key) {
                     let last = last.entry(said.client).or_insert((said.order, edit));
                     if said.order > last.0 {
                         *last = (said.order, edit);
                     }
                 }
             }
-            let mut wanted: Vec<_> = last.values().map(|(_, edit)| edit.content.body()).collect();
+            let mut wanted: Vec<_> = last.values().map(|(_, edit)| edit.body()).collect();
             if wanted.is_empty() {
-                wanted.push(entry.content.body());
+                wanted.push(entry.body());
             }
             if !wanted.contains(&Some(&text)) {
                 return Err(format!(

@@ -1,18 +1,23 @@
 //! The checks of one client's screen, event by event, and at the end.
 
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_tui::{
     client::event::{
         ConnectionStatus, Delivery, Event, LocalId, OutboxMessage, Page, Received, Said,
     },
-    protocol::{Content, Entry, Epoch, Extent, Nickname, RoomName, UserId, frame::RoomStart},
+    protocol::{
+        Content, Entry, Epoch, Extent, Nickname, ReadState, RoomId, RoomInfo, UserId,
+        frame::RoomStart,
+    },
 };
 
 use crate::{
     mutant::Mutant,
     screen::Screen,
-    truth::{Fault, Truth, key, rooms},
+    truth::{self, Fault, Truth, key, rooms},
 };
 
 /// One client's typed and shown messages.
@@ -21,11 +26,13 @@ pub(crate) struct Witness {
     name: String,
     /// The log of its open connection, or of the last one.
     epoch: Option<Epoch>,
-    rooms: HashMap<RoomName, Room>,
+    rooms: BTreeMap<RoomId, Room>,
     typed: BTreeMap<LocalId, Typed>,
     /// The typed messages by their [`key`]s.
     keys: HashMap<String, LocalId>,
     screen: Screen,
+    /// The rooms that the user has left: back there, what they said is shown as history.
+    left: BTreeSet<RoomId>,
     /// Pages that were asked for and have not come.
     pages: u32,
     ended: bool,
@@ -41,6 +48,13 @@ struct Room {
     due: Option<u64>,
     /// The members according to the member list.
     members: BTreeMap<UserId, Nickname>,
+    /// What it is; `None`: it is not open for the user.
+    info: Option<RoomInfo>,
+    read: ReadState,
+    /// All entries from this number on, up to the last one held, have arrived in order.
+    from: u64,
+    /// The lowest number in the log that it was told last.
+    first: u64,
 }
 
 #[derive(Debug)]
@@ -83,10 +97,11 @@ impl Witness {
         Self {
             name,
             epoch: None,
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             typed: BTreeMap::new(),
             keys: HashMap::new(),
             screen: Screen::new(mutant),
+            left: BTreeSet::new(),
             pages: 0,
             ended: false,
             shares,
@@ -98,7 +113,7 @@ impl Witness {
         &mut self,
         truth: &Truth,
         restored: Vec<OutboxMessage>,
-        shown: BTreeMap<RoomName, (Epoch, u64, Vec<Entry>)>,
+        shown: BTreeMap<RoomId, (Epoch, u64, Vec<Entry>)>,
         there: &[String],
         mutant: Option<Mutant>,
     ) -> Result<(), Fault> {
@@ -132,7 +147,7 @@ impl Witness {
         for (name, (of, seq, entries)) in shown {
             let held = Some((of, seq)).filter(|_| Some(of) == epoch);
             if held.is_some() {
-                self.screen.put(&name, &entries)?;
+                self.screen.put(name, &entries)?;
             }
             let room = Room {
                 held,
@@ -204,9 +219,9 @@ impl Witness {
     }
 
     /// Returns the members of a room according to this client.
-    pub(crate) fn members(&self, room: &RoomName) -> BTreeMap<UserId, Nickname> {
+    pub(crate) fn members(&self, room: RoomId) -> BTreeMap<UserId, Nickname> {
         self.rooms
-            .get(room)
+            .get(&room)
             .map(|room| room.members.clone())
             .unwrap_or_default()
     }
@@ -223,9 +238,18 @@ impl Witness {
         }
         match event {
             Event::Room(opened) => self.room(truth, opened),
+            Event::RoomInfo { room, info } => self.described(*room, info),
+            Event::RoomLeft { room, .. } => {
+                self.left(*room);
+                Ok(())
+            }
+            Event::ReadState { room, read } => {
+                self.read(*room, *read);
+                Ok(())
+            }
             Event::Message(received) => self.message(truth, received),
-            Event::Changed { room, entries } => self.changed(truth, room, entries),
-            Event::Page { room, page, .. } => self.page(truth, room, page.as_ref().ok()),
+            Event::Changed { room, entries } => self.changed(truth, *room, entries),
+            Event::Page { room, page, .. } => self.page(truth, *room, page.as_ref().ok()),
             Event::Outbox(OutboxMessage {
                 local,
                 content,
@@ -287,8 +311,8 @@ impl Witness {
 
     fn room(&mut self, truth: &Truth, opened: &RoomStart) -> Result<(), Fault> {
         let epoch = self.epoch.ok_or("a room without a connection")?;
-        let name = &opened.room;
-        let room = self.rooms.entry(name.clone()).or_default();
+        let name = opened.room;
+        let room = self.rooms.entry(name).or_default();
         let RoomStart { extent, next, .. } = *opened;
         let Extent { first, head } = extent;
         if first > truth.first(epoch, name) || head > truth.head(epoch, name) {
@@ -307,10 +331,27 @@ impl Witness {
             }
             _ => first,
         };
-        if next != due {
+        // Of others the server may begin later: where the user may read.
+        let is_due = if rooms().contains(&name) {
+            next == due
+        } else {
+            next >= due && next <= head.max(due - 1) + 1
+        };
+        if !is_due {
             return Err(format!("#{name} goes on with {next} where {due} is due"));
         }
         let same_log = room.held.is_some_and(|(held, _)| held == epoch);
+        let goes_on = room.held == Some((epoch, next - 1)) && room.from > 0;
+        if !goes_on {
+            room.from = next;
+        }
+        room.first = if same_log {
+            room.first.max(first)
+        } else {
+            first
+        };
+        room.info = Some(opened.info.clone());
+        room.read = opened.read;
         room.held = Some((epoch, next - 1));
         room.due = Some(next);
         self.screen.open(name, first, same_log);
@@ -323,7 +364,7 @@ impl Witness {
             return Err("a message without a number".into());
         };
         let seq = message.seq;
-        let room = self.rooms.entry(message.room.clone()).or_default();
+        let room = self.rooms.entry(message.room).or_default();
         if room.due != Some(seq) || room.held != Some((epoch, seq - 1)) {
             let (due, held) = (room.due, room.held);
             return Err(format!("{seq} came where {due:?} was due after {held:?}"));
@@ -332,14 +373,15 @@ impl Witness {
         room.due = Some(seq + 1);
         room.held = Some((epoch, seq));
         self.screen.take(message)?;
-        let entry = truth.entry(epoch, &message.room, seq);
-        let key = entry.map(|entry| key(&entry.content)).unwrap_or_default();
+        let entry = truth.entry(epoch, message.room, seq);
+        let key = entry.and_then(truth::Entry::key).unwrap_or_default();
         let ours = self.keys.get(&key).copied();
         // In another log than the one of its acknowledgement, our message is one among others.
         let settled_before = ours
             .and_then(|local| self.typed.get(&local))
             .is_some_and(|typed| typed.settled_in.is_some_and(|of| of != epoch));
-        let by_another = settled_before || self.shares;
+        let is_history = self.left.contains(&message.room) && received.local.is_none();
+        let by_another = settled_before || self.shares || is_history;
         // A process knows only the number of what another one has sent for it, in whatever log. An
         // entry there that has lost its text may be that.
         let unclear = self.shares && message.rev() > 0;
@@ -350,13 +392,14 @@ impl Witness {
         if let Some(local) = ours
             && let Some(typed) = self.typed.get_mut(&local)
             && !typed.echoed.insert(epoch)
+            && !is_history
         {
             return Err(format!("{key:?} was shown twice"));
         }
         Ok(())
     }
 
-    fn changed(&mut self, truth: &Truth, room: &RoomName, entries: &[Entry]) -> Result<(), Fault> {
+    fn changed(&mut self, truth: &Truth, room: RoomId, entries: &[Entry]) -> Result<(), Fault> {
         let epoch = self.epoch.ok_or("a change without a connection")?;
         for entry in entries {
             truth.check_once(epoch, entry)?;
@@ -364,9 +407,9 @@ impl Witness {
         self.screen.change(room, entries)
     }
 
-    fn page(&mut self, truth: &Truth, room: &RoomName, page: Option<&Page>) -> Result<(), Fault> {
+    fn page(&mut self, truth: &Truth, room: RoomId, page: Option<&Page>) -> Result<(), Fault> {
         self.pages = self.pages.checked_sub(1).ok_or("a page for nothing")?;
-        let held = self.rooms.get(room).and_then(|room| room.held);
+        let held = self.rooms.get(&room).and_then(|room| room.held);
         // A process that has not joined yet, and began with an empty disk, shows pages of whatever
         // log another process has stored there.
         let (Some(page), Some((epoch, _))) = (page, held) else {
@@ -380,15 +423,21 @@ impl Witness {
             }
         }
         let shown = |seq: &u64| {
-            let kind = truth.entry(epoch, room, *seq).map(|entry| &entry.content);
-            matches!(kind, Some(Content::Text(_))) && *seq >= page.extent.first
+            let entry = truth.entry(epoch, room, *seq);
+            entry.is_some_and(|entry| entry.target().is_none()) && *seq >= page.extent.first
         };
         let here = |seq: u64| page.entries.iter().any(|entry| entry.seq == seq);
-        let missing = (page.from..=page.to).filter(shown).find(|seq| !here(*seq));
-        match missing {
-            Some(seq) => Err(format!("{seq} is left out of a page of #{room}")),
-            None => self.screen.put(room, &page.entries),
+        // Of others some may be withheld from the user.
+        let is_open = rooms().contains(&room);
+        let mut missing = (page.from..=page.to).filter(shown);
+        let missing = missing.find(|seq| is_open && !here(*seq));
+        if let Some(seq) = missing {
+            return Err(format!("{seq} is left out of a page of #{room}"));
         }
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.first = room.first.max(page.extent.first);
+        }
+        self.screen.put(room, &page.entries)
     }
 
     fn outbox(
@@ -467,8 +516,10 @@ impl Witness {
             return fault(format!("{} pages were not answered", self.pages));
         }
         self.screen.settled(truth, epoch).or_else(fault)?;
-        for name in rooms() {
-            let all = Some((epoch, truth.head(epoch, &name)));
+        // A user without a key is in other rooms only until their connection ends.
+        let on_this = |id: &RoomId| self.rooms[id].due.is_some();
+        for name in rooms().into_iter().chain(self.open_rooms().filter(on_this)) {
+            let all = Some((epoch, truth.head(epoch, name)));
             let holds = self.rooms.get(&name).and_then(|room| room.held);
             if holds != all {
                 return fault(format!("holds {holds:?} of #{name}, not {all:?}"));

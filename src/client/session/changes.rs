@@ -17,7 +17,7 @@ impl Session {
     pub(super) fn catch_up(&mut self, opened: &[RoomStart]) {
         for start in opened {
             if let Some(wanted) = self.rooms.wanted_changes(start) {
-                self.requests.push_changes(start.room.clone(), wanted);
+                self.requests.push_changes(start.room, wanted);
             }
         }
         self.start_requests();
@@ -34,11 +34,11 @@ impl Session {
             // The answer to an abandoned request.
             return Ok(());
         };
-        let RequestKind::Changes(wanted) = request.kind else {
+        let RequestKind::Changes { room, wanted } = request.kind else {
             return Err(ProtocolFault::new("changes that were not asked for"));
         };
         let log_head = head.extent.head;
-        let is_right = request.room == head.room
+        let is_right = room == head.room
             && entries.iter().all(|entry| entry.seq <= wanted.to)
             && log_head >= wanted.to
             && through <= log_head
@@ -56,11 +56,12 @@ impl Session {
             (false, false) => (log_head, None),
         };
         self.rooms.extent(&head);
-        self.rooms.folded(&head.room, folded, next.is_none());
+        self.reads.first(head.room, head.extent.first);
+        self.rooms.folded(head.room, folded, next.is_none());
         self.requests.extend(now.mono + ANSWER_WITHIN);
         if let Some(epoch) = self.rooms.epoch() {
             self.write_buffer.changed(ChangedEntries {
-                room: head.room.clone(),
+                room: head.room,
                 epoch,
                 entries: entries.clone(),
                 since: if wanted.erased {
@@ -72,6 +73,7 @@ impl Session {
             });
         }
         if !entries.is_empty() {
+            self.reads.changed(head.room, &entries);
             self.events.push_back(Event::Changed {
                 room: head.room,
                 entries,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, CredentialWanted, Entered},
     protocol::{
-        ClientFrame, MessageId, Nickname, Role, RoomName, Signature,
+        ClientFrame, MessageId, Nickname, Role, RoomId, Signature,
         codec::Decoder,
         frame::{Capabilities, Limits},
         legacy::Spacing,
@@ -116,6 +116,8 @@ pub(super) struct Live {
     /// last is answered.
     pub(super) pong_due: Option<ClientFrame>,
     pub(super) nick_due: Option<Nickname>,
+    /// Whether the rooms to watch are to be sent.
+    pub(super) watch_due: bool,
     /// The unanswered `nick`.
     pub(super) nick_asked: Option<(u64, Nickname)>,
     /// The objects of one message for a legacy server that are still to be written.
@@ -155,6 +157,7 @@ impl Live {
             ping_due: false,
             pong_due: None,
             nick_due: None,
+            watch_due: false,
             nick_asked: None,
             parts: VecDeque::new(),
             parts_of: None,
@@ -356,7 +359,7 @@ impl Session {
     /// Continues as with a legacy server: no answer to `join` came in time, or (`spoke`) one that
     /// only such a server gives.
     pub(super) fn enter_basic(&mut self, now: Now, spoke: bool) {
-        if !self.wants_room(&RoomName::lobby()) {
+        if !self.wants_room(RoomId::LOBBY) {
             let is = if spoke {
                 "is an older server, which has"
             } else {
@@ -592,7 +595,9 @@ impl Session {
             }
         }
         self.outbox.close();
-        self.requests.close();
+        let refused = self.requests.close();
+        self.events.extend(refused);
+        self.reads.close();
         self.forget_commands();
         self.rooms.close();
         self.actions.push_back(SocketAction::Close);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     Channel, Delivery, Distrust, Event, KeyVerdict, Session,
     connection_state::{ConnectionState, Mode, ServerKind},
-    members::MemberChange,
     persist_types::StoreChange,
     rooms::Receipt,
     user_text::{self, ProtocolFault},
@@ -13,11 +12,8 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Entered, Received, Said, Unlogged},
     protocol::{
-        ClientFrame, Content, Entry, EntryKind, Nickname, RoomName, ServerFrame,
-        frame::{
-            Ack, Bye, Change, Departure, ErrorCode, ErrorFrame, MembersPage, Outcome, Presence,
-            Welcome,
-        },
+        ClientFrame, Content, Entry, EntryKind, Nickname, RoomId, RoomName, ServerFrame,
+        frame::{Ack, Bye, Departure, ErrorCode, ErrorFrame, Outcome, Welcome},
         legacy::{self, FromServer},
         limits::PROTOCOL_VERSION,
         wire::parse_server,
@@ -57,6 +53,14 @@ fn answers_what_listens(frame: &ServerFrame) -> bool {
         | ServerFrame::History(_)
         | ServerFrame::Found(_)
         | ServerFrame::Changes(_)
+        | ServerFrame::Rooms(_)
+        | ServerFrame::Room { .. }
+        | ServerFrame::RoomLeft { .. }
+        | ServerFrame::Read { .. }
+        | ServerFrame::RoomList(_)
+        | ServerFrame::PeopleList(_)
+        | ServerFrame::Inbox(_)
+        | ServerFrame::Ignored { .. }
         | ServerFrame::Result(_)
         | ServerFrame::Nick { .. }
         | ServerFrame::Ping { .. }
@@ -142,7 +146,7 @@ impl Session {
                 self.stats.received(body.as_str());
                 self.events.push_back(Event::Message(Received {
                     said: Said::Unlogged(Unlogged {
-                        room: RoomName::lobby(),
+                        room: RoomId::LOBBY,
                         user: None,
                         nickname,
                         time: now.wall,
@@ -194,6 +198,17 @@ impl Session {
             ServerFrame::History(page) => self.history(now, page)?,
             ServerFrame::Found(page) => self.found(now, page)?,
             ServerFrame::Changes(page) => self.changes(now, page)?,
+            ServerFrame::Rooms(starts) => self.entered_rooms(starts)?,
+            ServerFrame::Room { room, info } => self.room_info(room, info),
+            ServerFrame::RoomLeft { room, by } => self.left_room(room, by),
+            ServerFrame::Read {
+                room,
+                marker,
+                preferences,
+            } => self.read(room, marker, preferences),
+            ServerFrame::RoomList(page) => self.room_list(now, page)?,
+            ServerFrame::PeopleList(page) => self.people_list(now, page)?,
+            ServerFrame::Inbox(page) => self.inbox(now, page)?,
             ServerFrame::Result(result) => self.admin_result(result),
             ServerFrame::Error(error) => {
                 let error = self.admin_refused(error);
@@ -207,6 +222,7 @@ impl Session {
             } => self.nickname_granted(&nickname, reference),
             ServerFrame::Ping { reference } => self.ping(reference),
             ServerFrame::Bye(bye) => self.bye(now, bye),
+            ServerFrame::Ignored { users } => self.reads.ignore(users),
             ServerFrame::Pong { .. } | ServerFrame::Unknown => {}
             ServerFrame::Welcome(_) | ServerFrame::Challenge { .. } => return Err(misplaced()),
         }
@@ -232,6 +248,14 @@ impl Session {
             | ServerFrame::History(_)
             | ServerFrame::Found(_)
             | ServerFrame::Changes(_)
+            | ServerFrame::Rooms(_)
+            | ServerFrame::Room { .. }
+            | ServerFrame::RoomLeft { .. }
+            | ServerFrame::Read { .. }
+            | ServerFrame::RoomList(_)
+            | ServerFrame::PeopleList(_)
+            | ServerFrame::Inbox(_)
+            | ServerFrame::Ignored { .. }
             | ServerFrame::Result(_)
             | ServerFrame::Nick { .. } => return Err(misplaced()),
         }
@@ -273,17 +297,9 @@ impl Session {
             );
             return Ok(());
         }
-        // Each room takes space on the screen and the disk: a server can't make the client hold
-        // unrequested ones.
-        let mut opens = welcome.rooms.iter().map(|start| &start.room);
-        if let Some(room) = opens.find(|room| !self.asked_for(room)) {
-            return Err(ProtocolFault::new(format!(
-                "it opens #{room} without being asked"
-            )));
-        }
-        // A pending message's room may be open, but not the one that the user wants.
-        let mut entered = welcome.rooms.iter().map(|start| &start.room);
-        if !self.config.enter.is_empty() && !entered.any(|room| self.wants_room(room)) {
+        // Other rooms of the user may be open, but not the one that they want now.
+        let mut entered = welcome.rooms.iter();
+        if !self.config.enter.is_empty() && !entered.any(|start| self.is_wanted(start)) {
             self.no_room(now);
             return Ok(());
         }
@@ -296,7 +312,7 @@ impl Session {
         self.outbox.is_of(welcome.device);
         let (epoch, limits) = (welcome.epoch, welcome.limits);
         self.outbox.welcome(now.mono, welcome.counter, &limits)?;
-        let opened = self.rooms.open(welcome.epoch, welcome.rooms)?;
+        let (opened, gone) = self.rooms.open(welcome.epoch, welcome.rooms)?;
         if opened.iter().any(|room| room.reset.is_some()) {
             self.outbox.forget_echoes();
         }
@@ -304,7 +320,10 @@ impl Session {
         self.key_verdict = Some(KeyVerdict::Keep);
         self.plaintext_refused = false;
         self.credential_state.entered();
-        self.user = welcome.user;
+        if self.user != welcome.user {
+            self.user = welcome.user;
+            self.reads.forget_counts();
+        }
         if std::mem::replace(&mut self.stored_user, welcome.user) != welcome.user {
             self.write_buffer.put(StoreChange::User(welcome.user));
         }
@@ -312,6 +331,7 @@ impl Session {
             live.enter(now.mono, Mode::Online);
             live.keep_to(&limits);
             live.can = welcome.can;
+            live.watch_due = self.watched.is_some();
         }
         self.told_nickname(&welcome.nickname);
         self.events
@@ -323,11 +343,13 @@ impl Session {
             server: Some(welcome.server),
             limits: Some(limits),
         }));
-        for start in &opened {
-            self.write_buffer.opened(epoch, start.clone());
-            self.events.push_back(Event::Room(start.clone()));
+        for room in gone {
+            self.close_room(room, None);
         }
-        self.catch_up(&opened);
+        self.reads.retain(|room| self.rooms.knows(room));
+        // The list follows, unless it is empty.
+        self.reads.ignore(Vec::new());
+        self.tell_of_rooms(epoch, opened);
         self.refuse_unsupported();
         Ok(())
     }
@@ -466,6 +488,7 @@ impl Session {
             self.write_buffer.put(StoreChange::Erased(text));
         }
         let seq = message.seq;
+        self.reads.entry(&message, self.user);
         if let Receipt::New { counts } = taken {
             if let Some(epoch) = self.rooms.epoch() {
                 self.write_buffer.message(epoch, &message);
@@ -564,60 +587,6 @@ impl Session {
             },
             None => Event::Notice(error.message),
         });
-        Ok(())
-    }
-
-    fn members_page(&mut self, page: MembersPage) -> Result<(), ProtocolFault> {
-        let room = page.room.clone();
-        if let Some(own) = page.members.iter().find(|member| self.is_us(member.user)) {
-            // A slow reader gets a list instead of single changes.
-            self.told_nickname(&own.nickname.clone());
-        }
-        let known = self.rooms.members(&room)?;
-        if let Some(rules) = known.other_rules(&page) {
-            self.events.push_back(Event::Rules {
-                room: room.clone(),
-                rules,
-                by: None,
-            });
-        }
-        if let Some(members) = known.page(page)? {
-            self.events.push_back(Event::Members { room, members });
-        }
-        Ok(())
-    }
-
-    fn presence(&mut self, presence: Presence) -> Result<(), ProtocolFault> {
-        let (room, user, time) = (presence.room.clone(), presence.user, presence.time);
-        let nickname = presence.nickname.clone();
-        if matches!(presence.change, Change::Renamed { .. }) && self.is_us(user) {
-            // Even if it is no news to the list, which may be incomplete.
-            self.told_nickname(&nickname);
-        }
-        let news = self.rooms.members(&room)?.change(presence)?;
-        self.events.extend(news.map(|news| match news {
-            MemberChange::Joined(member) => Event::Joined { room, member },
-            MemberChange::Left { nickname, reason } => Event::Left {
-                room,
-                user,
-                nickname,
-                time,
-                reason,
-            },
-            MemberChange::Promoted(role) => Event::Promoted { room, user, role },
-            MemberChange::Rules(rules) => Event::Rules {
-                room,
-                rules,
-                by: Some(nickname),
-            },
-            MemberChange::Renamed { was } => Event::Renamed {
-                room,
-                user,
-                was,
-                nickname,
-                time,
-            },
-        }));
         Ok(())
     }
 }

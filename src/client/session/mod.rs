@@ -19,8 +19,8 @@
 //! A new session wants to connect: poll it first. It is over with [`Event::Ended`].
 //!
 //! One part per responsibility: `connection_state` (every change of state), `incoming` and
-//! `outgoing` (frames), `outbox` (ids, order, repetition), `rooms` (positions, numbers, breaks),
-//! `members`, `requests` (pages and searches), `changes` (of entries held), `admin` (administrative commands), `credentials`
+//! `outgoing` (frames), `room_frames` (those about rooms), `outbox` (ids, order, repetition), `rooms` (positions, numbers, breaks),
+//! `read_state` (markers and counts), `members`, `requests` (pages, searches and lists), `changes` (of entries held), `admin` (administrative commands), `credentials`
 //! (keys and what admits them), `persistence` (saves, cache queries and the lease), `write_buffer`
 //! (unsaved changes), `watchdog` (unanswered requests), `backoff`, `stats`, `user_text`. None of it
 //! knows a terminal or the store's format.
@@ -38,7 +38,9 @@ mod outbox;
 mod outgoing;
 pub mod persist_types;
 mod persistence;
+mod read_state;
 mod requests;
+mod room_frames;
 mod rooms;
 mod stats;
 #[cfg(test)]
@@ -58,18 +60,22 @@ use self::{
     outbox::{Outbox, Withdrawal},
     persist_types::{CacheQueryId, PersistedState, StoreChange},
     persistence::{LeaseState, LeaseWatch},
-    requests::Requests,
+    read_state::ReadStates,
+    requests::{RequestKind, Requests},
     rooms::RoomCursors,
     stats::Stats,
     write_buffer::WriteBuffer,
 };
 use super::event::{Command, Delivery, Event, LocalId, OutboxMessage};
 use crate::{
-    protocol::{Content, Nickname, RoomName, UserId, frame::Capabilities},
+    protocol::{
+        Content, Nickname, RoomId, RoomName, UserId, frame::Capabilities, limits::JOIN_ROOMS_MAX,
+    },
     text::Line,
     time::Now,
 };
 
+pub use self::read_state::stored_read_state;
 pub use self::types::{Channel, Config, Credentials, KeyVerdict, SocketAction};
 pub use self::{
     outbox::{OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX},
@@ -97,6 +103,9 @@ pub struct Session {
     state: ConnectionState,
     outbox: Outbox,
     rooms: RoomCursors,
+    reads: ReadStates,
+    /// The rooms whose members the user wants to be told; `None`: not said.
+    watched: Option<Vec<RoomId>>,
     /// The rooms that the last join named; none: the lobby.
     asked_for: Vec<RoomName>,
     backoff: Backoff,
@@ -148,6 +157,8 @@ impl Session {
             },
             outbox: Outbox::new(config.token.device(&config.client_id)),
             rooms: RoomCursors::default(),
+            reads: ReadStates::default(),
+            watched: None,
             asked_for: Vec::new(),
             backoff: Backoff::new(config.seed),
             stats: Stats::default(),
@@ -176,7 +187,16 @@ impl Session {
         let enter = &session.config.enter;
         session
             .rooms
-            .restore(kept.rooms, |room| outgoing::names(enter, room));
+            .restore(&kept.rooms, |room| outgoing::names(enter, room));
+        for room in &kept.rooms {
+            if session
+                .rooms
+                .epoch()
+                .is_none_or(|epoch| epoch == room.epoch)
+            {
+                session.reads.restore(room, session.user);
+            }
+        }
         let outbox = session.outbox.resume(kept.outbox);
         session.check_invite(now);
         if kept.standby {
@@ -200,14 +220,45 @@ impl Session {
                 self.refuse_unsupported();
             }
             Command::Withdraw(local) => self.withdraw(local),
-            Command::Page { room, part } => self.request_page(room, part),
+            Command::Page { room, part } => self.request(RequestKind::Page { room, part }),
             Command::Search {
                 search,
                 room,
                 query,
                 to,
-            } => self.request_search(search, room, query, to),
-            Command::Read { room, seq } => self.read(room, seq),
+            } => self.request(RequestKind::Search {
+                search,
+                room,
+                query,
+                to,
+            }),
+            Command::MarkRead { room, seq } => self.mark_read(room, seq),
+            Command::SetMarker { room, seq } => self.set_marker(room, seq),
+            Command::Prefer { room, preferences } => self.prefer(room, preferences),
+            Command::Watch(rooms) => self.watch(rooms),
+            Command::ListRooms {
+                request,
+                query,
+                after,
+            } => self.request(RequestKind::Rooms {
+                request,
+                query,
+                after,
+            }),
+            Command::ListPeople {
+                request,
+                room,
+                query,
+                after,
+            } => self.request(RequestKind::People {
+                request,
+                room,
+                query,
+                after,
+            }),
+            Command::Inbox { request, before } => {
+                self.request(RequestKind::Inbox { request, before });
+            }
             Command::Draft { room, text } => {
                 self.write_buffer.put(StoreChange::Draft { room, text });
             }
@@ -336,7 +387,11 @@ impl Session {
 
     /// The next event for the user.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_some() || self.is_over() {
+            return event;
+        }
+        self.poll_read_state()
     }
 
     /// Whether [`Event::Ended`] is, or was, to be polled; no event follows it. Saves may still
@@ -365,19 +420,21 @@ impl Session {
         self.events.len()
     }
 
-    fn read(&mut self, room: RoomName, seq: u64) {
-        // A number beyond the log's end was read in another log, before the change was known.
-        if let Some(epoch) = self.rooms.epoch()
-            && self.rooms.head(&room).is_some_and(|head| seq <= head)
-        {
-            self.write_buffer
-                .put(StoreChange::Read { room, epoch, seq });
+    /// Takes the rooms whose members the user wants to be told.
+    fn watch(&mut self, mut rooms: Vec<RoomId>) {
+        rooms.truncate(JOIN_ROOMS_MAX);
+        self.rooms.watch(&rooms);
+        self.watched = Some(rooms);
+        if let ConnectionState::Live(live) = &mut self.state {
+            live.watch_due = true;
         }
     }
 
-    fn send(&mut self, room: RoomName, content: Content) {
+    fn send(&mut self, room: RoomId, content: Content) {
         let is_text = matches!(content, Content::Text(_));
-        let full = self.outbox.push(room, content);
+        let mut wanted = self.config.enter.iter();
+        let enter = wanted.find(|name| RoomId::named(name, 0) == room).cloned();
+        let full = self.outbox.push(room, enter, content);
         self.tell_of(full);
         if !is_text {
             self.refuse_unsupported();

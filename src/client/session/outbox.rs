@@ -20,7 +20,7 @@ use std::{
 use crate::{
     client::event::{Delivery, LocalId, OutboxMessage},
     protocol::{
-        Content, DeviceId, Entry, MessageId, RoomName,
+        Content, DeviceId, Entry, MessageId, RoomId, RoomName,
         frame::{Limits, Submission},
         limits::{NUMBER_MAX, TEXT_BYTES_MAX, UNANSWERED_MESSAGES_MAX},
     },
@@ -182,16 +182,22 @@ impl Outbox {
 
     /// Adds a message. It is pending once saved. Returns the news if the outbox is full: the
     /// message counts as refused.
-    pub(super) fn push(&mut self, room: RoomName, content: Content) -> Option<OutboxMessage> {
+    pub(super) fn push(
+        &mut self,
+        room: RoomId,
+        enter: Option<RoomName>,
+        content: Content,
+    ) -> Option<OutboxMessage> {
         let local = self.new_local();
-        self.enter(local, false, room, content)
+        self.enter(local, false, room, enter, content)
     }
 
     /// Adds a refused message again, under a new id and at the end; as [`Self::push`].
     pub(super) fn push_again(&mut self, local: LocalId) -> Option<OutboxMessage> {
         let entry = self.take_refused(local)?;
         self.others.remove(&local);
-        self.enter(local, entry.counted, entry.kept.room, entry.kept.content)
+        let kept = entry.kept;
+        self.enter(local, entry.counted, kept.room, kept.enter, kept.content)
     }
 
     /// Removes a refused message.
@@ -206,7 +212,8 @@ impl Outbox {
         &mut self,
         local: LocalId,
         counted: bool,
-        room: RoomName,
+        room: RoomId,
+        enter: Option<RoomName>,
         content: Content,
     ) -> Option<OutboxMessage> {
         let entry = QueuedEntry {
@@ -214,6 +221,7 @@ impl Outbox {
                 key: self.new_key(),
                 number: Some(local.0),
                 room,
+                enter,
                 content,
                 counter: None,
                 withdrawn: false,
@@ -265,14 +273,25 @@ impl Outbox {
         self.sent
     }
 
-    /// The rooms of all entries.
-    pub(super) fn rooms(&self) -> impl Iterator<Item = &RoomName> {
-        self.entries.iter().map(|entry| &entry.kept.room)
+    /// All entries, in order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &OutboxEntry> {
+        self.entries.iter().map(|entry| &entry.kept)
     }
 
-    /// The room of the next message to be sent.
-    pub(super) fn next_room(&self) -> Option<&RoomName> {
-        self.entries.get(self.sent).map(|entry| &entry.kept.room)
+    /// Sends the entries that name a room, and were not sent on this connection, to the room with this
+    /// id.
+    pub(super) fn readdress(&mut self, name: &RoomName, room: RoomId) {
+        for entry in self.entries.iter_mut().skip(self.sent) {
+            if entry.kept.enter.as_ref() == Some(name) && entry.kept.room != room {
+                entry.kept.room = room;
+                self.dirty.insert(entry.kept.key);
+            }
+        }
+    }
+
+    /// The next entry to be sent.
+    pub(super) fn next_entry(&self) -> Option<&OutboxEntry> {
+        self.entries.get(self.sent).map(|entry| &entry.kept)
     }
 
     /// Whether an entry was sent that is not answered yet.
@@ -375,7 +394,7 @@ impl Outbox {
                 self.rate_limiter.left(now, counter);
             }
             ToSend::Submit(Submission {
-                room: entry.kept.room.clone(),
+                room: entry.kept.room,
                 id: Some(id),
                 content: Ok(entry.kept.content.clone()),
             })
@@ -494,7 +513,7 @@ impl Outbox {
     pub(super) fn next_for_basic(&self, certain: bool) -> Option<(MessageId, QueuedEntry)> {
         let for_lobby = |entry: &&QueuedEntry| {
             let is_text = matches!(entry.kept.content, Content::Text(_));
-            is_text && entry.kept.room == RoomName::lobby()
+            is_text && entry.kept.room == RoomId::LOBBY
         };
         let mut due = self.entries.iter().filter(|entry| entry.is_due());
         let entry = if certain {

@@ -6,10 +6,12 @@ use super::{
     Delivery, Session,
     connection_state::{ConnectionState, Live, Mode, ServerKind},
     outbox::ToSend,
+    persist_types::OutboxEntry,
+    rooms::RoomCursors,
 };
 use crate::{
     protocol::{
-        ClientFrame, RoomName,
+        ClientFrame, RoomId, RoomName,
         frame::Capabilities,
         frame::Join,
         legacy,
@@ -61,7 +63,10 @@ impl Session {
             return;
         };
         let write_at = match live.mode {
-            Mode::Online => self.outbox.waits_until(),
+            Mode::Online => [self.outbox.waits_until(), self.reads.deadline(now.mono)]
+                .into_iter()
+                .flatten()
+                .min(),
             _ => self.object_due(live).then_some(live.spacing.due()),
         };
         if let ConnectionState::Live(live) = &mut self.state {
@@ -70,13 +75,13 @@ impl Session {
     }
 
     /// Whether the user wants to be in a room.
-    pub(super) fn wants_room(&self, room: &RoomName) -> bool {
+    pub(super) fn wants_room(&self, room: RoomId) -> bool {
         names(&self.config.enter, room)
     }
 
-    /// Whether the last join named a room.
-    pub(super) fn asked_for(&self, room: &RoomName) -> bool {
-        names(&self.asked_for, room)
+    /// Whether an entry can't be sent before another join has entered its room.
+    pub(super) fn awaits_join(&self, entry: &OutboxEntry) -> bool {
+        awaits_join(entry, &self.asked_for, &self.rooms)
     }
 
     /// Reconnects to join again if the next message is for a room that the last join had no space
@@ -85,28 +90,33 @@ impl Session {
         let is_in = matches!(&self.state, ConnectionState::Live(live) if live.mode == Mode::Online);
         if is_in
             && !self.is_leaving()
-            && let Some(room) = self
+            && let Some(entry) = self
                 .outbox
-                .next_room()
+                .next_entry()
                 .filter(|_| !self.outbox.awaits_answers())
-            && !self.asked_for(room)
-            && self.rooms_to_enter().contains(room)
+            && self.awaits_join(entry)
+            && let Some(room) = &entry.enter
         {
             let why = format!("The next message is for #{room}");
             self.drop_connection(now, Line::inert(&why), Some(Duration::ZERO));
         }
     }
 
-    /// The rooms that the user wants, and those of pending messages, which would be refused
+    /// The rooms that the user wants, and those that pending messages name, which would be refused
     /// otherwise.
     fn rooms_to_enter(&self) -> Vec<RoomName> {
         let mut enter = self.config.enter.clone();
-        for room in self.outbox.rooms() {
-            if enter.is_empty() && *room != RoomName::lobby() {
+        for name in self
+            .outbox
+            .entries()
+            .filter_map(|entry| entry.enter.as_ref())
+        {
+            if enter.is_empty() {
+                // Without names, a join enters the lobby.
                 enter.push(RoomName::lobby());
             }
-            if !enter.is_empty() && !enter.contains(room) && enter.len() < JOIN_ROOMS_MAX {
-                enter.push(room.clone());
+            if !enter.contains(name) && enter.len() < JOIN_ROOMS_MAX {
+                enter.push(name.clone());
             }
         }
         enter
@@ -152,7 +162,7 @@ impl Session {
         live.join_due = false;
         let channel = live.channel;
         self.asked_for = enter;
-        let rooms = self.rooms.positions(|room| self.asked_for(room));
+        let rooms = self.rooms.positions(|room| self.wants_room(room));
         // If a position is invalid, the log is another one, and all of it is new.
         let last = if rooms.is_empty() {
             self.config.last
@@ -193,6 +203,7 @@ impl Session {
         {
             encode_client(&frame, out);
         }
+        self.write_room_frames(now, out);
         let ConnectionState::Live(live) = &mut self.state else {
             return;
         };
@@ -219,9 +230,9 @@ impl Session {
         while out.len() < WRITE_BYTES {
             // A message for a room that was not joined would be refused: it waits for the next
             // join.
-            let next = self.outbox.next_room();
+            let next = self.outbox.next_entry();
             let waits = self.outbox.awaits_answers()
-                && next.is_some_and(|room| !names(&self.asked_for, room));
+                && next.is_some_and(|next| awaits_join(next, &self.asked_for, &self.rooms));
             let leaving = live.leaving.is_some();
             let next = if waits {
                 None
@@ -242,6 +253,26 @@ impl Session {
                     return;
                 }
             }
+        }
+    }
+
+    /// Writes which rooms are watched, and markers and settings of rooms, for a server that has them.
+    fn write_room_frames(&mut self, now: Now, out: &mut Vec<u8>) {
+        let ConnectionState::Live(live) = &mut self.state else {
+            return;
+        };
+        if !live.can.rooms || live.leaving.is_some() {
+            return;
+        }
+        if std::mem::take(&mut live.watch_due)
+            && let Some(rooms) = self.watched.clone()
+        {
+            encode_client(&ClientFrame::Watch { rooms }, out);
+        }
+        while out.len() < WRITE_BYTES
+            && let Some(frame) = self.reads.poll_frame(now.mono)
+        {
+            encode_client(&frame, out);
         }
     }
 
@@ -337,9 +368,15 @@ impl Session {
 }
 
 /// Whether a list of rooms to join names a room; an empty list names the lobby.
-pub(super) fn names(enter: &[RoomName], room: &RoomName) -> bool {
+pub(super) fn names(enter: &[RoomName], room: RoomId) -> bool {
     match enter {
-        [] => *room == RoomName::lobby(),
-        rooms => rooms.contains(room),
+        [] => room == RoomId::LOBBY,
+        names => names.iter().any(|name| RoomId::named(name, 0) == room),
     }
+}
+
+/// See [`Session::awaits_join`].
+fn awaits_join(entry: &OutboxEntry, asked_for: &[RoomName], rooms: &RoomCursors) -> bool {
+    let unnamed = |name: &RoomName| !asked_for.contains(name);
+    entry.enter.as_ref().is_some_and(unnamed) && !rooms.is_open(entry.room)
 }

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use crate::{
     client::event::{Delivery, Page, SearchPage},
     protocol::{
-        Content, Entry, Epoch, Extent, RoomName, UserId,
+        Content, Entry, Epoch, Extent, Preferences, ReadMarker, RoomId, RoomInfo, RoomName, UserId,
         frame::{Part, Position, RoomStart},
     },
     search::Query,
@@ -81,7 +81,9 @@ pub struct OutboxEntry {
     /// Its number among this run's own messages; `None` if another run typed it.
     pub number: Option<u64>,
     /// Its room.
-    pub room: RoomName,
+    pub room: RoomId,
+    /// The name to enter the room by before it is sent, if the user wanted to be there by name.
+    pub enter: Option<RoomName>,
     /// The content.
     pub content: Content,
     /// Its counter, once it may have been sent with it.
@@ -105,6 +107,14 @@ pub struct PersistedRoom {
     pub extent: Extent,
     /// The stored entries stand at least as when the log ended here.
     pub folded: u64,
+    /// How far the user has read.
+    pub marker: ReadMarker,
+    /// Their settings of it.
+    pub preferences: Preferences,
+    /// The latest stored entries, as far as they are above the marker.
+    pub held: Option<EntryRange>,
+    /// The time of the last stored entry.
+    pub active: Option<Timestamp>,
 }
 
 /// Changes to store, all or none.
@@ -159,7 +169,9 @@ pub enum StoreChange {
         /// Its number among this run's own messages.
         number: u64,
         /// Its room.
-        room: RoomName,
+        room: RoomId,
+        /// As [`OutboxEntry::enter`].
+        enter: Option<RoomName>,
         /// The content.
         content: Content,
     },
@@ -175,19 +187,32 @@ pub enum StoreChange {
     Entries(EntryRange),
     /// Entries of a room's log as they stand now. Those that are stored are brought up to date.
     Changed(ChangedEntries),
-    /// The user has read a room up to this number, or to the log's end where that is lower.
+    /// How far the user has read a room, or to the log's end where that is lower, and their settings of
+    /// it.
     Read {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The log. If another one is stored, nothing is changed.
         epoch: Epoch,
-        /// The number.
-        seq: u64,
+        /// The marker.
+        marker: ReadMarker,
+        /// The settings.
+        preferences: Preferences,
     },
+    /// What a room is has changed.
+    RoomInfo {
+        /// The room.
+        room: RoomId,
+        /// What it is now.
+        info: Box<RoomInfo>,
+    },
+    /// The user is no longer in a room: all that is stored of it is removed, but for messages in the
+    /// outbox.
+    RoomLeft(RoomId),
     /// The unsent text in a room; empty: none.
     Draft {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The text.
         text: String,
     },
@@ -218,7 +243,7 @@ impl StoreChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRange {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The log. If another one is stored by now (by another process), nothing is changed.
     pub epoch: Epoch,
     /// The lowest number.
@@ -232,7 +257,7 @@ pub struct EntryRange {
 
 impl EntryRange {
     /// The range from the first of these entries to the last.
-    pub fn of(room: RoomName, epoch: Epoch, entries: Vec<Entry>) -> Self {
+    pub fn of(room: RoomId, epoch: Epoch, entries: Vec<Entry>) -> Self {
         Self {
             room,
             epoch,
@@ -247,7 +272,7 @@ impl EntryRange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedEntries {
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
     /// The log. If another one is stored, nothing is changed.
     pub epoch: Epoch,
     /// The entries, as they stand now.
@@ -283,7 +308,7 @@ pub enum CacheQuery {
     /// does.
     Page {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The log; another one's messages are not returned. `None`: none is known yet, any is
         /// accepted.
         epoch: Option<Epoch>,
@@ -295,7 +320,7 @@ pub enum CacheQuery {
     /// A search among the stored messages.
     Search {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// The log; as for a page.
         epoch: Option<Epoch>,
         /// The query.

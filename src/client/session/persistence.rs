@@ -12,7 +12,7 @@ use super::{
     user_text,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, LocalId, OutboxMessage},
+    client::event::{ConnectionStatus, Delivery, LocalId},
     text::Line,
     time::Now,
 };
@@ -296,8 +296,7 @@ impl Session {
                 // There may be more.
                 self.news |= !entries.is_empty();
                 let news = self.outbox.adopt(entries);
-                let elsewhere = |news: &OutboxMessage| !self.asked_for(&news.room);
-                let elsewhere = news.iter().any(elsewhere);
+                let elsewhere = self.outbox.entries().any(|entry| self.awaits_join(entry));
                 self.tell_of(news);
                 self.refuse_unsupported();
                 if elsewhere {

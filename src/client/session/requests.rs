@@ -1,4 +1,4 @@
-//! Serves the user's requests for pages and searches: from the disk if it has the page, otherwise
+//! Serves the user's requests for pages, searches and lists: pages and searches from the disk if it has the page, otherwise
 //! from the server, and from the disk as well as possible while there is no server. Requests for
 //! changes, which are the session's own, go the same way to the server.
 //!
@@ -8,10 +8,14 @@
 //! may answer in any.
 
 mod queue;
+mod request;
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use self::queue::{Answer, Hold, Request, RequestStage};
+use self::{
+    queue::{Hold, NOT_CONNECTED},
+    request::{Answer, Request, RequestStage},
+};
 use super::{
     Event, Session,
     connection_state::{ConnectionState, Mode},
@@ -19,19 +23,22 @@ use super::{
     user_text::ProtocolFault,
 };
 use crate::{
-    client::event::{Page, SearchPage},
+    client::event::{InboxEntries, ListedPage, Page, SearchPage},
     protocol::{
-        ClientFrame, Entry, RoomName,
-        frame::{ErrorCode, ErrorFrame, FoundPage, HistoryPage, PageHead, Part},
+        ClientFrame, Entry,
+        frame::{ErrorCode, ErrorFrame, FoundPage, HistoryPage, InboxPage, ListPage, PageHead},
+        room::{ListedPerson, ListedRoom},
     },
-    search::Query,
     text::Line,
     time::Now,
 };
 
 #[cfg(test)]
 pub(super) use self::queue::{IN_FLIGHT_MAX, REQUESTS_MAX};
-pub(super) use self::queue::{RequestKind, Requests, WantedChanges};
+pub(super) use self::{
+    queue::Requests,
+    request::{RequestKind, WantedChanges},
+};
 
 /// How long the server may take to answer one, from when it was sent or, if that is later, from when
 /// the server answered the one before.
@@ -44,22 +51,9 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 const HOLDS_MAX: u32 = 3;
 
 impl Session {
-    pub(super) fn request_page(&mut self, room: RoomName, part: Part) {
-        self.request(room, RequestKind::Page { part });
-    }
-
-    pub(super) fn request_search(
-        &mut self,
-        search: u64,
-        room: RoomName,
-        query: Query,
-        to: Option<u64>,
-    ) {
-        self.request(room, RequestKind::Search { search, query, to });
-    }
-
-    fn request(&mut self, room: RoomName, kind: RequestKind) {
-        let refused = self.requests.push(room, kind);
+    /// Takes a request of the user.
+    pub(super) fn request(&mut self, kind: RequestKind) {
+        let refused = self.requests.push(kind);
         self.events.extend(refused);
         self.start_requests();
     }
@@ -87,6 +81,11 @@ impl Session {
                 let request = self.requests.take(at);
                 let refused = request.and_then(|request| request.refused(why));
                 self.events.extend(refused);
+            } else if !online && self.requests.get_mut(at).is_some_and(|r| r.needs_server()) {
+                let request = self.requests.take(at);
+                let why = Line::inert(NOT_CONNECTED);
+                self.events
+                    .extend(request.and_then(|request| request.refused(why)));
             } else if let Some(request) = self.requests.get_mut(at) {
                 request.stage = request.first_stage(online);
             }
@@ -151,14 +150,22 @@ impl Session {
         let Some(request) = self.requests.get_mut(at) else {
             return;
         };
+        if let (Ok(Some(page)), Some(room)) = (&page, request.kind.room()) {
+            let range = (page.from, page.to);
+            self.reads.range(room, range, &page.entries, self.user);
+        }
         let page = match page {
             Ok(Some(page)) => Ok(Page { offline, ..page }),
             _ if !offline && online => return request.stage = RequestStage::Send,
             _ if !offline => return request.stage = RequestStage::QueryDue { offline: true },
             Ok(None) => {
                 let nothing = match &request.kind {
-                    RequestKind::Page { part } => self.rooms.nothing(&request.room, *part),
-                    RequestKind::Search { .. } | RequestKind::Changes(_) => None,
+                    RequestKind::Page { room, part } => self.rooms.nothing(*room, *part),
+                    RequestKind::Search { .. }
+                    | RequestKind::Rooms { .. }
+                    | RequestKind::People { .. }
+                    | RequestKind::Inbox { .. }
+                    | RequestKind::Changes { .. } => None,
                 };
                 let why = "Nothing of this room is stored here: try again once you are connected";
                 nothing.ok_or(Line::inert(why))
@@ -182,7 +189,7 @@ impl Session {
             return Ok(());
         };
         if !in_order(head.from..=head.to, &entries)
-            || request.room != head.room
+            || request.kind.room() != Some(head.room)
             || !matches!(request.kind, RequestKind::Page { .. })
         {
             return Err(ProtocolFault::new(
@@ -191,7 +198,7 @@ impl Session {
         }
         if let Some(epoch) = self.rooms.epoch() {
             self.write_buffer.page(EntryRange {
-                room: head.room.clone(),
+                room: head.room,
                 epoch,
                 from: head.from,
                 to: head.to,
@@ -199,6 +206,9 @@ impl Session {
             });
         }
         self.rooms.extent(&head);
+        self.reads.first(head.room, head.extent.first);
+        let range = (head.from, head.to);
+        self.reads.range(head.room, range, &entries, self.user);
         self.requests.extend(now.mono + ANSWER_WITHIN);
         let page = Page {
             extent: head.extent,
@@ -220,10 +230,13 @@ impl Session {
         let Some((at, request)) = self.requests.sent(head.reference) else {
             return Ok(());
         };
-        if request.room != head.room || !matches!(request.kind, RequestKind::Search { .. }) {
+        if request.kind.room() != Some(head.room)
+            || !matches!(request.kind, RequestKind::Search { .. })
+        {
             return Err(ProtocolFault::new("an answer to another search"));
         }
         self.rooms.extent(&head);
+        self.reads.first(head.room, head.extent.first);
         self.requests.extend(now.mono + ANSWER_WITHIN);
         let PageHead {
             extent, from, to, ..
@@ -237,6 +250,67 @@ impl Session {
             offline: false,
         };
         self.answer(at, Answer::Search(Ok(found)));
+        Ok(())
+    }
+
+    pub(super) fn room_list(
+        &mut self,
+        now: Now,
+        page: ListPage<ListedRoom>,
+    ) -> Result<(), ProtocolFault> {
+        let ListPage {
+            list,
+            more,
+            reference,
+        } = page;
+        let is_wanted = |kind: &RequestKind| matches!(kind, RequestKind::Rooms { .. });
+        let answer = Answer::Rooms(ListedPage { list, more });
+        self.listed(now, reference, is_wanted, answer)
+    }
+
+    pub(super) fn people_list(
+        &mut self,
+        now: Now,
+        page: ListPage<ListedPerson>,
+    ) -> Result<(), ProtocolFault> {
+        let ListPage {
+            list,
+            more,
+            reference,
+        } = page;
+        let is_wanted = |kind: &RequestKind| matches!(kind, RequestKind::People { .. });
+        let answer = Answer::People(ListedPage { list, more });
+        self.listed(now, reference, is_wanted, answer)
+    }
+
+    pub(super) fn inbox(&mut self, now: Now, page: InboxPage) -> Result<(), ProtocolFault> {
+        let InboxPage {
+            entries,
+            next,
+            reference,
+        } = page;
+        let is_wanted = |kind: &RequestKind| matches!(kind, RequestKind::Inbox { .. });
+        let answer = Answer::Inbox(InboxEntries { entries, next });
+        self.listed(now, reference, is_wanted, answer)
+    }
+
+    /// Handles the answer to a request for a list.
+    fn listed(
+        &mut self,
+        now: Now,
+        reference: Option<u64>,
+        is_wanted: impl Fn(&RequestKind) -> bool,
+        answer: Answer,
+    ) -> Result<(), ProtocolFault> {
+        let Some((at, request)) = self.requests.sent(reference) else {
+            // The answer to an abandoned request.
+            return Ok(());
+        };
+        if !is_wanted(&request.kind) {
+            return Err(ProtocolFault::new("an answer to another request"));
+        }
+        self.requests.extend(now.mono + ANSWER_WITHIN);
+        self.answer(at, answer);
         Ok(())
     }
 
@@ -296,7 +370,12 @@ impl Session {
                 continue;
             }
             if !is_held || !online {
-                request.stage = RequestStage::QueryDue { offline: true };
+                if request.needs_server() {
+                    let why = "The server does not answer: try again in a moment";
+                    self.refuse(at, Line::inert(why));
+                } else {
+                    request.stage = RequestStage::QueryDue { offline: true };
+                }
                 continue;
             }
             request.stage = RequestStage::Send;

@@ -1,7 +1,12 @@
 //! Tracks the position in each room's log: which message comes next, which were seen, and when
 //! numbers start anew.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use jiff::Timestamp;
 
 use super::{
     members::Members, persist_types::PersistedRoom, requests::WantedChanges,
@@ -10,18 +15,18 @@ use super::{
 use crate::{
     client::event::Page,
     protocol::{
-        Entry, Epoch, Extent, RoomName,
+        Entry, Epoch, Extent, RoomId,
         frame::{PageHead, Part, Position, Reset, RoomStart},
-        limits::JOIN_ROOMS_MAX,
+        limits::{JOIN_ROOMS_MAX, USER_ROOMS_MAX},
     },
 };
 
-/// Every room of one log that this profile is or was in. A connection has at most
-/// [`JOIN_ROOMS_MAX`] of them open; the others are known for their stored messages.
+/// Every room of one log that the user is in, or that messages are stored of. A connection has at
+/// most [`USER_ROOMS_MAX`] of them open.
 #[derive(Debug, Default)]
 pub(super) struct RoomCursors {
     epoch: Option<Epoch>,
-    rooms: BTreeMap<RoomName, RoomCursor>,
+    rooms: BTreeMap<RoomId, RoomCursor>,
 }
 
 #[derive(Debug)]
@@ -39,6 +44,8 @@ struct RoomCursor {
     /// long as none is missed.
     folded: u64,
     members: Members,
+    /// The time of the last message.
+    active: Option<Timestamp>,
 }
 
 impl RoomCursor {
@@ -50,6 +57,7 @@ impl RoomCursor {
             history: 0,
             folded: 0,
             members: Members::default(),
+            active: None,
         }
     }
 }
@@ -71,41 +79,48 @@ impl RoomCursors {
     }
 
     /// The highest number given in a room, as far as is known.
-    pub(super) fn head(&self, room: &RoomName) -> Option<u64> {
-        self.rooms.get(room).map(|room| room.extent.head)
+    pub(super) fn head(&self, room: RoomId) -> Option<u64> {
+        self.rooms.get(&room).map(|room| room.extent.head)
+    }
+
+    /// Whether a room's position is known.
+    pub(super) fn knows(&self, room: RoomId) -> bool {
+        self.rooms.contains_key(&room)
     }
 
     /// Restores the positions of earlier runs. A `join` names one log: that of a `wanted` room. A
     /// room last entered before that log began counts as never entered.
-    pub(super) fn restore(
-        &mut self,
-        rooms: Vec<PersistedRoom>,
-        wanted: impl Fn(&RoomName) -> bool,
-    ) {
-        let (wanted, others): (Vec<_>, Vec<_>) = rooms
-            .into_iter()
-            .partition(|room| wanted(&room.position.room));
+    pub(super) fn restore(&mut self, rooms: &[PersistedRoom], wanted: impl Fn(RoomId) -> bool) {
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            rooms.iter().partition(|room| wanted(room.position.room));
         let rooms = wanted.into_iter().chain(others);
         for room in rooms.filter(|room| room.position.seq > 0) {
             if *self.epoch.get_or_insert(room.epoch) == room.epoch {
-                let name = room.position.room.clone();
+                let name = room.position.room;
                 let held = RoomCursor {
                     extent: room.extent.raised_to(room.position.seq),
                     folded: room.folded,
-                    ..RoomCursor::new(room.position)
+                    active: room.active,
+                    ..RoomCursor::new(room.position.clone())
                 };
                 self.rooms.insert(name, held);
             }
         }
     }
 
-    /// The positions for a `join` that enters these rooms.
-    pub(super) fn positions(&self, entered: impl Fn(&RoomName) -> bool) -> Vec<Position> {
-        self.rooms
-            .iter()
-            .filter(|(name, _)| entered(name))
-            .map(|(_, room)| room.position.clone())
-            .collect()
+    /// The positions for a `join`: of the `wanted` rooms, and of the latest active others, as many as
+    /// it can name.
+    pub(super) fn positions(&self, wanted: impl Fn(RoomId) -> bool) -> Vec<Position> {
+        let mut rooms: Vec<_> = self.rooms.iter().collect();
+        rooms.sort_by_key(|(id, room)| Reverse((wanted(**id), room.active)));
+        let rooms = rooms.into_iter().take(JOIN_ROOMS_MAX);
+        rooms.map(|(_, room)| room.position.clone()).collect()
+    }
+
+    /// Whether the user is in a room on this connection.
+    pub(super) fn is_open(&self, room: RoomId) -> bool {
+        let room = self.rooms.get(&room);
+        room.is_some_and(|room| room.due.is_some())
     }
 
     /// The connection has closed; the positions stay.
@@ -116,41 +131,77 @@ impl RoomCursors {
         }
     }
 
-    /// Opens the rooms of a welcome. Changes nothing if one of them is invalid.
+    /// Opens the rooms of a welcome. Changes nothing if one of them is invalid. Returns besides the
+    /// rooms that are gone: they belong to a log that no longer exists.
     pub(super) fn open(
         &mut self,
         epoch: Epoch,
         starts: Vec<RoomStart>,
-    ) -> Result<Vec<RoomStart>, ProtocolFault> {
-        starts.iter().try_for_each(check)?;
-        if starts.len() > JOIN_ROOMS_MAX {
-            return Err(ProtocolFault::new("more rooms than a client can be in"));
-        }
-        if self.epoch.is_some_and(|ours| ours != epoch) {
-            // Rooms not opened now belong to a log that no longer exists.
-            self.rooms
-                .retain(|name, _| starts.iter().any(|start| start.room == *name));
-        }
+    ) -> Result<(Vec<RoomStart>, Vec<RoomId>), ProtocolFault> {
+        self.check(&starts)?;
         let another = self.epoch.is_some_and(|ours| ours != epoch);
+        let opens = |id: &RoomId| starts.iter().any(|start| start.room == *id);
+        let gone = self.rooms.extract_if(.., |id, _| another && !opens(id));
+        let gone = gone.map(|(id, _)| id).collect();
         self.epoch = Some(epoch);
-        Ok(starts
+        let opened = starts
             .into_iter()
             .map(|start| self.open_room(start, another))
+            .collect();
+        Ok((opened, gone))
+    }
+
+    /// Opens rooms that the user has entered on a running connection. Changes nothing if one of them
+    /// is invalid.
+    pub(super) fn open_more(
+        &mut self,
+        starts: Vec<RoomStart>,
+    ) -> Result<Vec<RoomStart>, ProtocolFault> {
+        self.check(&starts)?;
+        Ok(starts
+            .into_iter()
+            .map(|start| self.open_room(start, false))
             .collect())
+    }
+
+    /// Checks rooms that are to be opened.
+    fn check(&self, starts: &[RoomStart]) -> Result<(), ProtocolFault> {
+        starts.iter().try_for_each(check_start)?;
+        let new: BTreeSet<_> = starts.iter().map(|start| start.room).collect();
+        if new.len() < starts.len() || new.iter().any(|room| self.is_open(*room)) {
+            return Err(ProtocolFault::new("a room that is open already"));
+        }
+        let open = self.rooms.values().filter(|room| room.due.is_some());
+        // Each room takes space on the screen and the disk.
+        if open.count() + starts.len() > USER_ROOMS_MAX {
+            return Err(ProtocolFault::new("more rooms than a user can be in"));
+        }
+        Ok(())
+    }
+
+    /// Forgets the member lists of rooms that are not watched any more: they are told no changes.
+    pub(super) fn watch(&mut self, watched: &[RoomId]) {
+        for (id, room) in &mut self.rooms {
+            if !watched.contains(id) {
+                room.members.close();
+            }
+        }
+    }
+
+    /// The user is no longer in a room. Returns whether it was known.
+    pub(super) fn leave(&mut self, room: RoomId) -> bool {
+        self.rooms.remove(&room).is_some()
     }
 
     fn open_room(&mut self, start: RoomStart, another_log: bool) -> RoomStart {
         let known = self.rooms.contains_key(&start.room);
-        let room = self
-            .rooms
-            .entry(start.room.clone())
-            .or_insert_with_key(|name| {
-                RoomCursor::new(Position {
-                    room: name.clone(),
-                    seq: 0,
-                    id: None,
-                })
-            });
+        let room = self.rooms.entry(start.room).or_insert_with_key(|room| {
+            RoomCursor::new(Position {
+                room: *room,
+                seq: 0,
+                id: None,
+            })
+        });
         let reset = match start.reset {
             // The server failed to report it: numbers of another log can't be ours.
             None if known && another_log => Some(Reset::Epoch),
@@ -193,7 +244,7 @@ impl RoomCursors {
             let due = self.rooms.get(&message.room).and_then(|room| room.due);
             return Err(ProtocolFault::new(match due {
                 Some(due) => format!("message {} came where {due} was due", message.seq),
-                None => format!("a message for #{}, which is not open", message.room),
+                None => "a message for a room that is not open".to_owned(),
             }));
         };
         room.due = Some(message.seq + 1);
@@ -203,6 +254,7 @@ impl RoomCursors {
         }
         room.position.seq = message.seq;
         room.position.id = Some(message.id);
+        room.active = Some(message.time);
         if message.seq == room.folded + 1 {
             room.folded = message.seq;
         }
@@ -226,8 +278,8 @@ impl RoomCursors {
 
     /// All entries held stand at least as when the log ended here. `in_full`: and as all that
     /// arrived since the room was opened have changed them.
-    pub(super) fn folded(&mut self, room: &RoomName, folded: u64, in_full: bool) {
-        if let Some(room) = self.rooms.get_mut(room) {
+    pub(super) fn folded(&mut self, room: RoomId, folded: u64, in_full: bool) {
+        if let Some(room) = self.rooms.get_mut(&room) {
             room.folded = room.folded.max(folded);
             if in_full {
                 room.folded = room.folded.max(room.position.seq);
@@ -244,8 +296,8 @@ impl RoomCursors {
     }
 
     /// An empty page for a part of which no message exists; `None` for an unknown room.
-    pub(super) fn nothing(&self, room: &RoomName, part: Part) -> Option<Page> {
-        let room = self.rooms.get(room)?;
+    pub(super) fn nothing(&self, room: RoomId, part: Part) -> Option<Page> {
+        let room = self.rooms.get(&room)?;
         let from = match part {
             Part::Forward { from, .. } => from,
             Part::Backward { to, .. } => to.saturating_add(1),
@@ -261,24 +313,23 @@ impl RoomCursors {
     }
 
     /// The member list of an open room.
-    pub(super) fn members(&mut self, room: &RoomName) -> Result<&mut Members, ProtocolFault> {
+    pub(super) fn members(&mut self, room: RoomId) -> Result<&mut Members, ProtocolFault> {
         self.rooms
-            .get_mut(room)
+            .get_mut(&room)
             .filter(|room| room.due.is_some())
             .map(|room| &mut room.members)
-            .ok_or_else(|| ProtocolFault::new(format!("members of #{room}, which is not open")))
+            .ok_or_else(|| ProtocolFault::new("members of a room that is not open"))
     }
 }
 
-fn check(start: &RoomStart) -> Result<(), ProtocolFault> {
+fn check_start(start: &RoomStart) -> Result<(), ProtocolFault> {
     let RoomStart { extent, next, .. } = *start;
     let Extent { first, head } = extent;
     if first >= 1 && (first..=extent.next()).contains(&next) {
         Ok(())
     } else {
         Err(ProtocolFault::new(format!(
-            "#{} goes from {first} to {head} but starts at {next}",
-            start.room
+            "a room goes from {first} to {head} but starts at {next}"
         )))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::persist_types::{ChangedEntries, EntryRange, Save, StoreChange};
-use crate::protocol::{Entry, Epoch, frame::RoomStart, limits::TEXT_BYTES_MAX};
+use crate::protocol::{Entry, Epoch, RoomId, frame::RoomStart, limits::TEXT_BYTES_MAX};
 
 /// Bytes of entries that wait to be saved. Beyond, the oldest are dropped, and requested from the
 /// server when needed.
@@ -62,6 +62,32 @@ impl WriteBuffer {
         self.waiting.push(StoreChange::Room { epoch, start });
     }
 
+    /// Adds the removal of a room. Nothing that waits of it is saved.
+    pub(super) fn left(&mut self, room: RoomId) {
+        let is_of = |change: &StoreChange| match change {
+            StoreChange::Entries(run) => run.room == room,
+            StoreChange::Changed(changed) => changed.room == room,
+            StoreChange::Room { start, .. } => start.room == room,
+            StoreChange::Read { room: of, .. }
+            | StoreChange::RoomInfo { room: of, .. }
+            | StoreChange::Draft { room: of, .. }
+            | StoreChange::RoomLeft(of) => *of == room,
+            StoreChange::Entry(_)
+            | StoreChange::Remove(_)
+            | StoreChange::TakeBack(_)
+            | StoreChange::NextCounter(_)
+            | StoreChange::Settled { .. }
+            | StoreChange::Submit { .. }
+            | StoreChange::Typed(_)
+            | StoreChange::Erased(_)
+            | StoreChange::User(_) => false,
+        };
+        self.waiting.retain(|change| !is_of(change));
+        let waiting = self.waiting.iter();
+        self.bytes = waiting.map(|change| bytes(entries_of(change))).sum();
+        self.waiting.push(StoreChange::RoomLeft(room));
+    }
+
     /// Adds a message.
     pub(super) fn message(&mut self, epoch: Epoch, message: &Entry) {
         self.bytes += message.bytes();
@@ -83,7 +109,7 @@ impl WriteBuffer {
                 run.entries.push(message.clone());
             }
             None => self.waiting.push(StoreChange::Entries(EntryRange::of(
-                message.room.clone(),
+                message.room,
                 epoch,
                 vec![message.clone()],
             ))),
@@ -172,6 +198,7 @@ impl WriteBuffer {
         for change in later {
             match change {
                 change @ (StoreChange::Read { .. }
+                | StoreChange::RoomInfo { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)) => {
                     self.put(change);
@@ -198,21 +225,20 @@ fn again(change: &StoreChange) -> Option<StoreChange> {
     };
     let entries = run.entries.iter().filter(|entry| entry.target().is_some());
     let entries: Vec<_> = entries.cloned().collect();
-    (!entries.is_empty()).then(|| {
-        StoreChange::Changed(ChangedEntries {
-            room: run.room.clone(),
-            epoch: run.epoch,
-            entries,
-            // With the others missing, nothing is known to be folded.
-            since: u64::MAX,
-            folded: 0,
-        })
-    })
+    (!entries.is_empty()).then_some(StoreChange::Changed(ChangedEntries {
+        room: run.room,
+        epoch: run.epoch,
+        entries,
+        // With the others missing, nothing is known to be folded.
+        since: u64::MAX,
+        folded: 0,
+    }))
 }
 
 fn replaces(new: &StoreChange, old: &StoreChange) -> bool {
     match (new, old) {
         (StoreChange::Read { room, .. }, StoreChange::Read { room: old, .. })
+        | (StoreChange::RoomInfo { room, .. }, StoreChange::RoomInfo { room: old, .. })
         | (StoreChange::Draft { room, .. }, StoreChange::Draft { room: old, .. }) => room == old,
         _ => false,
     }

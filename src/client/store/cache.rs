@@ -7,17 +7,21 @@
 //! A room's `folded` is a number: all its stored entries stand at least as when the log ended there.
 //! Live entries raise it as long as none was missed.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     StoreFault,
-    device::{number, signed},
+    device::{forget_drafts, number, signed},
     rows::EntryWriter,
 };
 use crate::{
     client::session::persist_types::{ChangedEntries, EntryRange, StoreChange},
-    protocol::{Epoch, Extent, MessageId, RoomName, UserId, frame::RoomStart},
-    text::Line,
+    protocol::{
+        Epoch, Extent, MessageId, Preferences, ReadMarker, RoomId, RoomInfo, ServerFrame, UserId,
+        frame::RoomStart,
+        wire::{encode_server, parse_server},
+    },
 };
 
 /// Messages stored of one room; beyond, the oldest are dropped.
@@ -31,25 +35,19 @@ pub(super) const DROP_STEP: u64 = 2_000;
 pub(super) struct RoomRow {
     pub(super) log: i64,
     pub(super) epoch: String,
-    pub(super) topic: Option<String>,
     pub(super) extent: Extent,
-    pub(super) read: u64,
     pub(super) folded: u64,
 }
 
-pub(super) fn room(database: &Connection, name: &RoomName) -> Result<Option<RoomRow>, StoreFault> {
+pub(super) fn room(database: &Connection, room: RoomId) -> Result<Option<RoomRow>, StoreFault> {
     Ok(database
-        .prepare_cached(
-            "SELECT log, epoch, topic, first, head, read, folded FROM room WHERE name = ?",
-        )?
-        .query_row([name.as_str()], |row| {
+        .prepare_cached("SELECT log, epoch, first, head, folded FROM room WHERE room = ?")?
+        .query_row([room.to_string()], |row| {
             Ok(RoomRow {
                 log: row.get(0)?,
                 epoch: row.get(1)?,
-                topic: row.get(2)?,
-                extent: Extent::new(number(row, 3)?, number(row, 4)?),
-                read: number(row, 5)?,
-                folded: number(row, 6)?,
+                extent: Extent::new(number(row, 2)?, number(row, 3)?),
+                folded: number(row, 4)?,
             })
         })
         .optional()?)
@@ -58,11 +56,11 @@ pub(super) fn room(database: &Connection, name: &RoomName) -> Result<Option<Room
 /// As [`room`], unless its log is another one than this.
 pub(super) fn room_of(
     database: &Connection,
-    name: &RoomName,
+    room: RoomId,
     epoch: Option<Epoch>,
 ) -> Result<Option<RoomRow>, StoreFault> {
     let same = |room: &RoomRow| epoch.is_none_or(|epoch| room.epoch == epoch.to_string());
-    Ok(room(database, name)?.filter(same))
+    Ok(self::room(database, room)?.filter(same))
 }
 
 /// Stores a server's update of a room; starts a new log if it has changed.
@@ -72,7 +70,7 @@ pub(super) fn open_room(
     start: &RoomStart,
     max: u64,
 ) -> Result<(), StoreFault> {
-    let known = room(database, &start.room)?;
+    let known = room(database, start.room)?;
     let epoch = epoch.to_string();
     let same = |room: &&RoomRow| room.epoch == epoch && start.reset.is_none();
     // Another device of this user may have seen the reset before.
@@ -86,7 +84,14 @@ pub(super) fn open_room(
             .query_row((), |row| row.get(0))?,
     };
     let known = known.filter(|room| room.log == log);
-    let read = known.as_ref().map_or(0, |room| room.read);
+    let mut marker = start.read.marker;
+    if known.is_some() {
+        // Another process may have read further.
+        let stored = told(database, start.room)?.1;
+        if stored.generation == marker.generation {
+            marker.seq = marker.seq.max(stored.seq);
+        }
+    }
     let folded = known.as_ref().map_or(0, |room| room.folded);
     // Then nothing that is stored was changed before the entry that comes next.
     let is_folded =
@@ -94,17 +99,17 @@ pub(super) fn open_room(
     let folded = folded.max(if is_folded { start.next - 1 } else { 0 });
     database
         .prepare_cached(
-            "INSERT OR REPLACE INTO room (name, log, epoch, topic, first, head, read, folded)
+            "INSERT OR REPLACE INTO room (room, log, epoch, info, state, first, head, folded)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            start.room.as_str(),
+            start.room.to_string(),
             log,
             epoch,
-            start.topic.as_ref().map(Line::as_str),
+            info_frame(start.room, &start.info),
+            state_frame(start.room, marker, start.read.preferences),
             signed(start.extent.first),
             signed(start.extent.head),
-            signed(read),
             signed(folded),
         ])?;
     tidy(database, log, start.extent.first, max)
@@ -129,10 +134,10 @@ pub(super) fn put(
     caches: bool,
 ) -> Result<bool, StoreFault> {
     let EntryRange { from, to, .. } = *run;
-    let Some(room) = room_of(database, &run.room, Some(run.epoch))? else {
+    let Some(room) = room_of(database, run.room, Some(run.epoch))? else {
         return Ok(false);
     };
-    let mut writer = EntryWriter::new(database, &run.room, room.log, user)?;
+    let mut writer = EntryWriter::new(database, run.room, room.log, user)?;
     for entry in &run.entries {
         if caches {
             writer.put(entry)?;
@@ -153,9 +158,9 @@ pub(super) fn put(
     };
     database
         .prepare_cached(
-            "UPDATE room SET head = max(head, ?2), folded = max(folded, ?3) WHERE name = ?1",
+            "UPDATE room SET head = max(head, ?2), folded = max(folded, ?3) WHERE room = ?1",
         )?
-        .execute(params![run.room.as_str(), signed(to), signed(folded)])?;
+        .execute(params![run.room.to_string(), signed(to), signed(folded)])?;
     tidy(database, room.log, room.extent.first, max)?;
     Ok(writer.erased)
 }
@@ -166,18 +171,18 @@ pub(super) fn change(
     changed: &ChangedEntries,
     user: UserId,
 ) -> Result<bool, StoreFault> {
-    let Some(room) = room_of(database, &changed.room, Some(changed.epoch))? else {
+    let Some(room) = room_of(database, changed.room, Some(changed.epoch))? else {
         return Ok(false);
     };
-    let mut writer = EntryWriter::new(database, &changed.room, room.log, user)?;
+    let mut writer = EntryWriter::new(database, changed.room, room.log, user)?;
     for entry in &changed.entries {
         writer.renew(entry)?;
     }
     // Otherwise an earlier part is missing.
     if changed.since <= room.folded {
         database
-            .prepare_cached("UPDATE room SET folded = max(folded, ?2) WHERE name = ?1")?
-            .execute(params![changed.room.as_str(), signed(changed.folded)])?;
+            .prepare_cached("UPDATE room SET folded = max(folded, ?2) WHERE room = ?1")?
+            .execute(params![changed.room.to_string(), signed(changed.folded)])?;
     }
     Ok(writer.erased)
 }
@@ -237,7 +242,7 @@ pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, StoreFault
     let logs: Vec<(i64, bool)> = logs.collect::<Result<_, _>>()?;
     for (log, stale) in logs {
         let up_to = match latest(database, log)? {
-            Some((seq, _)) if !stale => seq.saturating_sub(1),
+            Some(latest) if !stale => latest.seq.saturating_sub(1),
             _ => u64::MAX,
         };
         let dropped = drop_oldest(database, log, count, up_to)?;
@@ -248,21 +253,30 @@ pub(super) fn evict(database: &Connection, count: u64) -> Result<u64, StoreFault
     Ok(0)
 }
 
-/// The number and the id of a log's latest stored entry. After a page, a range may go on to higher
-/// numbers.
-pub(super) fn latest(
-    database: &Connection,
-    log: i64,
-) -> Result<Option<(u64, MessageId)>, StoreFault> {
-    let latest: Option<(u64, String)> = database
-        .prepare_cached("SELECT seq, id FROM message WHERE log = ? ORDER BY seq DESC LIMIT 1")?
-        .query_row([log], |row| Ok((number(row, 0)?, row.get(1)?)))
+/// A log's latest stored entry.
+#[derive(Clone, Copy)]
+pub(super) struct LatestEntry {
+    pub(super) seq: u64,
+    pub(super) id: MessageId,
+    pub(super) time: Timestamp,
+}
+
+/// A log's latest stored entry. After a page, a range may go on to higher numbers.
+pub(super) fn latest(database: &Connection, log: i64) -> Result<Option<LatestEntry>, StoreFault> {
+    let latest: Option<(u64, String, i64)> = database
+        .prepare_cached(
+            "SELECT seq, id, time FROM message WHERE log = ? ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row([log], |row| Ok((number(row, 0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((seq, id)) = latest else {
+    let Some((seq, id, time)) = latest else {
         return Ok(None);
     };
-    let id = MessageId::parse(&id).map_err(|_| StoreFault::Damaged)?;
-    Ok(Some((seq, id)))
+    Ok(Some(LatestEntry {
+        seq,
+        id: MessageId::parse(&id).map_err(|_| StoreFault::Damaged)?,
+        time: Timestamp::from_nanosecond(time.into()).map_err(|_| StoreFault::Damaged)?,
+    }))
 }
 
 fn lowest_range(database: &Connection, log: i64) -> Result<Option<(u64, u64)>, StoreFault> {
@@ -298,17 +312,96 @@ fn drop_oldest(database: &Connection, log: i64, count: u64, up_to: u64) -> Resul
     Ok(dropped)
 }
 
-/// Stores how far the user has read a room.
+/// Stores how far the user has read a room, and their settings of it.
 pub(super) fn read(
     database: &Connection,
-    name: &RoomName,
+    room: RoomId,
     epoch: Epoch,
-    seq: u64,
+    marker: ReadMarker,
+    preferences: Preferences,
+) -> Result<(), StoreFault> {
+    if let Some(row) = room_of(database, room, Some(epoch))? {
+        let marker = ReadMarker {
+            seq: marker.seq.min(row.extent.head),
+            ..marker
+        };
+        database
+            .prepare_cached("UPDATE room SET state = ?2 WHERE room = ?1")?
+            .execute([room.to_string(), state_frame(room, marker, preferences)])?;
+    }
+    Ok(())
+}
+
+/// Stores what a room is.
+pub(super) fn set_info(
+    database: &Connection,
+    room: RoomId,
+    info: &RoomInfo,
 ) -> Result<(), StoreFault> {
     database
-        .prepare_cached(
-            "UPDATE room SET read = max(read, min(?2, head)) WHERE name = ?1 AND epoch = ?3",
-        )?
-        .execute(params![name.as_str(), signed(seq), epoch.to_string()])?;
+        .prepare_cached("UPDATE room SET info = ?2 WHERE room = ?1")?
+        .execute([room.to_string(), info_frame(room, info)])?;
     Ok(())
+}
+
+/// Removes a room with its entries and drafts. Returns whether it was stored.
+pub(super) fn leave_room(database: &Connection, room: RoomId) -> Result<bool, StoreFault> {
+    forget_drafts(database, room)?;
+    let Some(RoomRow { log, .. }) = self::room(database, room)? else {
+        return Ok(false);
+    };
+    for statement in [
+        "DELETE FROM message WHERE log = ?",
+        "DELETE FROM range WHERE log = ?",
+        "DELETE FROM room WHERE log = ?",
+    ] {
+        database.prepare_cached(statement)?.execute([log])?;
+    }
+    Ok(true)
+}
+
+/// What the server said last of a room: what it is, how far the user has read it, and their settings.
+pub(super) fn told(
+    database: &Connection,
+    room: RoomId,
+) -> Result<(RoomInfo, ReadMarker, Preferences), StoreFault> {
+    let (info, state): (String, String) = database
+        .prepare_cached("SELECT info, state FROM room WHERE room = ?")?
+        .query_row([room.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    match (
+        parse_server(info.as_bytes()),
+        parse_server(state.as_bytes()),
+    ) {
+        (
+            Ok(ServerFrame::Room { info, .. }),
+            Ok(ServerFrame::Read {
+                marker,
+                preferences,
+                ..
+            }),
+        ) => Ok((*info, marker, preferences)),
+        _ => Err(StoreFault::Damaged),
+    }
+}
+
+/// The value of the column `info`.
+pub(super) fn info_frame(room: RoomId, info: &RoomInfo) -> String {
+    let info = Box::new(info.clone());
+    frame(&ServerFrame::Room { room, info })
+}
+
+/// The value of the column `state`.
+pub(super) fn state_frame(room: RoomId, marker: ReadMarker, preferences: Preferences) -> String {
+    frame(&ServerFrame::Read {
+        room,
+        marker,
+        preferences,
+    })
+}
+
+fn frame(frame: &ServerFrame) -> String {
+    let mut bytes = Vec::new();
+    encode_server(frame, &mut bytes);
+    // Frames are UTF-8.
+    String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned()
 }

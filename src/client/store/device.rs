@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{Owner, Profile, StoreFault};
 use crate::{
     client::session::persist_types::{OutboxEntry, PersistedOutbox},
-    protocol::{ClientId, Content, MessageId, RoomName, Token, UserId},
+    protocol::{ClientId, Content, MessageId, RoomId, RoomName, Token, UserId},
     text::{Body, Line},
 };
 
@@ -125,14 +125,15 @@ pub(super) fn entries_from(
     owner: Owner,
 ) -> Result<Vec<OutboxEntry>, StoreFault> {
     let mut select = database.prepare_cached(
-        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, run, number, kind, target
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, enter, run, number, kind,
+             target
          FROM outbox WHERE client = ? AND key >= ? ORDER BY key",
     )?;
     let mut rows = select.query(params![client.as_str(), signed(key)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let mut entry = entry(row, content(row, 2, 9)?)?;
-        let origin = origin(row, 7)?;
+        let mut entry = entry(row, content(row, 2, 10)?)?;
+        let origin = origin(row, 8)?;
         entry.number = origin.and_then(|(run, number)| (run == owner).then_some(number));
         entries.push(entry);
     }
@@ -190,10 +191,13 @@ pub(super) fn entry(row: &Row<'_>, content: Content) -> Result<OutboxEntry, Stor
     let counter: Option<i64> = row.get(3)?;
     let counter = counter.map(|counter| u64::try_from(counter).map_err(|_| StoreFault::Damaged));
     let failed: Option<String> = row.get(6)?;
+    let enter: Option<String> = row.get(7)?;
+    let enter = enter.map(|name| RoomName::parse(&name).map_err(|_| StoreFault::Damaged));
     Ok(OutboxEntry {
         key: number(row, 0)?,
         number: None,
-        room: RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?,
+        room: RoomId::parse(&room).map_err(|_| StoreFault::Damaged)?,
+        enter: enter.transpose()?,
         content,
         counter: counter.transpose()?,
         withdrawn: row.get(4)?,
@@ -215,18 +219,19 @@ pub(super) fn put(
     database
         .prepare_cached(
             "INSERT INTO outbox
-             (client, key, room, body, counter, withdrawn, unconfirmed, failed, run, number, kind,
-              target)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (client, key, room, enter, body, counter, withdrawn, unconfirmed, failed, run, number,
+              kind, target)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET
-                 room = excluded.room, body = excluded.body, counter = excluded.counter,
-                 withdrawn = excluded.withdrawn, unconfirmed = excluded.unconfirmed,
-                 failed = excluded.failed, kind = excluded.kind, target = excluded.target",
+                 room = excluded.room, enter = excluded.enter, body = excluded.body,
+                 counter = excluded.counter, withdrawn = excluded.withdrawn,
+                 unconfirmed = excluded.unconfirmed, failed = excluded.failed, kind = excluded.kind, target = excluded.target",
         )?
         .execute(params![
             client.as_str(),
             signed(entry.key),
-            entry.room.as_str(),
+            entry.room.to_string(),
+            entry.enter.as_ref().map(RoomName::as_str),
             entry.content.words(),
             counter,
             entry.withdrawn,
@@ -264,19 +269,27 @@ pub(super) fn next_counter(
 pub(super) fn draft(
     database: &Connection,
     client: &ClientId,
-    room: &RoomName,
+    room: RoomId,
     text: &str,
 ) -> Result<(), StoreFault> {
     if text.is_empty() {
         database
             .prepare_cached("DELETE FROM draft WHERE client = ? AND room = ?")?
-            .execute([client.as_str(), room.as_str()])?;
+            .execute([client.as_str(), &room.to_string()])?;
     } else {
         let text = &text[..text.floor_char_boundary(DRAFT_BYTES_MAX)];
         database
             .prepare_cached("INSERT OR REPLACE INTO draft (client, room, body) VALUES (?, ?, ?)")?
-            .execute([client.as_str(), room.as_str(), text])?;
+            .execute([client.as_str(), &room.to_string(), text])?;
     }
+    Ok(())
+}
+
+/// Removes the unsent texts in a room, of all devices.
+pub(super) fn forget_drafts(database: &Connection, room: RoomId) -> Result<(), StoreFault> {
+    database
+        .prepare_cached("DELETE FROM draft WHERE room = ?")?
+        .execute([room.to_string()])?;
     Ok(())
 }
 
@@ -284,11 +297,11 @@ pub(super) fn draft(
 pub(super) fn draft_of(
     database: &Connection,
     client: &ClientId,
-    room: &str,
+    room: RoomId,
 ) -> Result<String, StoreFault> {
     let draft = database
         .prepare_cached("SELECT body FROM draft WHERE client = ? AND room = ?")?
-        .query_row([client.as_str(), room], |row| row.get(0))
+        .query_row([client.as_str(), &room.to_string()], |row| row.get(0))
         .optional()?;
     Ok(draft.unwrap_or_default())
 }

@@ -13,7 +13,7 @@ use crate::{
         session::persist_types::ADOPTED_MAX,
         session::{OUTBOX_BYTES_MAX, OUTBOX_FULL, OUTBOX_MESSAGES_MAX},
     },
-    protocol::{ClientId, Content, RoomName},
+    protocol::{ClientId, Content, RoomId, RoomName},
     text::Line,
 };
 
@@ -27,7 +27,8 @@ pub(super) fn submit(
     client: &ClientId,
     owner: Owner,
     which: u64,
-    room: &RoomName,
+    room: RoomId,
+    enter: Option<&RoomName>,
     content: &Content,
 ) -> Result<(), StoreFault> {
     let (count, bytes) = database
@@ -43,7 +44,7 @@ pub(super) fn submit(
         let why = Line::inert(OUTBOX_FULL);
         return settle(database, owner, which, &Delivery::Failed { why });
     }
-    put(database, client, &owner, which, room, content)
+    put(database, client, &owner, which, room, enter, content)
 }
 
 /// Adds a message of a run to those that wait for the holder of the lease.
@@ -52,20 +53,22 @@ pub(super) fn put(
     client: &ClientId,
     run: &[u8],
     which: u64,
-    room: &RoomName,
+    room: RoomId,
+    enter: Option<&RoomName>,
     content: &Content,
 ) -> Result<(), StoreFault> {
     let (kind, target) = device::kind(content);
     database
         .prepare_cached(
-            "INSERT INTO submitted (client, run, number, room, body, kind, target)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO submitted (client, run, number, room, enter, body, kind, target)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             client.as_str(),
             run,
             signed(which),
-            room.as_str(),
+            room.to_string(),
+            enter.map(RoomName::as_str),
             content.words(),
             kind,
             target,
@@ -99,8 +102,8 @@ pub(super) fn adopt(
         database
             .prepare_cached(
                 "INSERT INTO outbox
-                 (client, key, room, body, withdrawn, unconfirmed, run, number, kind, target)
-                 SELECT client, ?, room, body, 0, 0, run, number, kind, target
+                 (client, key, room, enter, body, withdrawn, unconfirmed, run, number, kind, target)
+                 SELECT client, ?, room, enter, body, 0, 0, run, number, kind, target
                  FROM submitted WHERE id = ?",
             )?
             .execute(params![signed(key), id])?;

@@ -6,7 +6,8 @@
 //! |---|---|---|
 //! | token | the profile's | made at the first start: identifies the user |
 //! | rooms, entries | the profile's | gap-free ranges of a log, each entry as it stands now; all devices write, duplicates are harmless |
-//! | typed texts, read cursors | the profile's | |
+//! | what each room is, its marker, its settings | the profile's | as the server told last, and what was read since; removed with the entries when the user leaves the room |
+//! | typed texts | the profile's | |
 //! | outbox, counters, lease | a device's (a client ID's) | only the holder of the lease changes them |
 //! | messages submitted, outcomes | a device's | exchanged between the holder of the lease and processes without it |
 //! | drafts | a device's | |
@@ -181,6 +182,11 @@ pub struct Store {
     notices: Vec<Line>,
 }
 
+/// Whether a profile has a store.
+pub fn exists(profile: &Profile) -> bool {
+    paths::file(profile).is_file()
+}
+
 /// Opens a profile's store, and takes the device's lease. Makes a new store if there is none or it
 /// is damaged.
 ///
@@ -342,7 +348,7 @@ impl Store {
             } => {
                 // Ranges and messages of one snapshot: another process may be dropping some.
                 let moment = self.database.transaction()?;
-                CacheResult::Page(Ok(pages::page(&moment, room, *epoch, *part, *offline)?))
+                CacheResult::Page(Ok(pages::page(&moment, *room, *epoch, *part, *offline)?))
             }
             CacheQuery::Search {
                 room,
@@ -351,7 +357,7 @@ impl Store {
                 to,
             } => {
                 let moment = self.database.transaction()?;
-                CacheResult::Found(Ok(pages::search(&moment, room, *epoch, query, *to)?))
+                CacheResult::Found(Ok(pages::search(&moment, *room, *epoch, query, *to)?))
             }
             CacheQuery::Lease(claim) => CacheResult::Lease(Ok(self.lease(*claim)?)),
             CacheQuery::Adopt { key } => CacheResult::Adopted(Ok(self.adopt(*key)?)),

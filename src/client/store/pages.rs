@@ -14,7 +14,7 @@ use crate::{
         event::{Page, SearchPage},
         session::persist_types::nanoseconds,
     },
-    protocol::{Epoch, RoomName, frame::Part, limits::HISTORY_PAGE_MAX},
+    protocol::{Epoch, RoomId, frame::Part, limits::HISTORY_PAGE_MAX},
     search::{
         Query,
         times::{self, CORRECTIONS_MAX},
@@ -59,7 +59,7 @@ fn range(
 /// counts.
 fn piece(
     database: &Connection,
-    name: &RoomName,
+    name: RoomId,
     room: &RoomRow,
     (mut from, mut to): (u64, u64),
     end: End,
@@ -107,7 +107,7 @@ fn piece(
 /// The latest stored piece of a room's log, of at most so many entries, if it shows any.
 pub(super) fn latest(
     database: &Connection,
-    name: &RoomName,
+    name: RoomId,
     room: &RoomRow,
     most: usize,
 ) -> Result<Option<Page>, StoreFault> {
@@ -126,7 +126,7 @@ pub(super) fn latest(
 /// the nearest stored piece.
 pub(super) fn page(
     database: &Connection,
-    name: &RoomName,
+    name: RoomId,
     epoch: Option<Epoch>,
     part: Part,
     offline: bool,
@@ -247,7 +247,7 @@ fn stretches(
 /// Searches messages up to a number, newest first.
 pub(super) fn search(
     database: &Connection,
-    name: &RoomName,
+    name: RoomId,
     epoch: Option<Epoch>,
     query: &Query,
     to: Option<u64>,

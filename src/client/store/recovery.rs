@@ -11,9 +11,13 @@ use rusqlite::{Connection, Row, params};
 use super::{Owner, Profile, StoreFault, device, device::Origin, handover, paths, schema};
 use crate::{
     client::session::persist_types::OutboxEntry,
-    protocol::{ClientId, Content, RoomName, Token, UserId},
+    protocol::{ClientId, Content, RoomId, RoomName, Token, UserId},
     text::Line,
 };
+
+/// A message that another process submitted: the device, the run, its number there, the room, the name
+/// to enter that by, and the content.
+type RescuedMessage = (ClientId, Vec<u8>, u64, RoomId, Option<RoomName>, Content);
 
 /// The readable contents of a damaged database. Messages are left out: the server has them.
 #[derive(Default)]
@@ -22,7 +26,7 @@ pub(super) struct Rescued {
     user: Option<UserId>,
     devices: Vec<(ClientId, Vec<u8>, i64, i64)>,
     outbox: Vec<(ClientId, OutboxEntry, Option<Origin>)>,
-    submitted: Vec<(ClientId, Vec<u8>, u64, RoomName, Content)>,
+    submitted: Vec<RescuedMessage>,
     drafts: Vec<(String, String, String)>,
     typed: Vec<String>,
 }
@@ -121,30 +125,43 @@ pub(super) fn rescue(database: &Connection) -> Rescued {
     } else {
         "NULL, NULL"
     };
+    // They name rooms by what is entered.
+    let has_ids = database.prepare("SELECT enter FROM outbox").is_ok();
+    let enter = if has_ids {
+        "enter"
+    } else {
+        "nullif(room, 'lobby')"
+    };
     let outbox = format!(
-        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, client, run, number, {kind}
+        "SELECT key, room, body, counter, withdrawn, unconfirmed, failed, {enter}, client, run,
+             number, {kind}
          FROM outbox ORDER BY client, key"
     );
     each(database, &outbox, |row| {
-        let origin = device::origin(row, 8).unwrap_or_default();
-        let entry = device::entry(row, device::content(row, 2, 10)?)?;
-        rescued.outbox.push((client(row, 7)?, entry, origin));
+        let origin = device::origin(row, 9).unwrap_or_default();
+        let entry = device::entry(row, device::content(row, 2, 11)?)?;
+        rescued.outbox.push((client(row, 8)?, entry, origin));
         Ok(())
     });
-    let submitted =
-        format!("SELECT client, run, number, room, body, {kind} FROM submitted ORDER BY id");
+    let submitted = format!(
+        "SELECT client, run, number, room, body, {kind}, {enter} FROM submitted ORDER BY id"
+    );
     each(database, &submitted, |row| {
         let room: String = row.get(3)?;
-        let room = RoomName::parse(&room).map_err(|_| StoreFault::Damaged)?;
+        let room = RoomId::parse(&room).map_err(|_| StoreFault::Damaged)?;
         let (run, number) = (row.get(1)?, device::number(row, 2)?);
         let content = device::content(row, 4, 5)?;
+        let enter: Option<String> = row.get(7)?;
+        let enter = enter.and_then(|name| RoomName::parse(&name).ok());
         rescued
             .submitted
-            .push((client(row, 0)?, run, number, room, content));
+            .push((client(row, 0)?, run, number, room, enter, content));
         Ok(())
     });
     each(database, "SELECT client, room, body FROM draft", |row| {
-        let draft = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let room: String = row.get(1)?;
+        let room = RoomId::parse(&room).map_err(|_| StoreFault::Damaged)?;
+        let draft = (row.get(0)?, room.to_string(), row.get(2)?);
         rescued.drafts.push(draft);
         Ok(())
     });
@@ -217,8 +234,16 @@ pub(super) fn start_anew(
         let origin = origin.as_ref().map(|(run, number)| (&run[..], *number));
         device::put(&transaction, client, &entry, origin)?;
     }
-    for (client, run, number, room, content) in &rescued.submitted {
-        handover::put(&transaction, client, run, *number, room, content)?;
+    for (client, run, number, room, enter, content) in &rescued.submitted {
+        handover::put(
+            &transaction,
+            client,
+            run,
+            *number,
+            *room,
+            enter.as_ref(),
+            content,
+        )?;
     }
     for (client, room, body) in &rescued.drafts {
         transaction.execute(

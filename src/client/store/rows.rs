@@ -16,7 +16,7 @@ use super::{
 use crate::{
     client::session::persist_types::nanoseconds,
     protocol::{
-        Author, Entry, EntryKind, MessageId, Nickname, RoomName, UserId,
+        Author, Entry, EntryKind, Mentions, MessageId, Nickname, RoomId, UserId,
         entry::Text,
         fold,
         wire::{encode_entry, parse_entry},
@@ -26,7 +26,7 @@ use crate::{
 
 /// The columns that [`read`] needs, in order.
 pub(super) const COLUMNS: &str =
-    "seq, id, user, nickname, time, body, clock_was, proven, kind, rev";
+    "seq, id, user, nickname, time, body, clock_was, proven, kind, rev, mentions";
 
 /// Values of the column `kind`; a text has none.
 ///
@@ -38,6 +38,8 @@ const EMPTY_EDIT: &str = "empty edit";
 const ERASURE: &str = "erasure";
 /// What stays of an erased entry.
 const TOMBSTONE: &str = "tombstone";
+/// Something that happened to the room or its membership.
+const EVENT: &str = "event";
 /// A kind that this build does not know.
 const OTHER: &str = "other";
 
@@ -48,13 +50,14 @@ fn kind(entry: &Entry) -> Option<&'static str> {
         EntryKind::Edit { body: None, .. } => Some(EMPTY_EDIT),
         EntryKind::Redaction { .. } => Some(ERASURE),
         EntryKind::Tombstone(_) => Some(TOMBSTONE),
+        EntryKind::Event(_) => Some(EVENT),
         EntryKind::Unknown(unknown) if unknown.erases => Some(ERASURE),
         EntryKind::Unknown(_) => Some(OTHER),
     }
 }
 
 /// Reads an entry from the columns [`COLUMNS`].
-pub(super) fn read(room: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> {
+pub(super) fn read(room: RoomId, row: &Row<'_>) -> Result<Entry, StoreFault> {
     let text = |column| {
         row.get_ref(column)?
             .as_str()
@@ -63,7 +66,7 @@ pub(super) fn read(room: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> 
     let seq = number(row, 0)?;
     if row.get_ref(8)? != ValueRef::Null {
         let entry = parse_entry(text(5)?.as_bytes()).map_err(|_| StoreFault::Damaged)?;
-        let is_its = entry.seq == seq && entry.room == *room;
+        let is_its = entry.seq == seq && entry.room == room;
         return if is_its {
             Ok(entry)
         } else {
@@ -79,7 +82,7 @@ pub(super) fn read(room: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> 
         None => None,
     };
     Ok(Entry {
-        room: room.clone(),
+        room,
         seq,
         id: MessageId::parse(text(1)?).map_err(|_| StoreFault::Damaged)?,
         author: Author {
@@ -91,15 +94,42 @@ pub(super) fn read(room: &RoomName, row: &Row<'_>) -> Result<Entry, StoreFault> 
         clock_was: clock_was.map(time).transpose()?,
         kind: EntryKind::Text(Text {
             body: Body::inert(text(5)?),
+            mentions: mentions(row)?,
             edited,
         }),
     })
 }
 
+/// The mark for all members in the column `mentions`.
+const EVERYONE: &str = "*";
+
+/// Reads the users whom a text mentions.
+fn mentions(row: &Row<'_>) -> Result<Mentions, StoreFault> {
+    let mut mentions = Mentions::NONE;
+    let stored: Option<String> = row.get(10)?;
+    for word in stored.iter().flat_map(|stored| stored.split(' ')) {
+        if word == EVERYONE {
+            mentions.everyone = true;
+        } else {
+            let user = UserId::parse(word).map_err(|_| StoreFault::Damaged)?;
+            mentions.users.push(user);
+        }
+    }
+    Ok(mentions)
+}
+
+/// The value of the column `mentions`: ids, with spaces between them.
+fn mentions_column(mentions: &Mentions) -> Option<String> {
+    let everyone = mentions.everyone.then(|| EVERYONE.to_owned());
+    let users = mentions.users.iter().map(UserId::to_string);
+    let words: Vec<_> = everyone.into_iter().chain(users).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 /// Writes entries of one log.
 pub(super) struct EntryWriter<'a> {
     database: &'a Connection,
-    room: &'a RoomName,
+    room: RoomId,
     log: i64,
     /// This user.
     user: UserId,
@@ -112,7 +142,7 @@ pub(super) struct EntryWriter<'a> {
 impl<'a> EntryWriter<'a> {
     pub(super) fn new(
         database: &'a Connection,
-        room: &'a RoomName,
+        room: RoomId,
         log: i64,
         user: UserId,
     ) -> Result<Self, StoreFault> {
@@ -248,12 +278,16 @@ impl<'a> EntryWriter<'a> {
         }
         // Frames are UTF-8.
         let frame = String::from_utf8_lossy(frame.trim_ascii_end());
+        // All other kinds have them in the frame.
+        let mentions = kind.is_none().then(|| mentions_column(entry.mentions()));
+        let mentions = mentions.flatten();
         let rev = Some(entry.rev()).filter(|rev| *rev > 0);
         self.database
             .prepare_cached(
                 "INSERT OR REPLACE INTO message
-                 (log, seq, id, user, nickname, time, body, clock_was, proven, kind, target, rev)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 (log, seq, id, user, nickname, time, body, clock_was, proven, kind, target, rev,
+                  mentions)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 self.log,
@@ -268,6 +302,7 @@ impl<'a> EntryWriter<'a> {
                 kind,
                 entry.target().map(|target| target.to_string()),
                 rev.map(signed),
+                mentions,
             ])?;
         Ok(())
     }

@@ -69,9 +69,11 @@ impl Store {
                 StoreChange::Submit {
                     number,
                     room,
+                    enter,
                     content,
                 } => {
-                    handover::submit(&transaction, client, owner, *number, room, content)?;
+                    let enter = enter.as_ref();
+                    handover::submit(&transaction, client, owner, *number, *room, enter, content)?;
                 }
                 StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
                     device::remove(&transaction, client, *key)?;
@@ -80,7 +82,7 @@ impl Store {
                     device::next_counter(&transaction, client, *next)?;
                 }
                 StoreChange::Draft { room, text } => {
-                    device::draft(&transaction, client, room, text)?;
+                    device::draft(&transaction, client, *room, text)?;
                 }
                 StoreChange::Typed(text) => device::add_typed(&transaction, text)?,
                 StoreChange::Erased(text) => {
@@ -100,9 +102,18 @@ impl Store {
                 StoreChange::Changed(changed) => {
                     erased |= cache::change(&transaction, changed, user)?;
                 }
-                StoreChange::Read { room, epoch, seq } => {
-                    cache::read(&transaction, room, *epoch, *seq)?;
+                StoreChange::Read {
+                    room,
+                    epoch,
+                    marker,
+                    preferences,
+                } => {
+                    cache::read(&transaction, *room, *epoch, *marker, *preferences)?;
                 }
+                StoreChange::RoomInfo { room, info } => {
+                    cache::set_info(&transaction, *room, info)?;
+                }
+                StoreChange::RoomLeft(room) => erased |= cache::leave_room(&transaction, *room)?,
             }
         }
         if caches {

@@ -1,11 +1,15 @@
 //! Defines the tables, and opens databases.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::LazyLock, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
+use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite_migration::{Error, HookError, M, MigrationDefinitionError, Migrations};
 
-use super::{OPEN_BUSY_WITHIN, StoreFault};
+use super::{OPEN_BUSY_WITHIN, StoreFault, cache};
+use crate::{
+    protocol::{Preferences, ReadMarker, RoomId, RoomInfo, RoomName},
+    text::Line,
+};
 
 /// Pages at which the write-ahead log is copied into the database, which needs disk space for new
 /// pages then.
@@ -14,9 +18,10 @@ const WAL_PAGES: i64 = 256;
 const WAL_KEPT_BYTES: i64 = 1 << 20;
 
 /// The migrations from each version to the next. Released ones never change.
-const STEPS: &[M<'static>] = &[
-    M::up(
-        "
+static STEPS: LazyLock<[M<'static>; 7]> = LazyLock::new(|| {
+    [
+        M::up(
+            "
     CREATE TABLE profile (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         server TEXT NOT NULL,
@@ -77,20 +82,20 @@ const STEPS: &[M<'static>] = &[
         PRIMARY KEY (log, seq)
     ) STRICT, WITHOUT ROWID;
     ",
-    ),
-    // The user's id from the server, if it is not derived from the token.
-    M::up("ALTER TABLE profile ADD COLUMN user TEXT"),
-    // The time that the server's clock would have shown, where it was corrected before a message.
-    M::up(
-        "
+        ),
+        // The user's id from the server, if it is not derived from the token.
+        M::up("ALTER TABLE profile ADD COLUMN user TEXT"),
+        // The time that the server's clock would have shown, where it was corrected before a message.
+        M::up(
+            "
     ALTER TABLE message ADD COLUMN clock_was INTEGER;
     CREATE INDEX message_marked ON message (log, seq) WHERE clock_was IS NOT NULL;
     ",
-    ),
-    // Several processes with one client ID: which run (identified by its lease) typed an entry, and
-    // its number there; messages for the holder; and their outcomes.
-    M::up(
-        "
+        ),
+        // Several processes with one client ID: which run (identified by its lease) typed an entry, and
+        // its number there; messages for the holder; and their outcomes.
+        M::up(
+            "
     ALTER TABLE outbox ADD COLUMN run BLOB;
     ALTER TABLE outbox ADD COLUMN number INTEGER;
     CREATE TABLE submitted (
@@ -111,15 +116,15 @@ const STEPS: &[M<'static>] = &[
         UNIQUE (run, number)
     ) STRICT;
     ",
-    ),
-    // Whether the sender had proven a key: 0 if not. NULL if not recorded: they had, or it is
-    // unknown.
-    M::up("ALTER TABLE message ADD COLUMN proven INTEGER"),
-    // Entries of all kinds. A row without a kind is a text. Of any other kind, `body` is the whole
-    // frame in `message`, and the text or the reason in `outbox` and `submitted`. `target` is the id
-    // of the entry that it refers to; `rev` the number of the last one that changed it.
-    M::up(
-        "
+        ),
+        // Whether the sender had proven a key: 0 if not. NULL if not recorded: they had, or it is
+        // unknown.
+        M::up("ALTER TABLE message ADD COLUMN proven INTEGER"),
+        // Entries of all kinds. A row without a kind is a text. Of any other kind, `body` is the whole
+        // frame in `message`, and the text or the reason in `outbox` and `submitted`. `target` is the id
+        // of the entry that it refers to; `rev` the number of the last one that changed it.
+        M::up(
+            "
     ALTER TABLE message ADD COLUMN kind TEXT;
     ALTER TABLE message ADD COLUMN target TEXT;
     ALTER TABLE message ADD COLUMN rev INTEGER;
@@ -131,8 +136,71 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE submitted ADD COLUMN kind TEXT;
     ALTER TABLE submitted ADD COLUMN target TEXT;
     ",
-    ),
-];
+        ),
+        // Rooms by their ids, which were names. `info` and `state` are the server's latest `room` and
+        // `read` frames, with what was read here since. `enter` is the name by which a room is to be
+        // entered before the entry is sent. `mentions` is empty for all kinds but texts.
+        M::up_with_hook(
+            "
+    ALTER TABLE room RENAME COLUMN name TO room;
+    ALTER TABLE room ADD COLUMN info TEXT NOT NULL DEFAULT '';
+    ALTER TABLE room ADD COLUMN state TEXT NOT NULL DEFAULT '';
+    ALTER TABLE outbox ADD COLUMN enter TEXT;
+    ALTER TABLE submitted ADD COLUMN enter TEXT;
+    ALTER TABLE message ADD COLUMN mentions TEXT;
+    UPDATE outbox SET enter = room WHERE room <> 'lobby';
+    UPDATE submitted SET enter = room WHERE room <> 'lobby';
+    ",
+            |transaction: &Transaction<'_>| name_rooms_by_ids(transaction).map_err(HookError::from),
+        ),
+    ]
+});
+
+/// Replaces the names of rooms by ids, and stores what was known of the rooms as frames.
+fn name_rooms_by_ids(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut select = transaction.prepare("SELECT room, topic, read FROM room")?;
+    let rooms = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let rooms: Vec<(String, Option<String>, i64)> = rooms.collect::<Result<_, _>>()?;
+    for (name, topic, read) in rooms {
+        let Ok(room_name) = RoomName::parse(&name) else {
+            continue;
+        };
+        let room = RoomId::named(&room_name, 0);
+        let mut info = RoomInfo::public(room_name);
+        info.rules.topic = topic.map(|topic| Line::inert(&topic));
+        let marker = ReadMarker {
+            seq: u64::try_from(read).unwrap_or(0),
+            generation: 0,
+        };
+        let frames = (
+            cache::info_frame(room, &info),
+            cache::state_frame(room, marker, Preferences::default()),
+        );
+        transaction.execute(
+            "UPDATE room SET room = ?2, info = ?3, state = ?4 WHERE room = ?1",
+            (name, room.to_string(), frames.0, frames.1),
+        )?;
+    }
+    transaction.execute_batch(
+        "ALTER TABLE room DROP COLUMN topic;
+         ALTER TABLE room DROP COLUMN read;",
+    )?;
+    for table in ["outbox", "submitted", "draft"] {
+        let mut select = transaction.prepare(&format!("SELECT DISTINCT room FROM {table}"))?;
+        let names = select.query_map((), |row| row.get(0))?;
+        let names: Vec<String> = names.collect::<Result<_, _>>()?;
+        for name in names {
+            if let Ok(room) = RoomName::parse(&name) {
+                let room = RoomId::named(&room, 0);
+                transaction.execute(
+                    &format!("UPDATE {table} SET room = ?2 WHERE room = ?1"),
+                    (name, room.to_string()),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Opens an existing database, even an empty file, and migrates it. Waits for a lock at most
 /// `busy_within`.
@@ -151,7 +219,7 @@ pub(super) fn open(path: &Path, busy_within: Duration) -> Result<Connection, Sto
     database.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     database.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     database.pragma_update(None, "synchronous", "NORMAL")?;
-    match Migrations::from_slice(STEPS).to_latest(&mut database) {
+    match Migrations::from_slice(&*STEPS).to_latest(&mut database) {
         Ok(()) => Ok(database),
         Err(Error::RusqliteError { err, .. }) => Err(err.into()),
         Err(other) => Err(StoreFault::Failed(rusqlite::Error::ToSqlConversionFailure(
@@ -176,10 +244,10 @@ pub(super) fn is_newer(path: &Path) -> bool {
         return false;
     };
     matches!(
-        Migrations::from_slice(STEPS).current_version(&database),
+        Migrations::from_slice(&*STEPS).current_version(&database),
         Ok(rusqlite_migration::SchemaVersion::Outside(_))
     ) || matches!(
-        Migrations::from_slice(STEPS).pending_migrations(&database),
+        Migrations::from_slice(&*STEPS).pending_migrations(&database),
         Err(Error::MigrationDefinition(
             MigrationDefinitionError::DatabaseTooFarAhead
         ))
@@ -189,7 +257,7 @@ pub(super) fn is_newer(path: &Path) -> bool {
 /// Whether a database has another schema than this program's.
 pub(super) fn is_other(path: &Path) -> bool {
     connect(path, OPEN_BUSY_WITHIN).is_ok_and(|database| {
-        let version = Migrations::from_slice(STEPS).current_version(&database);
+        let version = Migrations::from_slice(&*STEPS).current_version(&database);
         let newest = rusqlite_migration::SchemaVersion::Inside(
             std::num::NonZeroUsize::new(STEPS.len()).unwrap_or(std::num::NonZeroUsize::MIN),
         );

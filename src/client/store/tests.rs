@@ -3,6 +3,7 @@
 mod disk;
 mod entries;
 mod folding;
+mod rooms;
 
 use std::{
     fs::{self, OpenOptions},
@@ -22,8 +23,8 @@ use crate::{
         },
     },
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, Epoch, Extent, MessageId, Nickname, RoomName,
-        UserId,
+        Author, Content, DeviceId, Entry, EntryKind, Epoch, Extent, Mentions, MessageId, Nickname,
+        Preferences, ReadMarker, ReadState, RoomId, RoomInfo, RoomName, RoomRules, UserId,
         entry::Text,
         frame::{Part, Reset, RoomStart},
     },
@@ -69,8 +70,12 @@ impl Home {
     }
 }
 
-fn lobby() -> RoomName {
-    RoomName::lobby()
+fn lobby() -> RoomId {
+    RoomId::LOBBY
+}
+
+fn read_to(seq: u64) -> ReadMarker {
+    ReadMarker { seq, generation: 0 }
 }
 
 fn epoch(number: u8) -> Epoch {
@@ -94,6 +99,7 @@ fn message(seq: u64, text: &str) -> Entry {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
@@ -111,7 +117,14 @@ fn opened(number: u8, first: u64, head: u64) -> StoreChange {
             changed: 0,
             redacted: 0,
             room: lobby(),
-            topic: Some(Line::inert("a topic")),
+            info: RoomInfo {
+                rules: RoomRules {
+                    topic: Some(Line::inert("a topic")),
+                    ..RoomRules::default()
+                },
+                ..RoomInfo::public(RoomName::lobby())
+            },
+            read: ReadState::default(),
             extent: Extent::new(first, head),
             next: head + 1,
             reset: None,
@@ -134,6 +147,7 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
         key,
         number: None,
         room: lobby(),
+        enter: None,
         content: Content::Text(Body::parse(text).unwrap()),
         counter,
         withdrawn: false,
@@ -216,7 +230,8 @@ fn stored_state_comes_back() {
         StoreChange::Read {
             room: lobby(),
             epoch: epoch(1),
-            seq: 2,
+            marker: read_to(2),
+            preferences: Preferences::default(),
         },
         StoreChange::Draft {
             room: lobby(),
@@ -239,7 +254,7 @@ fn stored_state_comes_back() {
     let [room] = second.rooms.as_slice() else {
         panic!("{:?}", second.rooms);
     };
-    assert_eq!((room.read, room.draft.as_str()), (2, "half a"));
+    assert_eq!((room.read.marker.seq, room.draft.as_str()), (2, "half a"));
     assert_eq!(
         (room.page.from, room.page.to, room.page.extent.head),
         (1, 3, 3)
@@ -480,7 +495,8 @@ fn another_log_is_not_mixed_with_the_old_one() {
     let read = StoreChange::Read {
         room: lobby(),
         epoch: epoch(1),
-        seq: 9,
+        marker: read_to(9),
+        preferences: Preferences::default(),
     };
     store.keep(vec![opened(1, 1, 9), messages(1, 1, 9), read]);
     // The same log again changes nothing.
@@ -488,7 +504,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
     assert_eq!(store.ranges(), [(1, 9)]);
     store.keep(vec![opened(2, 1, 3)]);
     assert_eq!(store.ranges(), []);
-    assert_eq!(home.open_as("carol", "5").rooms[0].read, 0);
+    assert_eq!(home.open_as("carol", "5").rooms[0].read.marker.seq, 0);
     // A process that does not know of it yet saves messages of the old log.
     store.keep(vec![messages(1, 10, 12)]);
     assert_eq!(store.ranges(), []);
@@ -501,7 +517,8 @@ fn another_log_is_not_mixed_with_the_old_one() {
             changed: 0,
             redacted: 0,
             room: lobby(),
-            topic: None,
+            info: RoomInfo::public(RoomName::lobby()),
+            read: ReadState::default(),
             extent: Extent::new(1, 2),
             next: 2 + 1,
             reset: Some(Reset::Id),
@@ -634,6 +651,7 @@ fn submit(number: u64, text: &str) -> StoreChange {
     StoreChange::Submit {
         number,
         room: lobby(),
+        enter: None,
         content: Content::Text(Body::parse(text).unwrap()),
     }
 }
@@ -1159,11 +1177,12 @@ fn of_another_log_nothing_is_given_and_nothing_is_read() {
     let read = |number, seq| StoreChange::Read {
         room: lobby(),
         epoch: epoch(number),
-        seq,
+        marker: read_to(seq),
+        preferences: Preferences::default(),
     };
     for (change, expected) in [(read(2, 9), 0), (read(1, 9), 9), (read(1, 5000), 30)] {
         store.keep(vec![change]);
-        assert_eq!(home.open().rooms[0].read, expected);
+        assert_eq!(home.open().rooms[0].read.marker.seq, expected);
     }
 }
 

@@ -38,7 +38,7 @@ use super::{
     event::{Command, Event, Restored},
     session::{
         Closed, CommandLine, Config, Credentials, Distrust, KeyVerdict, Session, SocketAction,
-        persist_types::PersistedState,
+        persist_types::PersistedState, stored_read_state,
     },
     store,
     trust::{Policy, Trust},
@@ -181,6 +181,15 @@ pub fn spawn(config: ClientConfig, store: StoreChoice) -> io::Result<ClientHandl
             .user
             .or_else(|| Some(config.credentials.likely_user(&opened.token)));
         restored.rooms = opened.rooms;
+        if let Some(user) = restored.user {
+            for room in &mut restored.rooms {
+                let kept = kept.rooms.iter();
+                let mut kept = kept.filter(|kept| kept.position.room == room.room);
+                if let Some(kept) = kept.next() {
+                    room.read = stored_read_state(kept, user);
+                }
+            }
+        }
         restored.typed = opened.typed;
         notices.extend(opened.notices);
         (opened.token, Some(opened.store))

@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::{
         client::session::persist_types::LeaseClaim,
-        protocol::{RoomName, frame::Part},
+        protocol::{RoomId, frame::Part},
     };
 
     /// Drops the thread's ends of the channels, as if it had died.
@@ -252,7 +252,7 @@ mod tests {
 
     fn page() -> CacheQuery {
         CacheQuery::Page {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             epoch: None,
             part: Part::Backward { from: 1, to: 9 },
             offline: true,

@@ -11,7 +11,8 @@ use super::*;
 use crate::{
     client::event::{ConnectionStatus as State, Delivery, OutboxMessage},
     protocol::{
-        Author, ClientFrame, Content, Entry, EntryKind, Epoch, Extent, Role, RoomName, ServerFrame,
+        Author, ClientFrame, Content, Entry, EntryKind, Epoch, Extent, Mentions, ReadState, Role,
+        RoomId, RoomInfo, ServerFrame,
         entry::Text,
         frame::{ErrorCode, ErrorFrame, Join, Limits, RoomStart, Welcome},
         limits::NO_PROTOCOL,
@@ -98,8 +99,9 @@ impl Far {
             rooms: vec![RoomStart {
                 changed: 0,
                 redacted: 0,
-                room: RoomName::lobby(),
-                topic: None,
+                room: RoomId::LOBBY,
+                info: RoomInfo::public(RoomName::lobby()),
+                read: ReadState::default(),
                 extent: Extent::new(1, head),
                 next: last + 1,
                 reset: None,
@@ -139,7 +141,11 @@ impl Far {
             },
             time: Timestamp::UNIX_EPOCH,
             clock_was: None,
-            kind: EntryKind::Text(Text { body, edited: None }),
+            kind: EntryKind::Text(Text {
+                body,
+                mentions: Mentions::NONE,
+                edited: None,
+            }),
         }))
         .await;
         text
@@ -194,7 +200,7 @@ impl ClientHandle {
 
     async fn send(&self, text: &str) {
         let command = Command::Send {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: Content::Text(Body::parse(text).unwrap()),
         };
         self.commands.send(command).await.unwrap();
@@ -291,7 +297,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
         let mut bytes = Vec::new();
         for seq in 1..=count {
             let message = ServerFrame::Entry(Entry {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 seq,
                 id: crate::protocol::MessageId {
                     device: token.device(&join.client_id),
@@ -306,6 +312,7 @@ async fn messages_that_nobody_takes_wait_in_the_socket_and_the_user_can_still_le
                 clock_was: None,
                 kind: EntryKind::Text(Text {
                     body: Body::inert("x"),
+                    mentions: Mentions::NONE,
                     edited: None,
                 }),
             });

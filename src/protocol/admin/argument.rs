@@ -6,7 +6,8 @@ use crate::{
     protocol::{
         invite::InviteId,
         key::{KeyTag, OwnerCode},
-        name::{Nickname, RoomName},
+        name::{Nickname, RoomId, RoomName},
+        room::HistoryAccess,
     },
     text::Line,
 };
@@ -40,7 +41,7 @@ pub trait Kind {
     }
 
     /// The room in a value, if this kind holds one.
-    fn room(_: &Self::Value) -> Option<&RoomName> {
+    fn room(_: &Self::Value) -> Option<RoomId> {
         None
     }
 }
@@ -115,13 +116,21 @@ argument_kinds! {
     /// A duration in seconds; `None` if none was given.
     Time: Option<u64> = "seconds" "[TIME]";
     /// The room; for a typed command, the one where it is typed.
-    Room: RoomName = "room" "" {
-        fn room(value: &RoomName) -> Option<&RoomName> {
-            Some(value)
+    Room: RoomId = "room" "" {
+        fn room(value: &RoomId) -> Option<RoomId> {
+            Some(*value)
         }
     };
+    /// The name of a room to make, or to enter, or that it gets.
+    NewName: RoomName = "name" "ROOM";
+    /// Whether a room is private.
+    Private: bool = "private" "[private]";
+    /// What new members of a room may read.
+    History: HistoryAccess = "history" "all|joined";
+    /// The nicknames of users: at most one less than a direct conversation has people.
+    People: Vec<Nickname> = "nicknames" "NAME…";
     /// A room's topic; `None`: no topic.
-    Topic: Option<Line> = "topic" "TEXT|off";
+    Topic: Option<Line> = "topic" "[TEXT|off]";
     /// On or off.
     Switch: bool = "on" "on|off";
     /// Seconds between two messages of a member; 0: none.

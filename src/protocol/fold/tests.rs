@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     protocol::{
-        RoomName,
-        entry::{Author, Text, UnknownKind},
+        RoomId,
+        entry::{Author, RoomChange, RoomEvent, Text, UnknownKind},
     },
     text::Line,
 };
@@ -26,7 +26,7 @@ fn user(number: u8) -> UserId {
 
 fn entry(seq: u64, user: u8, kind: EntryKind) -> Entry {
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: id(seq),
         author: Author {
@@ -40,15 +40,40 @@ fn entry(seq: u64, user: u8, kind: EntryKind) -> Entry {
     }
 }
 
+/// Whom the text with a number mentions: others than the texts beside it do.
+fn mentions(seq: u64) -> Mentions {
+    let users = (0..USERS).filter(|user| seq >> user & 1 == 1);
+    Mentions {
+        users: users.map(user).collect(),
+        everyone: seq.is_multiple_of(5),
+    }
+}
+
 fn text(seq: u64, user: u8) -> Entry {
-    let body = Body::inert(&format!("text {seq}"));
-    entry(seq, user, EntryKind::Text(Text { body, edited: None }))
+    let text = Text {
+        body: Body::inert(&format!("text {seq}")),
+        mentions: mentions(seq),
+        edited: None,
+    };
+    entry(seq, user, EntryKind::Text(text))
 }
 
 fn edit(seq: u64, user: u8, target: u64) -> Entry {
-    let body = Some(Body::inert(&format!("edit {seq}")));
-    let target = id(target);
-    entry(seq, user, EntryKind::Edit { target, body })
+    let kind = EntryKind::Edit {
+        target: id(target),
+        body: Some(Body::inert(&format!("edit {seq}"))),
+        mentions: mentions(seq),
+    };
+    entry(seq, user, kind)
+}
+
+/// Somebody joined: an entry that nothing changes.
+fn event(seq: u64, user: u8) -> Entry {
+    let event = RoomEvent {
+        change: RoomChange::Joined,
+        alt: Line::inert("somebody joined"),
+    };
+    entry(seq, user, EntryKind::Event(Box::new(event)))
 }
 
 fn redaction(seq: u64, user: u8, target: u64) -> Entry {
@@ -94,6 +119,7 @@ enum Step {
     Edit(u8, prop::sample::Index),
     Redact(u8, prop::sample::Index),
     Unknown(u8, prop::sample::Index),
+    Event(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -103,6 +129,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..USERS, at()).prop_map(|(user, at)| Step::Edit(user, at)),
         1 => (0..USERS, at()).prop_map(|(user, at)| Step::Redact(user, at)),
         1 => (0..USERS, at()).prop_map(|(user, at)| Step::Unknown(user, at)),
+        1 => (0..USERS).prop_map(Step::Event),
     ]
 }
 
@@ -127,6 +154,7 @@ fn logs(steps: &[Step]) -> Vec<Log> {
             }
             Step::Redact(user, at) if !log.0.is_empty() => redaction(seq, *user, target(at)),
             Step::Unknown(user, at) if !log.0.is_empty() => unknown(seq, *user, target(at)),
+            Step::Event(user) => event(seq, *user),
             Step::Text(user)
             | Step::Edit(user, _)
             | Step::Redact(user, _)
@@ -198,6 +226,16 @@ proptest! {
         for held in reader.held.values() {
             let stands = &logs[end].0[usize::try_from(held.seq).unwrap() - 1];
             prop_assert_eq!(held, stands);
+            let mentioned = match &held.kind {
+                EntryKind::Text(text) => mentions(text.edited.unwrap_or(held.seq)),
+                EntryKind::Edit { body: Some(_), .. } => mentions(held.seq),
+                EntryKind::Edit { body: None, .. }
+                | EntryKind::Redaction { .. }
+                | EntryKind::Tombstone(_)
+                | EntryKind::Event(_)
+                | EntryKind::Unknown(_) => Mentions::NONE,
+            };
+            prop_assert_eq!(held.mentions(), &mentioned);
         }
     }
 }
@@ -210,6 +248,33 @@ fn a_text_is_the_latest_edits() {
     assert_eq!(message.text().map(Body::as_str), Some("edit 5"));
     assert_eq!(message.rev(), 5);
     assert!(!apply(&mut message, &edit(7, 2, 1)), "another user's");
+}
+
+#[test]
+fn a_text_mentions_whom_its_latest_edit_does() {
+    let mut message = text(1, 1);
+    let (second, third) = (edit(2, 1, 1), edit(3, 1, 1));
+    assert_eq!(message.mentions(), &mentions(1));
+    apply(&mut message, &third);
+    apply(&mut message, &second);
+    assert_eq!(message.mentions(), &mentions(3));
+    assert_ne!(mentions(3), mentions(1), "the test distinguishes them");
+    // An edit that is obsolete mentions nobody, and neither does an erased text.
+    let mut second = second;
+    scrub(&mut second, &third);
+    assert!(second.mentions().is_empty());
+    apply(&mut message, &redaction(4, 1, 1));
+    assert!(message.mentions().is_empty());
+}
+
+#[test]
+fn an_event_is_neither_edited_nor_erased() {
+    let joined = event(1, 1);
+    let mut held = joined.clone();
+    assert!(!apply(&mut held, &edit(2, 1, 1)));
+    assert!(!apply(&mut held, &redaction(3, 1, 1)));
+    assert!(!apply(&mut held, &unknown(4, 1, 1)));
+    assert_eq!(held, joined);
 }
 
 #[test]

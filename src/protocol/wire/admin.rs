@@ -2,11 +2,13 @@
 
 use super::{
     client::room,
-    flat::{Flat, List, Number, Str, number, shown},
+    flat::{Flat, List, Number, Str, number, room_id, shown},
+    names::{HISTORY_ACCESS, name_of},
     refusal::{Refusal, about, bad_nickname},
 };
 use crate::{
     protocol::{
+        HistoryAccess,
         admin::{
             AdminCommand, AdminName, AdminRequest, AdminResult, Role,
             argument::{ArgumentSource, Kind, ReadArgument, WriteArgument, kind},
@@ -14,7 +16,8 @@ use crate::{
         frame::ErrorCode,
         invite::{InviteId, InviteToken},
         key::{DeviceCode, KeyTag, OwnerCode},
-        name::{NameError, Nickname},
+        limits::DIRECT_PEOPLE_MAX,
+        name::{NameError, Nickname, RoomId, RoomName},
     },
     text::Line,
 };
@@ -76,7 +79,11 @@ on_the_wire! {
     Role: |flat| needed("role", flat.role.as_ref(), Role::parse), role = |role| Some(role.name().into());
     Reason: |flat| Ok(line(flat.reason.as_ref())), reason = |reason| text(reason.as_ref());
     Time: |flat| Ok(flat.seconds.map(|Number(seconds)| seconds)), seconds = |time| time.map(Number);
-    Room: |flat| room(flat), room = |room| Some(room.as_str().into());
+    Room: |flat| room(flat), room = |room| Some(room_id(*room));
+    NewName: |flat| needed("name", flat.name.as_ref(), RoomName::parse), name = |name| Some(name.as_str().into());
+    Private: |flat| Ok(flat.private.unwrap_or(false)), private = |private| private.then_some(true);
+    History: |flat| needed("history", flat.history.as_ref(), history), history = |history| Some(name_of(HISTORY_ACCESS, history).into());
+    People: |flat| nicknames(flat), nicknames = |people| Some(List(people.iter().map(|name| name.as_str().into()).collect()));
     Topic: |flat| Ok(line(flat.topic.as_ref())), topic = |topic| text(topic.as_ref());
     Switch: |flat| Ok(flat.on.unwrap_or(true)), on = |on| Some(*on);
     Pause: |flat| Ok(flat.seconds.map_or(0, |Number(s)| s)), seconds = |pause| number(*pause);
@@ -91,6 +98,26 @@ on_the_wire! {
 fn nickname(flat: &Flat<'_>) -> Result<Nickname, Refusal> {
     let nickname = flat.nickname.as_ref().map_or("", Str::as_str);
     Nickname::parse(nickname).map_err(|wrong| bad_nickname(wrong, false))
+}
+
+fn nicknames(flat: &Flat<'_>) -> Result<Vec<Nickname>, Refusal> {
+    let names = flat.nicknames.as_ref().map_or(&[][..], |names| &names.0);
+    if names.is_empty() || names.len() >= DIRECT_PEOPLE_MAX {
+        return Err(Refusal::field(
+            "nicknames",
+            "there are 1 to 8 of them",
+            false,
+        ));
+    }
+    let nickname = |name: &Str<'_>| Nickname::parse(name.as_str());
+    let nicknames = names.iter().map(nickname).collect::<Result<_, _>>();
+    nicknames.map_err(|wrong| bad_nickname(wrong, false))
+}
+
+fn history(name: &str) -> Result<HistoryAccess, NameError> {
+    let known = HISTORY_ACCESS.iter().find(|(_, known)| *known == name);
+    let wrong = NameError("it is all or joined");
+    known.map(|(history, _)| *history).ok_or(wrong)
 }
 
 fn uses(flat: &Flat<'_>) -> Result<u16, Refusal> {
@@ -136,6 +163,11 @@ pub(super) fn result(flat: &Flat<'_>) -> Result<AdminResult, NameError> {
             .as_ref()
             .map(|code| DeviceCode::parse(code.as_str()))
             .transpose()?,
+        room: flat
+            .room
+            .as_ref()
+            .map(|room| RoomId::parse(room.as_str()))
+            .transpose()?,
         reference: flat.reference.map(|Number(number)| number),
     })
 }
@@ -148,6 +180,7 @@ pub(super) fn result_flat(result: &AdminResult) -> Flat<'_> {
         lines: (!result.lines.is_empty()).then(|| List(lines().collect())),
         invite: result.invite.map(|token| token.expose().into()),
         code: result.code.and_then(shown),
+        room: result.room.map(room_id),
         reference: result.reference.map(Number),
         ..Flat::of("result")
     }

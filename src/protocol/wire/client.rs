@@ -1,26 +1,29 @@
 //! Frames from clients: read by the server, written by the client.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::{
     admin,
     capabilities::{capabilities, capability_names},
     entry::{EDIT, REDACTION},
-    flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, shown, write},
+    flat::{Flat, List, Number, RoomFlat, Str, number, read_flat, room_id, shown, write},
     refusal::{Refusal, about, bad_nickname},
+    rooms::{marker, marker_flat, preferences_flat, wanted_preferences},
 };
 use crate::{
     protocol::{
         admin::Password,
         entry::{Content, ContentError},
         frame::{
-            ChangesRequest, ClientFrame, ErrorCode, HistoryRequest, Join, Part, Position,
-            SearchRequest, Submission,
+            ChangesRequest, ClientFrame, ErrorCode, HistoryRequest, Join, ListRequest, Part,
+            Position, SearchRequest, Submission,
         },
         invite::InviteToken,
         key::{DeviceCode, PublicKey, Signature},
-        limits::NUMBER_MAX,
-        name::{ClientId, Epoch, MessageId, NameError, Nickname, RoomName, Token},
+        limits::{LIST_QUERY_BYTES_MAX, NUMBER_MAX},
+        name::{ClientId, Epoch, MessageId, NameError, Nickname, RoomId, RoomName, Token, UserId},
     },
     search::{Query, Words},
     text::{Body, Line},
@@ -56,6 +59,35 @@ pub fn parse_client(frame: &[u8]) -> Result<ClientFrame, Refusal> {
         "history" => history(&flat, reference).map(ClientFrame::History),
         "search" => search(&flat, reference).map(ClientFrame::Search),
         "changes" => changes(&flat, reference).map(ClientFrame::Changes),
+        "read" => Ok(ClientFrame::Read {
+            room: room(&flat)?,
+            marker: marker(&flat),
+        }),
+        "prefer" => Ok(ClientFrame::Prefer {
+            room: room(&flat)?,
+            preferences: wanted_preferences(&flat)?,
+        }),
+        "watch" => {
+            let rooms = flat.rooms.as_ref().map_or(&[][..], |rooms| &rooms.0);
+            let rooms = rooms.iter().map(|flat| RoomId::parse(flat.room.as_str()));
+            let rooms = rooms
+                .collect::<Result<_, _>>()
+                .map_err(|wrong| Refusal::field("rooms.room", wrong, false))?;
+            Ok(ClientFrame::Watch { rooms })
+        }
+        "list_rooms" => about(reference, || {
+            list_request(&flat, reference, RoomId::parse).map(ClientFrame::ListRooms)
+        }),
+        "list_people" => about(reference, || {
+            Ok(ClientFrame::ListPeople {
+                room: flat.room.as_ref().map(|_| room(&flat)).transpose()?,
+                list: list_request(&flat, reference, UserId::parse)?,
+            })
+        }),
+        "inbox" => Ok(ClientFrame::Inbox {
+            before: flat.to.map(|Number(before)| before),
+            reference,
+        }),
         "nick" => {
             let nickname = Nickname::parse(flat.nickname.as_ref().map_or("", Str::as_str))
                 .map_err(|wrong| Refusal {
@@ -120,7 +152,7 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
             .iter()
             .map(|position| {
                 Ok(Position {
-                    room: RoomName::parse(position.room.as_str())
+                    room: RoomId::parse(position.room.as_str())
                         .map_err(|wrong| Refusal::field("rooms.room", wrong, true))?,
                     seq: position.seq.map_or(0, |Number(number)| number),
                     id: optional("rooms.id", position.id.as_ref(), MessageId::parse)?,
@@ -135,10 +167,10 @@ fn join(flat: &Flat<'_>) -> Result<Join, Refusal> {
 }
 
 /// The room of a request; `lobby` if it names none.
-pub(super) fn room(flat: &Flat<'_>) -> Result<RoomName, Refusal> {
+pub(super) fn room(flat: &Flat<'_>) -> Result<RoomId, Refusal> {
     match &flat.room {
-        None => Ok(RoomName::lobby()),
-        Some(room) => RoomName::parse(room.as_str()).map_err(|wrong| Refusal {
+        None => Ok(RoomId::LOBBY),
+        Some(room) => RoomId::parse(room.as_str()).map_err(|wrong| Refusal {
             code: ErrorCode::NoSuchRoom,
             ..Refusal::field("room", wrong, false)
         }),
@@ -204,6 +236,29 @@ fn search(flat: &Flat<'_>, reference: Option<u64>) -> Result<SearchRequest, Refu
             to: flat.to.map(|Number(number)| number),
             reference,
         })
+    })
+}
+
+fn list_request<T>(
+    flat: &Flat<'_>,
+    reference: Option<u64>,
+    parse: impl FnOnce(&str) -> Result<T, NameError>,
+) -> Result<ListRequest<T>, Refusal> {
+    // A character that can't be shown is written as several: the limit is for what is searched for.
+    let query = Line::inert(flat.query.as_ref().map_or("", Str::as_str));
+    if query.as_str().len() > LIST_QUERY_BYTES_MAX {
+        let wrong = format!("it has at most {LIST_QUERY_BYTES_MAX} bytes");
+        return Err(Refusal::field("query", wrong, false));
+    }
+    Ok(ListRequest {
+        query,
+        after: flat
+            .after
+            .as_ref()
+            .map(|after| parse(after.as_str()))
+            .transpose()
+            .map_err(|wrong| Refusal::field("after", wrong, false))?,
+        reference,
     })
 }
 
@@ -273,12 +328,40 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
         ClientFrame::History(request) => history_flat(request),
         ClientFrame::Search(request) => search_flat(request),
         ClientFrame::Changes(request) => Flat {
-            room: Some(request.room.as_str().into()),
+            room: Some(room_id(request.room)),
             rev: number(request.since),
             to: number(request.to),
             erases: request.erased.then_some(true),
             reference: request.reference.map(Number),
             ..Flat::of("changes")
+        },
+        ClientFrame::Read { room, marker } => marker_flat(*room, *marker),
+        ClientFrame::Prefer { room, preferences } => {
+            let flat = Flat {
+                room: Some(room_id(*room)),
+                ..Flat::of("prefer")
+            };
+            preferences_flat(preferences, flat)
+        }
+        ClientFrame::Watch { rooms } => {
+            let named = |room: &RoomId| RoomFlat {
+                room: room_id(*room),
+                ..RoomFlat::default()
+            };
+            Flat {
+                rooms: Some(List(rooms.iter().map(named).collect())),
+                ..Flat::of("watch")
+            }
+        }
+        ClientFrame::ListRooms(list) => list_request_flat("list_rooms", list),
+        ClientFrame::ListPeople { room, list } => Flat {
+            room: room.map(room_id),
+            ..list_request_flat("list_people", list)
+        },
+        ClientFrame::Inbox { before, reference } => Flat {
+            to: before.map(Number),
+            reference: reference.map(Number),
+            ..Flat::of("inbox")
         },
         ClientFrame::Nick {
             nickname,
@@ -301,9 +384,19 @@ pub fn encode_client(frame: &ClientFrame, out: &mut Vec<u8>) {
     write(&flat, out);
 }
 
+fn list_request_flat<'a, T: fmt::Display>(kind: &'a str, list: &'a ListRequest<T>) -> Flat<'a> {
+    let query = list.query.as_str();
+    Flat {
+        query: (!query.is_empty()).then(|| query.into()),
+        after: list.after.as_ref().and_then(shown),
+        reference: list.reference.map(Number),
+        ..Flat::of(kind)
+    }
+}
+
 fn submission_flat(submission: &Submission) -> Flat<'_> {
     let envelope = Flat {
-        room: Some(submission.room.as_str().into()),
+        room: Some(room_id(submission.room)),
         id: submission.id.and_then(shown),
         ..Flat::default()
     };
@@ -337,7 +430,7 @@ fn submission_flat(submission: &Submission) -> Flat<'_> {
 
 fn history_flat(request: &HistoryRequest) -> Flat<'_> {
     let flat = Flat {
-        room: Some(request.room.as_str().into()),
+        room: Some(room_id(request.room)),
         reference: request.reference.map(Number),
         ..Flat::of("history")
     };
@@ -363,7 +456,7 @@ fn history_flat(request: &HistoryRequest) -> Flat<'_> {
 fn search_flat(request: &SearchRequest) -> Flat<'_> {
     let query = &request.query;
     Flat {
-        room: Some(request.room.as_str().into()),
+        room: Some(room_id(request.room)),
         query: shown(&query.words),
         sender: query.sender.as_ref().map(|name| name.as_str().into()),
         after: query.after.and_then(shown),
@@ -415,7 +508,7 @@ pub fn encode_join(join: &Join, timestamp: &str, out: &mut Vec<u8>) {
 
 fn position_flat(position: &Position) -> RoomFlat<'_> {
     RoomFlat {
-        room: position.room.as_str().into(),
+        room: room_id(position.room),
         seq: number(position.seq),
         id: position.id.and_then(shown),
         ..RoomFlat::default()

@@ -6,10 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::protocol::{
+    RoomId, RoomName,
     frame::Limits,
     limits::{
-        CAPABILITIES_MAX, HISTORY_PAGE_MAX, JOIN_ROOMS_MAX, MEMBERS_PAGE_MAX, NUMBER_MAX,
-        RESULT_LINES_MAX,
+        CAPABILITIES_MAX, DIRECT_PEOPLE_MAX, HISTORY_PAGE_MAX, IGNORED_MAX, JOIN_ROOMS_MAX,
+        LIST_PAGE_MAX, MEMBERS_PAGE_MAX, MENTIONS_MAX, NUMBER_MAX, RESULT_LINES_MAX,
     },
 };
 
@@ -132,12 +133,19 @@ flat! {
         topic: Str<'a>,
         lines: List<Str<'a>, RESULT_LINES_MAX>,
         nickname: Str<'a>,
+        nicknames: List<Str<'a>, DIRECT_PEOPLE_MAX>,
+        history: Str<'a>,
         by: Str<'a>,
         was: Str<'a>,
         #[serde(rename = "clientID")]
         client_id: Str<'a>,
         message: Str<'a>,
         alt: Str<'a>,
+        mentions: List<Str<'a>, MENTIONS_MAX>,
+        users: List<Str<'a>, IGNORED_MAX>,
+        change: Str<'a>,
+        who: Str<'a>,
+        name: Str<'a>,
         reason: Str<'a>,
         outcome: Str<'a>,
         timestamp: Str<'a>,
@@ -147,6 +155,10 @@ flat! {
         enter: List<Str<'a>, JOIN_ROOMS_MAX>,
         rooms: List<RoomFlat<'a>, JOIN_ROOMS_MAX>,
         members: List<MemberFlat<'a>, MEMBERS_PAGE_MAX>,
+        info: RoomFlat<'a>,
+        list: List<ListedFlat<'a>, LIST_PAGE_MAX>,
+        notify: Str<'a>,
+        quiet_until: Str<'a>,
         query: Str<'a>,
         sender: Str<'a>,
         since: Str<'a>,
@@ -164,6 +176,7 @@ flat! {
         redacted: Number,
         erases: bool,
         counts: bool,
+        everyone: bool,
         version: Number,
         start: bool,
         more: bool,
@@ -183,8 +196,12 @@ flat! {
         uses: Number,
         on: bool,
         block: bool,
+        private: bool,
         announce: bool,
         slow_seconds: Number,
+        generation: Number,
+        favourite: bool,
+        hidden: bool,
         limits: LimitsFlat,
         #[serde(rename = "ref")]
         reference: Number,
@@ -192,13 +209,48 @@ flat! {
     }
 }
 
-/// An element of `rooms`: a position in `join`, a start in `welcome`.
+/// An element of `rooms`: a position in `join`, a start in `welcome` and `rooms`, a name in `watch`;
+/// and `info`.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(in crate::protocol) struct RoomFlat<'a> {
     #[serde(borrow)]
     pub(in crate::protocol) room: Str<'a>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) kind: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) name: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) topic: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) announce: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) slow_seconds: Option<Number>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) history: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) moderator: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) member_count: Option<Number>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) people: Option<List<PersonFlat<'a>, DIRECT_PEOPLE_MAX>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) read: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) generation: Option<Number>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) notify: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) quiet_until: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) favourite: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) hidden: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) unread: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) mentioned: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) seq: Option<Number>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -215,6 +267,44 @@ pub(in crate::protocol) struct RoomFlat<'a> {
     pub(in crate::protocol) redacted: Option<Number>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(in crate::protocol) reset: Option<Str<'a>>,
+}
+
+/// An element of `people`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::protocol) struct PersonFlat<'a> {
+    #[serde(borrow)]
+    pub(in crate::protocol) user: Str<'a>,
+    #[serde(borrow)]
+    pub(in crate::protocol) nickname: Str<'a>,
+}
+
+/// An element of `list`: a room, or a user.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(in crate::protocol) struct ListedFlat<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) room: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) name: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) topic: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) member_count: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) joined: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) archived: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) private: Option<bool>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) user: Option<Str<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) nickname: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) online: Option<bool>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) last_seen: Option<Str<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::protocol) moderator: Option<bool>,
 }
 
 /// An element of `members`.
@@ -293,6 +383,14 @@ pub(in crate::protocol) fn write(flat: &Flat<'_>, out: &mut Vec<u8>) {
 #[expect(clippy::unnecessary_wraps, reason = "every field is optional")]
 pub(in crate::protocol) fn shown<'a>(value: impl fmt::Display) -> Option<Str<'a>> {
     Some(value.to_string().into())
+}
+
+/// A room's id, as a field.
+pub(in crate::protocol) fn room_id<'a>(room: RoomId) -> Str<'a> {
+    if room == RoomId::LOBBY {
+        return RoomName::LOBBY.into();
+    }
+    room.to_string().into()
 }
 
 /// A field that is a number.

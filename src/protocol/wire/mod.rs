@@ -13,6 +13,7 @@ mod error;
 mod flat;
 mod names;
 mod refusal;
+mod rooms;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,9 @@ pub use entry::{encode_entry, parse_entry};
 pub(super) use flat::{Flat, Str, read_flat, write};
 
 pub use error::WireError;
-pub use server::{encode_changes, encode_found, encode_history, encode_server, parse_server};
+pub use server::{
+    encode_changes, encode_found, encode_history, encode_inbox, encode_server, parse_server,
+};
 
 pub(in crate::protocol) use self::names::name_of;
 pub use self::names::{DEPARTURES, ERROR_CODES};

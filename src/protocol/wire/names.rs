@@ -1,7 +1,12 @@
 //! The names of codes and reasons on the wire.
 
-use crate::protocol::frame::{Departure, ErrorCode};
 use std::fmt;
+
+use super::flat::Str;
+use crate::protocol::{
+    HistoryAccess, NotifyLevel, RoomKind,
+    frame::{Departure, ErrorCode},
+};
 
 /// Every error code and its name on the wire.
 pub const ERROR_CODES: &[(ErrorCode, &str)] = &[
@@ -45,6 +50,37 @@ pub const DEPARTURES: &[(Departure, &str)] = &[
     (Departure::Banned, "banned"),
     (Departure::Shutdown, "shutdown"),
 ];
+
+/// Every kind of room and its name on the wire.
+pub(super) const ROOM_KINDS: &[(RoomKind, &str)] = &[
+    (RoomKind::Public, "public"),
+    (RoomKind::Private, "private"),
+    (RoomKind::Direct, "direct"),
+];
+
+/// Which older entries members may read, and its name on the wire.
+pub(super) const HISTORY_ACCESS: &[(HistoryAccess, &str)] = &[
+    (HistoryAccess::All, "all"),
+    (HistoryAccess::Joined, "joined"),
+];
+
+/// Every level of notification and its name on the wire.
+pub(super) const NOTIFY_LEVELS: &[(NotifyLevel, &str)] = &[
+    (NotifyLevel::All, "all"),
+    (NotifyLevel::Mentions, "mentions"),
+    (NotifyLevel::Nothing, "none"),
+];
+
+/// Finds a value by its name on the wire.
+pub(super) fn find<T: Copy>(table: &[(T, &str)], name: &Str<'_>) -> Option<T> {
+    let found = table.iter().find(|(_, known)| *known == name.as_str());
+    found.map(|(value, _)| *value)
+}
+
+/// Finds a value by its name on the wire; the default for none, or an unknown one.
+pub(super) fn known<T: Copy + Default>(table: &[(T, &str)], name: Option<&Str<'_>>) -> T {
+    name.and_then(|name| find(table, name)).unwrap_or_default()
+}
 
 pub(super) fn error_code(name: &str) -> ErrorCode {
     let known = ERROR_CODES.iter().find(|(_, known)| *known == name);

@@ -10,21 +10,28 @@ use super::{
     entry::{encode_entry, entry, is_entry, parse_entry},
     error::{WireError, need, time},
     error_code,
-    flat::{Flat, List, MemberFlat, Number, RoomFlat, Str, number, read_flat, shown, write},
+    flat::{Flat, List, MemberFlat, Number, Str, number, read_flat, room_id, shown, write},
     name_of,
+    rooms::{
+        info_flat, list, list_flat, listed_person, listed_person_flat, listed_room,
+        listed_room_flat, marker, marker_flat, preferences, preferences_flat, room_info,
+        room_start, start_flat,
+    },
 };
 use crate::{
     protocol::{
-        admin::{Role, RoomRules},
+        admin::Role,
         entry::Entry,
         extent::Extent,
-        frame::ErrorCode,
         frame::{
-            Ack, Bye, Change, ChangesPage, ErrorFrame, FoundPage, HistoryPage, Member, MembersPage,
-            Outcome, PageHead, Presence, Reset, RoomStart, ServerFrame, Welcome,
+            Ack, Bye, Change, ChangesPage, ErrorCode, ErrorFrame, FoundPage, HistoryPage,
+            InboxPage, Member, MembersPage, Outcome, PageHead, Presence, RoomStart, ServerFrame,
+            Welcome,
         },
         key::{Fingerprint, Nonce},
-        name::{DeviceId, Epoch, MessageId, Nickname, RoomName, Token, UserId},
+        limits::{FRAME_BYTES_MAX, JOIN_ROOMS_MAX},
+        name::{DeviceId, Epoch, MessageId, Nickname, RoomId, Token, UserId},
+        room::RoomRules,
     },
     text::Line,
 };
@@ -43,6 +50,12 @@ pub fn parse_server(frame: &[u8]) -> Result<ServerFrame, WireError> {
 struct Fields<'a>(Flat<'a>);
 
 impl Fields<'_> {
+    fn users(&self) -> Result<Vec<UserId>, WireError> {
+        let users = need("users", self.0.users.as_ref())?.0.iter();
+        let users = users.map(|user| UserId::parse(user.as_str()));
+        Ok(users.collect::<Result<_, _>>()?)
+    }
+
     fn frame(&self) -> Result<ServerFrame, WireError> {
         let flat = &self.0;
         let reference = flat.reference.map(|Number(number)| number);
@@ -84,6 +97,33 @@ impl Fields<'_> {
                 indexed: need("indexed", flat.indexed)?.0,
                 entries: self.entries()?,
             }),
+            "rooms" => ServerFrame::Rooms(self.room_starts()?),
+            "room" => {
+                let (room, info) = room_info(need("info", flat.info.as_ref())?)?;
+                ServerFrame::Room {
+                    room,
+                    info: Box::new(info),
+                }
+            }
+            "room_left" => ServerFrame::RoomLeft {
+                room: self.room()?,
+                by: flat.by.as_ref().map(|by| Nickname::inert(by.as_str())),
+            },
+            "read" => ServerFrame::Read {
+                room: self.room()?,
+                marker: marker(flat),
+                preferences: preferences(flat),
+            },
+            "room_list" => ServerFrame::RoomList(list(flat, listed_room)?),
+            "people" => ServerFrame::PeopleList(list(flat, listed_person)?),
+            "inbox" => ServerFrame::Inbox(InboxPage {
+                entries: self.entries()?,
+                next: flat.next.map(|Number(number)| number),
+                reference,
+            }),
+            "ignored" => ServerFrame::Ignored {
+                users: self.users()?,
+            },
             "ack" => ServerFrame::Ack(Ack {
                 id: self.id()?,
                 outcome: self.outcome()?,
@@ -118,10 +158,13 @@ impl Fields<'_> {
         })
     }
 
-    fn room(&self) -> Result<RoomName, WireError> {
-        Ok(RoomName::parse(
-            need("room", self.0.room.as_ref())?.as_str(),
-        )?)
+    fn room(&self) -> Result<RoomId, WireError> {
+        Ok(RoomId::parse(need("room", self.0.room.as_ref())?.as_str())?)
+    }
+
+    fn room_starts(&self) -> Result<Vec<RoomStart>, WireError> {
+        let rooms = need("rooms", self.0.rooms.as_ref())?;
+        rooms.0.iter().map(room_start).collect()
     }
 
     fn id(&self) -> Result<MessageId, WireError> {
@@ -244,11 +287,7 @@ impl Fields<'_> {
             counter: need("counter", flat.counter)?.0,
             epoch: self.epoch()?,
             time: self.time()?,
-            rooms: need("rooms", flat.rooms.as_ref())?
-                .0
-                .iter()
-                .map(room_start)
-                .collect::<Result<_, _>>()?,
+            rooms: self.room_starts()?,
             can: capabilities(flat.can.as_ref()),
             limits: need("limits", flat.limits)?.into(),
         })
@@ -266,27 +305,8 @@ fn role_name(role: Role) -> Option<Str<'static>> {
     (role != Role::default()).then(|| role.name().into())
 }
 
-fn room_start(flat: &RoomFlat<'_>) -> Result<RoomStart, WireError> {
-    Ok(RoomStart {
-        room: RoomName::parse(flat.room.as_str())?,
-        topic: flat.topic.as_ref().map(|topic| Line::inert(topic.as_str())),
-        extent: Extent::new(
-            need("rooms.first", flat.first)?.0,
-            need("rooms.head", flat.head)?.0,
-        ),
-        next: need("rooms.next", flat.next)?.0,
-        changed: flat.changed.map_or(0, |Number(number)| number),
-        redacted: flat.redacted.map_or(0, |Number(number)| number),
-        reset: flat.reset.as_ref().map(|reset| match reset.as_str() {
-            "seq" => Reset::Seq,
-            "id" => Reset::Id,
-            // For an unknown reason too, everything held is void.
-            _ => Reset::Epoch,
-        }),
-    })
-}
-
-/// Appends a server's frame and a newline to `out`.
+/// Appends a server's frame and a newline to `out`. Rooms that don't fit the frame come in more frames
+/// behind it.
 pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
     let flat = match frame {
         ServerFrame::Challenge { nonce, fingerprint } => Flat {
@@ -294,10 +314,12 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             fingerprint: fingerprint.and_then(shown),
             ..Flat::of("challenge")
         },
-        ServerFrame::Welcome(welcome) => welcome_flat(welcome),
+        ServerFrame::Welcome(welcome) => {
+            return encode_rooms(&|| welcome_flat(welcome), &welcome.rooms, out);
+        }
         ServerFrame::Result(result) => admin::result_flat(result),
         ServerFrame::Members(page) => Flat {
-            room: Some(page.room.as_str().into()),
+            room: Some(room_id(page.room)),
             version: number(page.version),
             start: Some(page.start),
             more: Some(page.more),
@@ -322,6 +344,35 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
             let entries = frames(&page.entries);
             let entries = entries.iter().map(Vec::as_slice);
             return encode_changes(&page.head, (page.through, page.more), entries, out);
+        }
+        ServerFrame::Rooms(starts) => return encode_rooms(&|| Flat::of("rooms"), starts, out),
+        ServerFrame::Room { room, info } => Flat {
+            info: Some(info_flat(*room, info)),
+            ..Flat::of("room")
+        },
+        ServerFrame::RoomLeft { room, by } => Flat {
+            room: Some(room_id(*room)),
+            by: by.as_ref().map(|by| by.as_str().into()),
+            ..Flat::of("room_left")
+        },
+        ServerFrame::Read {
+            room,
+            marker,
+            preferences,
+        } => preferences_flat(preferences, marker_flat(*room, *marker)),
+        ServerFrame::RoomList(page) => list_flat("room_list", page, listed_room_flat),
+        ServerFrame::PeopleList(page) => list_flat("people", page, listed_person_flat),
+        ServerFrame::Inbox(page) => {
+            let entries = frames(&page.entries);
+            let entries = entries.iter().map(Vec::as_slice);
+            return encode_inbox(page.next, page.reference, entries, out);
+        }
+        ServerFrame::Ignored { users } => {
+            let users = users.iter().map(|user| user.to_string().into());
+            Flat {
+                users: Some(List(users.collect())),
+                ..Flat::of("ignored")
+            }
         }
         ServerFrame::Ack(ack) => ack_flat(ack),
         ServerFrame::Nick {
@@ -358,6 +409,27 @@ pub fn encode_server(frame: &ServerFrame, out: &mut Vec<u8>) {
         ServerFrame::Unknown => return,
     };
     write(&flat, out);
+}
+
+/// Appends a frame that `flat` makes, with as many of the rooms as fit, and `rooms` frames with the
+/// others.
+fn encode_rooms<'a>(flat: &dyn Fn() -> Flat<'a>, starts: &'a [RoomStart], out: &mut Vec<u8>) {
+    let begin = out.len();
+    if starts.len() <= JOIN_ROOMS_MAX {
+        let frame = Flat {
+            rooms: Some(List(starts.iter().map(start_flat).collect())),
+            ..flat()
+        };
+        write(&frame, out);
+        let bytes = out.len() - begin - "\n".len();
+        if bytes <= FRAME_BYTES_MAX || starts.len() < 2 {
+            return;
+        }
+        out.truncate(begin);
+    }
+    let (first, rest) = starts.split_at(starts.len() / 2);
+    encode_rooms(flat, first, out);
+    encode_rooms(&|| Flat::of("rooms"), rest, out);
 }
 
 fn frames(entries: &[Entry]) -> Vec<Vec<u8>> {
@@ -410,6 +482,22 @@ pub fn encode_found<'a>(
     splice_entries(entries, out);
 }
 
+/// As [`encode_history`], for `inbox`: the position of the next page.
+pub fn encode_inbox<'a>(
+    next: Option<u64>,
+    reference: Option<u64>,
+    entries: impl IntoIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    let flat = Flat {
+        next: next.map(Number),
+        reference: reference.map(Number),
+        ..Flat::of("inbox")
+    };
+    write(&flat, out);
+    splice_entries(entries, out);
+}
+
 /// Inserts `entries` into the frame at the end of `out`.
 fn splice_entries<'a>(entries: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
     out.truncate(out.len() - "}\n".len());
@@ -425,7 +513,7 @@ fn splice_entries<'a>(entries: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec
 
 fn page_flat<'a>(kind: &'a str, head: &'a PageHead) -> Flat<'a> {
     Flat {
-        room: Some(head.room.as_str().into()),
+        room: Some(room_id(head.room)),
         first: number(head.extent.first),
         head: number(head.extent.head),
         from: number(head.from),
@@ -447,30 +535,6 @@ fn welcome_flat(welcome: &Welcome) -> Flat<'_> {
         counter: number(welcome.counter),
         epoch: shown(welcome.epoch),
         timestamp: shown(welcome.time),
-        rooms: Some(List(
-            welcome
-                .rooms
-                .iter()
-                .map(|start| RoomFlat {
-                    room: start.room.as_str().into(),
-                    topic: start.topic.as_ref().map(|topic| topic.as_str().into()),
-                    first: number(start.extent.first),
-                    head: number(start.extent.head),
-                    next: number(start.next),
-                    changed: (start.changed > 0).then_some(Number(start.changed)),
-                    redacted: (start.redacted > 0).then_some(Number(start.redacted)),
-                    reset: start.reset.map(|reset| {
-                        match reset {
-                            Reset::Epoch => "epoch",
-                            Reset::Seq => "seq",
-                            Reset::Id => "id",
-                        }
-                        .into()
-                    }),
-                    ..RoomFlat::default()
-                })
-                .collect(),
-        )),
         can: capability_names(welcome.can),
         limits: Some(welcome.limits.into()),
         ..Flat::of("welcome")
@@ -510,7 +574,7 @@ fn presence_flat(presence: &Presence) -> Flat<'_> {
         Change::Rules(rules) => rules_flat("rules", rules),
     };
     Flat {
-        room: Some(presence.room.as_str().into()),
+        room: Some(room_id(presence.room)),
         version: number(presence.version),
         user: shown(presence.user),
         nickname: Some(presence.nickname.as_str().into()),
@@ -524,7 +588,7 @@ fn ack_flat(ack: &Ack) -> Flat<'_> {
     let flat = match &ack.outcome {
         Outcome::Stored { room, seq, time } => Flat {
             outcome: Some("stored".into()),
-            room: Some(room.as_str().into()),
+            room: Some(room_id(*room)),
             at: number(*seq),
             timestamp: shown(time),
             ..Flat::of("ack")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::server::core::access::Access;
+use crate::server::core::access::{Access, RoomMakers};
 
 /// The longest validity of an invite.
 const INVITE_FOR_MAX: Duration = Duration::from_hours(366 * 24);
@@ -37,6 +37,16 @@ pub struct AccessArgs {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub keep_accounts: u32,
+    /// Who may make rooms: members: everyone with a key; moderators: moderators and owners; owner:
+    /// owners
+    #[arg(
+        long,
+        value_name = "WHO",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub rooms_by: RoomMakers,
 }
 
 /// Options of an invite.

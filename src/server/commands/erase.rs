@@ -8,12 +8,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::error::CommandError;
+use super::{error::CommandError, room::room_named};
 use crate::{
-    protocol::RoomName,
+    protocol::{RoomId, RoomName},
     server::{
         core::moderation::audit::Audit,
-        log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation, RoomIndex, StateStore},
+        log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation, StateStore},
         net::control::{self, ControlError},
         store::{
             SqliteStore,
@@ -26,21 +26,22 @@ use crate::{
     },
 };
 
-/// The only room of a store that is opened for it.
-const ROOM: RoomIndex = RoomIndex(0);
-
 /// Erases the entries `first..=last` of a room, and returns what was done, in words.
 pub(super) fn run(
     directory: &Path,
     room: &RoomName,
     (first, last): (u64, u64),
 ) -> Result<String, CommandError> {
-    maintenance::check_held(directory, room, first, last)?;
+    let named = room_named(directory, room)?;
+    maintenance::check_held(directory, &named, first, last)?;
     let _owner = AsOwner::of(directory).map_err(MaintenanceError::Open)?;
     let settings = Settings::of_command(directory);
-    let opened = SqliteStore::open(&settings, std::slice::from_ref(room));
+    let opened = SqliteStore::open(&settings);
     let (count, where_else) = match opened {
-        Ok(store) => (here(store, room, (first, last))?, "in the log's file too"),
+        Ok(store) => (
+            here(store, (named.id, room), (first, last))?,
+            "in the log's file too",
+        ),
         Err(error @ OpenError::InUse(..)) => (
             there(directory, room, (first, last), error)?,
             "for all who are connected; the server clears the log's file at night",
@@ -72,7 +73,11 @@ fn parts((first, last): (u64, u64)) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// Erases in a log that this process has opened.
-fn here(mut store: SqliteStore, room: &RoomName, range: (u64, u64)) -> Result<u64, CommandError> {
+fn here(
+    mut store: SqliteStore,
+    (room, name): (RoomId, &RoomName),
+    range: (u64, u64),
+) -> Result<u64, CommandError> {
     let refuse = |_| CommandError::NotStored;
     let append = |store: &mut SqliteStore, operation| {
         let batch = Batch::new(Timestamp::now(), vec![operation]);
@@ -80,7 +85,6 @@ fn here(mut store: SqliteStore, room: &RoomName, range: (u64, u64)) -> Result<u6
     };
     let mut count = 0;
     for (from, to) in parts(range) {
-        let room = ROOM;
         let committed = append(&mut store, Operation::Erase { room, from, to })?;
         match committed.results[..] {
             [OpResult::Erased { count: erased }] => count += erased,
@@ -89,7 +93,7 @@ fn here(mut store: SqliteStore, room: &RoomName, range: (u64, u64)) -> Result<u6
     }
     if count > 0 {
         let mut audit = Audit::load(&store.state().map_err(refuse)?);
-        audit.note_erased(Timestamp::now(), room, range, count);
+        audit.note_erased(Timestamp::now(), name, range, count);
         append(&mut store, Operation::PutState(audit.take_changed()))?;
     }
     // Also if a former attempt has erased it all, and was interrupted.

@@ -17,11 +17,11 @@ use super::{
 };
 use crate::{
     protocol::{
-        ClientFrame, ServerFrame,
+        ClientFrame, RoomId, ServerFrame,
         frame::{Ack, Join},
         wire::Refusal,
     },
-    server::log::{RoomIndex, StoreError, segment::Segment},
+    server::log::{StoreError, segment::Segment},
     time::Now,
 };
 
@@ -80,6 +80,18 @@ pub trait Dialect: fmt::Debug {
     /// Starts reading the rooms of a client that has joined.
     fn attach(&mut self, now: Now, joined: Joined, replica: &Replica);
 
+    /// Tells the client something that it has not asked for.
+    fn tell(&mut self, frame: &ServerFrame);
+
+    /// Starts reading more rooms, each from a number on.
+    fn enter(&mut self, rooms: &[(RoomId, u64)]);
+
+    /// Stops reading a room; a frame that was begun is finished.
+    fn leave(&mut self, room: RoomId);
+
+    /// Reads the member lists of these rooms, and of no others.
+    fn watch(&mut self, rooms: &[RoomId]);
+
     /// Starts closing the connection. It reads no more member changes, and the backlog of messages
     /// only if `drain`. A frame that was begun is finished.
     fn close(&mut self, now: Now, drain: bool);
@@ -98,7 +110,7 @@ pub trait Dialect: fmt::Debug {
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool;
+    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool;
 
     /// Discards the page, unless it is small: the client does not read at the moment.
     fn drop_page(&mut self);

@@ -14,7 +14,7 @@ use super::{
     replica::Replica,
     subscriber::Turn,
 };
-use crate::server::log::{RoomIndex, segment::Segment};
+use crate::{protocol::RoomId, server::log::segment::Segment};
 use crate::{
     protocol::{
         Binding, ClientFrame, Nonce, PublicKey, ServerFrame, Signature, Token,
@@ -42,6 +42,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How long a message over a rate limit may be held back, for a client that can't send it again.
 pub const HOLD_BACK_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes that may be buffered for a client when it is told something that it has not asked for.
+const UNREAD_BYTES_MAX: usize = 512 * 1024;
 
 #[derive(Debug)]
 enum State {
@@ -256,19 +259,26 @@ impl<D: Dialect> Endpoint<D> {
             return Some(Request::Refused(Refusal::malformed(words)));
         }
         let begun = self.begun.take().unwrap_or(self.received);
-        let request = match self.dialect.poll_frame() {
-            Ok(None) => {
-                self.dry = true;
-                if !self.is_drained() {
-                    self.begun = Some(begun);
+        let request = loop {
+            break match self.dialect.poll_frame() {
+                Ok(None) => {
+                    self.dry = true;
+                    if !self.is_drained() {
+                        self.begun = Some(begun);
+                    }
+                    return None;
                 }
-                return None;
-            }
-            Ok(Some(frame)) => self.ask(frame, random)?,
-            Err(refusal) => {
-                self.deaf = refusal.fatal();
-                Request::Refused(refusal)
-            }
+                // It concerns nobody else.
+                Ok(Some(ClientFrame::Watch { rooms })) if matches!(self.state, State::Joined) => {
+                    self.dialect.watch(&rooms);
+                    continue;
+                }
+                Ok(Some(frame)) => self.ask(frame, random)?,
+                Err(refusal) => {
+                    self.deaf = refusal.fatal();
+                    Request::Refused(refusal)
+                }
+            };
         };
         self.under_way += 1;
         Some(request)
@@ -294,7 +304,10 @@ impl<D: Dialect> Endpoint<D> {
             frame => {
                 let looks = matches!(
                     frame,
-                    ClientFrame::History(_) | ClientFrame::Search(_) | ClientFrame::Changes(_)
+                    ClientFrame::History(_)
+                        | ClientFrame::Search(_)
+                        | ClientFrame::Changes(_)
+                        | ClientFrame::Inbox { .. }
                 );
                 if looks && matches!(self.state, State::Joined) {
                     self.looking = QueryState::Asked;
@@ -384,7 +397,11 @@ impl<D: Dialect> Endpoint<D> {
         }
         let answers = !matches!(
             command,
-            ConnectionCommand::Close { .. } | ConnectionCommand::Query(Ok(_))
+            ConnectionCommand::Tell(_)
+                | ConnectionCommand::Enter { .. }
+                | ConnectionCommand::Leave(_)
+                | ConnectionCommand::Close { .. }
+                | ConnectionCommand::Query(Ok(_))
         );
         if answers {
             self.under_way = self.under_way.saturating_sub(1);
@@ -415,8 +432,25 @@ impl<D: Dialect> Endpoint<D> {
                 let refusal = ServerFrame::Error(*refusal);
                 self.dialect.answer(now, replica, &refusal);
             }
+            ConnectionCommand::Tell(frame) => self.tell(now, &frame),
+            ConnectionCommand::Enter { rooms, frame } => {
+                self.tell(now, &frame);
+                self.dialect.enter(&rooms);
+            }
+            ConnectionCommand::Leave(room) => self.dialect.leave(room),
             ConnectionCommand::Close { last, drain } => self.close(now, last, drain),
         }
+    }
+
+    /// Tells the client something that it has not asked for; closes the connection if it does not
+    /// read.
+    fn tell(&mut self, now: Now, frame: &ServerFrame) {
+        if self.dialect.held_bytes() > UNREAD_BYTES_MAX {
+            let words = "The client reads too slowly";
+            let error = ErrorFrame::new(ErrorCode::Unavailable, words);
+            return self.close(now, Some(Box::new(ServerFrame::Error(error))), false);
+        }
+        self.dialect.tell(frame);
     }
 
     /// Stops reading for a moment from a client that is told to retry later.
@@ -546,7 +580,7 @@ impl<D: Dialect> Endpoint<D> {
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    pub fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+    pub fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
         self.dialect.handle_page(room, page)
     }
 

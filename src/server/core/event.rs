@@ -8,7 +8,7 @@ use super::{
     log_event::LogEvent,
     log_query::LogQuery,
 };
-use crate::server::log::{RoomIndex, segment::Segment};
+use crate::{protocol::RoomId, server::log::segment::Segment};
 use crate::{
     protocol::{
         ClientFrame, DeviceId, PublicKey, RoomName, RoomRules, ServerFrame, Token, UserId,
@@ -140,7 +140,8 @@ pub enum Effect {
     },
 }
 
-/// A command for one connection. Each answers one request, except `Close` and an allowed `Query`.
+/// A command for one connection. Each answers one request, except `Tell`, `Enter`, `Leave`, `Close`
+/// and an allowed `Query`.
 #[derive(Debug)]
 pub enum ConnectionCommand {
     /// Admit the client.
@@ -158,6 +159,17 @@ pub enum ConnectionCommand {
     Stored(Box<Ack>),
     /// Run this history or search query and answer the request with its result, or refuse it.
     Query(Result<Box<LogQuery>, Box<ErrorFrame>>),
+    /// Tell the client something that it has not asked for.
+    Tell(Box<ServerFrame>),
+    /// Deliver more rooms, each from a number on, behind a frame that says so.
+    Enter {
+        /// The rooms.
+        rooms: Vec<(RoomId, u64)>,
+        /// The frame.
+        frame: Box<ServerFrame>,
+    },
+    /// Deliver nothing more of a room.
+    Leave(RoomId),
     /// Close the connection.
     Close {
         /// The last frame.
@@ -173,7 +185,9 @@ pub struct Joined {
     /// The first frame.
     pub welcome: Welcome,
     /// The rooms, each with the number of the first message to send.
-    pub rooms: Vec<(RoomIndex, u64)>,
+    pub rooms: Vec<(RoomId, u64)>,
+    /// The rooms whose members are told.
+    pub watched: Vec<RoomId>,
 }
 
 /// Changes for the subscribers of the rooms.
@@ -184,9 +198,9 @@ pub struct Publication {
     /// Older entries whose frames have changed. They come with `runs`, which hold why.
     pub rewritten: Vec<Rewritten>,
     /// The new first numbers of logs whose oldest messages were erased.
-    pub firsts: Vec<(RoomIndex, u64)>,
+    pub firsts: Vec<(RoomId, u64)>,
     /// The rules of rooms at the start, when they have no subscribers.
-    pub rules: Vec<(RoomIndex, Arc<RoomRules>)>,
+    pub rules: Vec<(RoomId, Arc<RoomRules>)>,
     /// Changes of member lists.
     pub presence: Vec<PresenceChanges>,
 }
@@ -195,7 +209,7 @@ pub struct Publication {
 #[derive(Debug)]
 pub struct PresenceChanges {
     /// The room.
-    pub room: RoomIndex,
+    pub room: RoomId,
     /// The frames that announce them, numbered by version.
     pub segment: Segment,
     /// The changes themselves, in the same order.

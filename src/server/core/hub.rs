@@ -23,11 +23,11 @@ use super::{
     command,
     event::{ConnectionCommand, Effect, Event, JoinRequest, Publication, Request},
     log_event::LogEvent,
+    room_map::RoomMap,
 };
-use crate::server::log::{RoomIndex, segment::SegmentBuilder};
 use crate::{
     protocol::{
-        Epoch, RoomName, RoomRules, ServerFrame,
+        Epoch, RoomId, RoomRules, ServerFrame,
         frame::{Bye, Departure, ErrorCode, ErrorFrame},
     },
     server::log::{CORRECTION_MIN, KnownTimes, Standing, StateRecord},
@@ -38,18 +38,20 @@ use crate::{
 mod admin;
 mod clock;
 mod commit;
+mod mentions;
 mod operator;
 pub(super) mod pending;
 mod presence;
 mod promises;
 mod retention;
+mod rooms;
 mod state;
 mod whowas;
 
 pub use self::state::Hub;
+pub use self::state::Settings;
 use self::state::State;
 pub(in crate::server::core) use self::state::{Numbering, Room, Session, User};
-pub use self::state::{RoomSettings, Settings};
 use clock::Clock;
 
 pub use retention::Keep;
@@ -68,40 +70,32 @@ impl Hub {
     /// [`StateStore::state`](crate::server::log::StateStore::state).
     ///
     /// # Panics
-    /// If there is no room, or not one standing for each.
+    /// If there is no room.
     pub fn new(
         settings: Settings,
         epoch: Epoch,
-        standings: &[Standing],
+        standings: &[(RoomId, Standing)],
         known: KnownTimes,
         records: &[StateRecord],
         now: Now,
     ) -> Self {
         assert!(!settings.rooms.is_empty(), "there is a lobby");
-        assert_eq!(settings.rooms.len(), standings.len(), "one log a room");
-        let access = AccessControl::new(settings.access.clone(), records);
-        let room = |(settings, standing): (&RoomSettings, &Standing)| Room {
-            name: settings.name.clone(),
-            rules: access
-                .moderation
-                .rules
-                .get(&settings.name)
-                .cloned()
-                .unwrap_or(RoomRules {
-                    topic: settings.topic.clone(),
-                    ..RoomRules::default()
-                }),
-            extent: standing.extent,
-            revised: standing.revised,
-            diffs: SegmentBuilder::new(1),
-            changes: Vec::new(),
-            readers: 0,
-        };
-        let names = settings.rooms.iter().map(|room| room.name.clone());
-        let rooms: Vec<_> = settings.rooms.iter().zip(standings).map(room).collect();
-        let rules = rooms.iter().map(|room| Arc::new(room.rules.clone()));
+        let mut access = AccessControl::new(settings.access.clone(), &settings.rooms, records);
+        for (room, _) in standings {
+            access.rooms.adopt(*room);
+        }
+        let standings: HashMap<_, _> = standings.iter().copied().collect();
+        let standing = |room| standings.get(&room).copied().unwrap_or_default();
+        let rooms = access.rooms.iter();
+        let rooms: RoomMap<_> = rooms
+            .map(|(room, _)| (room, Room::new(room, standing(room))))
+            .collect();
+        let rules = access.rooms.iter();
+        let rules = rules.filter(|(_, record)| record.rules != RoomRules::default());
         let start = Publication {
-            rules: (0..).map(RoomIndex).zip(rules).collect(),
+            rules: rules
+                .map(|(room, record)| (room, Arc::new(record.rules.clone())))
+                .collect(),
             ..Publication::default()
         };
         let mut effects = vec![Effect::Publish(Arc::new(start))];
@@ -121,10 +115,10 @@ impl Hub {
             clock: Clock::new(now),
             correction: SignedDuration::ZERO,
             rooms,
-            room_by_name: names.zip((0..).map(RoomIndex)).collect(),
             changed: Vec::new(),
             access,
             records_wait: None,
+            lazy_due: None,
             remembering: false,
             promised: Vec::new(),
             overdue: Vec::new(),
@@ -203,7 +197,13 @@ impl Hub {
         let records = self.records_wait;
         let clock = Some(self.clock.due());
         let sweep = self.access.sweeps_at();
-        let all = [self.retainer.wakes_at(), records, clock, sweep];
+        let all = [
+            self.retainer.wakes_at(),
+            records,
+            self.lazy_due,
+            clock,
+            sweep,
+        ];
         all.into_iter().flatten().min().filter(|_| idle)
     }
 
@@ -228,7 +228,10 @@ impl Hub {
             return;
         }
         let users = &self.users;
-        self.access.sweep(clock, |user| users.contains_key(&user));
+        let left = self.access.sweep(clock, |user| users.contains_key(&user));
+        for room in left {
+            self.room_changed(room);
+        }
         if let Some(known) = self.access.accounts.fuller() {
             self.record(LogEvent::ManyAccounts { known });
         }
@@ -282,15 +285,10 @@ impl Hub {
         self.break_off(connection, error, Departure::Protocol);
     }
 
-    pub(super) fn room_index(&self, name: &RoomName) -> Option<RoomIndex> {
-        self.room_by_name.get(name).copied()
-    }
-
     /// A room, if this connection is in it.
-    pub(super) fn room_of(&self, connection: ConnectionId, name: &RoomName) -> Option<RoomIndex> {
-        let room = self.room_index(name)?;
+    pub(super) fn room_of(&self, connection: ConnectionId, room: RoomId) -> Option<&Room> {
         let session = self.sessions.get(&connection)?;
-        session.is_in(room).then_some(room)
+        self.rooms.get(&room).filter(|_| session.is_in(room))
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -59,7 +59,7 @@ pub enum LogEvent {
         /// Its id.
         id: MessageId,
         /// The room.
-        room: RoomName,
+        room: Line,
         /// Its number.
         seq: u64,
         /// Bytes of its text.
@@ -107,7 +107,7 @@ pub enum LogEvent {
     /// Old messages were erased, by the operator's settings.
     Erased {
         /// The room.
-        room: RoomName,
+        room: Line,
         /// The lowest number erased.
         from: u64,
         /// The highest number erased.
@@ -334,7 +334,7 @@ impl LogEvent {
         };
         write!(
             out,
-            "message from {} to #{room}: number {seq}, id {id}, {bytes} bytes, from {}, at {time}, \
+            "message from {} to {room}: number {seq}, id {id}, {bytes} bytes, from {}, at {time}, \
              to {receivers} clients",
             sender.nickname,
             WhereFrom(*address),

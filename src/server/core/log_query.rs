@@ -1,4 +1,4 @@
-//! A query of a room's log: a page of its history, a search, or what was changed in it.
+//! A query of the log: a page of a room's history, a search, what was changed in it, or a user's inbox.
 //!
 //! The hub decides whether it is allowed, and the connection runs it with a [`Reader`] of the log:
 //! so the hub waits for no disk, and the result goes to the socket without being encoded again.
@@ -13,18 +13,21 @@
 //! - A client that queries without a pause gets at most half of a reader's time, and concurrent
 //!   queries take turns (the shell ensures both).
 
+use bytes::Bytes;
+
 use crate::{
     protocol::{
-        Extent, RoomName, ServerFrame,
+        Extent, RoomId, ServerFrame, UserId,
         frame::{ErrorCode, ErrorFrame, PageHead, Part},
-        wire::{encode_changes, encode_found, encode_history, encode_server},
+        wire::{
+            encode_changes, encode_found, encode_history, encode_inbox, encode_server, parse_entry,
+        },
     },
     search::Query,
-    server::log::{Changed, ChangedSince, Found, Page, Reader, StoreError},
+    server::core::rooms::span::Visible,
+    server::log::{Changed, ChangedSince, Found, Inbox, Page, Readable, Reader, StoreError},
     text::Line,
 };
-
-use crate::server::log::RoomIndex;
 
 /// Retry delay for a query that could not be read.
 const UNAVAILABLE_RETRY_MS: u64 = 1_000;
@@ -32,10 +35,10 @@ const UNAVAILABLE_RETRY_MS: u64 = 1_000;
 /// A query that the hub has allowed.
 #[derive(Clone, Debug)]
 pub struct LogQuery {
-    /// The room.
-    pub room: RoomIndex,
-    /// The room's name, for the answer.
-    pub name: RoomName,
+    /// The room; an inbox is of several.
+    pub room: RoomId,
+    /// The entries of it that the user may read. What an inbox may hold is in its rooms.
+    pub visible: Visible,
     /// The part wanted.
     pub what: QueryKind,
     /// Echoed in the answer.
@@ -56,6 +59,17 @@ pub enum QueryKind {
         /// The highest number to search.
         to: u64,
     },
+    /// A page of a user's inbox.
+    Inbox {
+        /// The user.
+        user: UserId,
+        /// Whom they ignore, in order.
+        ignored: Vec<UserId>,
+        /// What they may read.
+        readable: Vec<Readable>,
+        /// The position after the page before; `None`: the newest.
+        before: Option<u64>,
+    },
 }
 
 /// The result of a query.
@@ -67,6 +81,20 @@ pub enum QueryResult {
     Changed(Changed),
     /// The messages that a search found.
     Found(Found),
+    /// Messages that mention the user.
+    Inbox(Inbox),
+}
+
+impl QueryResult {
+    /// The encoded entries.
+    fn frames(&mut self) -> &mut Vec<Bytes> {
+        match self {
+            Self::Page(page) => &mut page.frames,
+            Self::Changed(changed) => &mut changed.frames,
+            Self::Found(found) => &mut found.frames,
+            Self::Inbox(inbox) => &mut inbox.frames,
+        }
+    }
 }
 
 impl LogQuery {
@@ -77,7 +105,7 @@ impl LogQuery {
 
     /// Runs the query.
     pub fn read(&self, reader: &mut dyn Reader) -> Result<QueryResult, StoreError> {
-        match &self.what {
+        let mut result = match &self.what {
             QueryKind::Page(part) => reader.page(self.room, *part).map(QueryResult::Page),
             QueryKind::Changed(wanted) => {
                 reader.changed(self.room, *wanted).map(QueryResult::Changed)
@@ -85,7 +113,27 @@ impl LogQuery {
             QueryKind::Messages { query, to } => {
                 reader.search(self.room, query, *to).map(QueryResult::Found)
             }
+            QueryKind::Inbox {
+                user,
+                ignored,
+                readable,
+                before,
+            } => reader.inbox(*user, readable, *before).map(|mut inbox| {
+                let is_ignored = |frame: &Bytes| {
+                    let author = parse_entry(frame).map(|entry| entry.author.user);
+                    author.is_ok_and(|author| ignored.binary_search(&author).is_ok())
+                };
+                inbox.frames.retain(|frame| !is_ignored(frame));
+                QueryResult::Inbox(inbox)
+            }),
+        }?;
+        if !self.visible.is_all() {
+            let is_visible = |frame: &Bytes| {
+                parse_entry(frame).is_ok_and(|entry| self.visible.contains(entry.seq))
+            };
+            result.frames().retain(is_visible);
         }
+        Ok(result)
     }
 
     /// Appends the answer to `out` as one frame: the result, or the error.
@@ -108,10 +156,16 @@ impl LogQuery {
                 let frames = changed.frames.iter().map(AsRef::as_ref);
                 let to = match &self.what {
                     QueryKind::Changed(wanted) => wanted.to.min(changed.extent.head),
-                    QueryKind::Page(_) | QueryKind::Messages { .. } => changed.extent.head,
+                    QueryKind::Page(_) | QueryKind::Messages { .. } | QueryKind::Inbox { .. } => {
+                        changed.extent.head
+                    }
                 };
                 let head = self.head(changed.extent, changed.extent.first, to);
                 encode_changes(&head, (changed.through, changed.more), frames, out);
+            }
+            Ok(QueryResult::Inbox(inbox)) => {
+                let frames = inbox.frames.iter().map(AsRef::as_ref);
+                encode_inbox(inbox.next, self.reference, frames, out);
             }
             Err(error) => {
                 let error = unavailable(*error, self.reference);
@@ -129,7 +183,7 @@ impl LogQuery {
             (from, to)
         };
         PageHead {
-            room: self.name.clone(),
+            room: self.room,
             extent,
             from,
             to,

@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::protocol::{
-    RoomName, RoomRules, ServerFrame, UserId,
+    RoomId, RoomRules, ServerFrame, UserId,
     frame::{Member, MembersPage},
     limits::MEMBERS_PAGE_MAX,
     wire::encode_server,
@@ -87,13 +87,7 @@ impl Members {
 
     /// The page behind a user (`None`: the first), current or at most [`STALE_MAX`] old, but never
     /// older than version `oldest`, since which all changes are still held.
-    pub fn page(
-        &mut self,
-        room: &RoomName,
-        after: Option<UserId>,
-        version: u64,
-        oldest: u64,
-    ) -> Page {
+    pub fn page(&mut self, room: RoomId, after: Option<UserId>, version: u64, oldest: u64) -> Page {
         if let Some((at, page)) = self.pages.get(&after)
             && page.version >= oldest
             && (page.version == version || self.may_be_stale(*at))
@@ -124,7 +118,7 @@ impl Members {
         !self.is_short() && self.changed.saturating_sub(at) <= STALE_MAX
     }
 
-    fn encode(&self, room: &RoomName, after: Option<UserId>, version: u64) -> Page {
+    fn encode(&self, room: RoomId, after: Option<UserId>, version: u64) -> Page {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.table.range((from, Bound::Unbounded));
         let members: Vec<Member> = rest
@@ -137,7 +131,7 @@ impl Members {
         let mut bytes = Vec::new();
         encode_server(
             &ServerFrame::Members(MembersPage {
-                room: room.clone(),
+                room,
                 version,
                 start: after.is_none(),
                 more,

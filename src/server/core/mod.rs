@@ -20,7 +20,8 @@
 //! ```
 //!
 //! - [`access`] decides who may join and who may do what. Its parts keep their own records:
-//!   [`accounts`], [`moderation`], [`invites`], [`rate_limit`]. [`admin`] runs admin commands.
+//!   [`accounts`], [`moderation`], [`rooms`], [`ignores`], [`invites`], [`rate_limit`]. [`admin`] runs admin
+//!   commands.
 //! - [`hub`] knows users, sessions, nicknames, rooms. One for the server.
 //! - [`replica`] holds the latest messages and member lists, for the subscribers. One for each
 //!   worker.
@@ -60,6 +61,7 @@ pub mod endpoint;
 pub mod event;
 mod format;
 pub mod hub;
+pub mod ignores;
 pub mod invites;
 pub mod log_event;
 pub mod log_query;
@@ -69,6 +71,8 @@ pub mod persist;
 pub mod rate_limit;
 pub mod replica;
 mod resume;
+pub mod room_map;
+pub mod rooms;
 pub mod subscriber;
 
 #[cfg(test)]

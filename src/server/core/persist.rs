@@ -32,6 +32,12 @@ pub trait Record: Sized {
 
     /// Reads a record; `None` if it is damaged.
     fn decode(key: &str, value: &str) -> Option<(Self::Key, Self)>;
+
+    /// Whether a stored key that can be read is in a form of older servers, and not what
+    /// [`key`](Self::key) writes.
+    fn is_outdated_key(_key: &str) -> bool {
+        false
+    }
 }
 
 /// A value as JSON.
@@ -133,15 +139,41 @@ pub fn decode<R: Record>(record: &StateRecord) -> Option<(R::Key, R)> {
     R::decode(&record.key, record.value.as_deref()?)
 }
 
+/// How soon a changed value is to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Haste {
+    /// It can wait a moment, so that a commit stores many changes.
+    Lazily,
+    /// With the next commit.
+    Soon,
+    /// With the next commit; no client may be told of it before.
+    Owed,
+}
+
+/// Whether there are changes for the next commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changes {
+    /// There are none.
+    None,
+    /// All of them can wait a moment.
+    Lazy,
+    /// There are some that are to be stored now.
+    Due,
+}
+
 /// All records of one kind. Reads go to the map; every change is noted for the store.
 #[derive(Debug)]
 pub struct RecordMap<R: Record> {
     map: BTreeMap<R::Key, R>,
-    /// Keys changed since the last [`Persist::take`]; `true`: owed, no client may be told before it
-    /// is stored.
-    dirty: BTreeMap<R::Key, bool>,
+    /// Keys changed since the last [`Persist::take`].
+    dirty: BTreeMap<R::Key, Haste>,
+    /// Whether one of them can't wait.
+    is_due: bool,
     /// Keys taken for a commit that has no outcome yet.
-    storing: BTreeMap<R::Key, bool>,
+    storing: BTreeMap<R::Key, Haste>,
+    /// Stored keys of an older form, to be deleted by the next commit: their values are written
+    /// under the present ones.
+    outdated: Vec<String>,
 }
 
 impl<R: Record> Deref for RecordMap<R> {
@@ -155,24 +187,44 @@ impl<R: Record> Deref for RecordMap<R> {
 impl<R: Record> RecordMap<R> {
     /// Loads the records of this kind. Damaged ones are left out: the caller has checked for them.
     pub fn load(records: &[StateRecord]) -> Self {
-        let own = records.iter().filter(|record| &*record.kind == R::KIND);
-        Self {
-            map: own.filter_map(decode::<R>).collect(),
+        let own = || records.iter().filter(|record| &*record.kind == R::KIND);
+        let is_outdated = |record: &&StateRecord| R::is_outdated_key(&record.key);
+        let present = own().filter(|record| !is_outdated(record));
+        let mut loaded = Self {
+            map: present.filter_map(decode::<R>).collect(),
             dirty: BTreeMap::new(),
+            is_due: false,
             storing: BTreeMap::new(),
+            outdated: Vec::new(),
+        };
+        for record in own().filter(is_outdated) {
+            let Some((key, value)) = decode::<R>(record) else {
+                continue;
+            };
+            loaded.outdated.push(record.key.clone());
+            // What is under the present key is newer.
+            if !loaded.map.contains_key(&key) {
+                loaded.insert(key, value);
+            }
         }
+        loaded
+    }
+
+    /// Inserts a value that is in force while none is stored, and is not stored itself.
+    pub fn insert_default(&mut self, key: R::Key, value: R) {
+        self.map.entry(key).or_insert(value);
     }
 
     /// Inserts or replaces a value.
     pub fn insert(&mut self, key: R::Key, value: R) {
-        self.mark(key.clone(), false);
+        self.mark(key.clone(), Haste::Soon);
         self.map.insert(key, value);
     }
 
     /// Removes a value.
     pub fn remove(&mut self, key: &R::Key) -> Option<R> {
         let removed = self.map.remove(key)?;
-        self.mark(key.clone(), false);
+        self.mark(key.clone(), Haste::Soon);
         Some(removed)
     }
 
@@ -180,7 +232,19 @@ impl<R: Record> RecordMap<R> {
     pub fn update<T>(&mut self, key: &R::Key, change: impl FnOnce(&mut R) -> T) -> Option<T> {
         let value = self.map.get_mut(key)?;
         let result = change(value);
-        self.mark(key.clone(), false);
+        self.mark(key.clone(), Haste::Soon);
+        Some(result)
+    }
+
+    /// Like [`update`](Self::update), for a change that need not be stored at once.
+    pub fn update_lazily<T>(
+        &mut self,
+        key: &R::Key,
+        change: impl FnOnce(&mut R) -> T,
+    ) -> Option<T> {
+        let value = self.map.get_mut(key)?;
+        let result = change(value);
+        self.mark(key.clone(), Haste::Lazily);
         Some(result)
     }
 
@@ -197,22 +261,27 @@ impl<R: Record> RecordMap<R> {
     /// Marks a value as owed: no client may be told of it before it is stored, since a power
     /// failure would undo it.
     pub fn owe(&mut self, key: R::Key) {
-        self.mark(key, true);
+        self.mark(key, Haste::Owed);
     }
 
     /// Whether a value is owed and not stored yet.
     pub fn is_owed(&self, key: &R::Key) -> bool {
-        let owed = |noted: &BTreeMap<R::Key, bool>| noted.get(key) == Some(&true);
+        let owed = |noted: &BTreeMap<R::Key, Haste>| noted.get(key) == Some(&Haste::Owed);
         owed(&self.dirty) || owed(&self.storing)
     }
 
-    fn mark(&mut self, key: R::Key, owed: bool) {
-        *self.dirty.entry(key).or_default() |= owed;
+    fn mark(&mut self, key: R::Key, haste: Haste) {
+        self.is_due |= haste > Haste::Lazily;
+        let known = self.dirty.entry(key).or_insert(haste);
+        *known = haste.max(*known);
     }
 }
 
 /// The interface of a [`RecordMap`] to commits.
 pub trait Persist {
+    /// Whether there are changes that were not taken yet.
+    fn changes(&self) -> Changes;
+
     /// Appends the latest value of each record that changed since the last call; `None` for a value
     /// that was removed.
     fn take(&mut self, changed: &mut Vec<StateRecord>);
@@ -226,24 +295,42 @@ pub trait Persist {
 }
 
 impl<R: Record> Persist for RecordMap<R> {
+    fn changes(&self) -> Changes {
+        match (self.is_due, self.dirty.is_empty()) {
+            (true, _) => Changes::Due,
+            (false, false) => Changes::Lazy,
+            (false, true) => Changes::None,
+        }
+    }
+
     fn take(&mut self, changed: &mut Vec<StateRecord>) {
-        for (key, owed) in std::mem::take(&mut self.dirty) {
+        for key in &self.outdated {
+            changed.push(StateRecord {
+                kind: R::KIND.into(),
+                key: key.clone(),
+                value: None,
+            });
+        }
+        self.is_due = false;
+        for (key, haste) in std::mem::take(&mut self.dirty) {
             changed.push(StateRecord {
                 kind: R::KIND.into(),
                 key: R::key(&key),
                 value: self.map.get(&key).map(R::encode),
             });
-            *self.storing.entry(key).or_default() |= owed;
+            let known = self.storing.entry(key).or_insert(haste);
+            *known = haste.max(*known);
         }
     }
 
     fn stored(&mut self) {
         self.storing.clear();
+        self.outdated.clear();
     }
 
     fn not_stored(&mut self) {
-        for (key, owed) in std::mem::take(&mut self.storing) {
-            self.mark(key, owed);
+        for (key, haste) in std::mem::take(&mut self.storing) {
+            self.mark(key, haste);
         }
     }
 }
@@ -318,6 +405,98 @@ mod tests {
         words.update(&1, |word| word.0.push('!'));
         words.stored();
         assert!(!words.is_owed(&1));
+    }
+
+    #[test]
+    fn a_lazy_change_waits_for_others_and_is_taken_with_them() {
+        let mut words = RecordMap::<Word>::load(&[]);
+        assert_eq!(words.changes(), Changes::None);
+        words.insert(1, word("one"));
+        assert_eq!(words.changes(), Changes::Due);
+        taken(&mut words);
+        words.stored();
+        words.update_lazily(&1, |word| word.0.push('!'));
+        assert_eq!(words.changes(), Changes::Lazy);
+        words.insert(2, word("two"));
+        words.update_lazily(&2, |word| word.0.push('!'));
+        assert_eq!(words.changes(), Changes::Due);
+        let expected = [(1, "one!"), (2, "two!")];
+        assert_eq!(taken(&mut words), expected.map(owned));
+        assert_eq!(words.changes(), Changes::None);
+        words.not_stored();
+        assert_eq!(words.changes(), Changes::Due);
+    }
+
+    /// A record that older servers wrote under a number without leading zeros.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Padded(String);
+
+    impl Record for Padded {
+        const KIND: &'static str = "padded";
+        type Key = u64;
+
+        fn key(key: &u64) -> String {
+            RecordKey::write(key)
+        }
+
+        fn encode(&self) -> String {
+            self.0.clone()
+        }
+
+        fn decode(key: &str, value: &str) -> Option<(u64, Self)> {
+            Some((RecordKey::read(key)?, Self(value.to_owned())))
+        }
+
+        fn is_outdated_key(key: &str) -> bool {
+            key.len() < 20
+        }
+    }
+
+    #[test]
+    fn an_outdated_key_is_replaced() {
+        let record = |key: &str, value: Option<&str>| StateRecord {
+            kind: Padded::KIND.into(),
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+        };
+        let (one, two) = ("00000000000000000001", "00000000000000000002");
+        let stored = [
+            record("1", Some("old")),
+            record(one, Some("new")),
+            record("2", Some("old")),
+            record("x", Some("damaged")),
+        ];
+        let mut padded = RecordMap::<Padded>::load(&stored);
+        assert_eq!(padded[&1], Padded("new".to_owned()));
+        assert_eq!(padded[&2], Padded("old".to_owned()));
+        let expected = [
+            record("1", None),
+            record("2", None),
+            record(two, Some("old")),
+        ];
+        for _ in 0..2 {
+            let mut changed = Vec::new();
+            padded.take(&mut changed);
+            assert_eq!(changed, expected);
+            padded.not_stored();
+        }
+        padded.take(&mut Vec::new());
+        padded.stored();
+        let mut changed = Vec::new();
+        padded.take(&mut changed);
+        assert_eq!(changed, []);
+    }
+
+    #[test]
+    fn a_default_is_not_stored_before_it_is_changed() {
+        let mut words = RecordMap::<Word>::load(&[]);
+        words.insert(1, word("one"));
+        words.insert_default(1, word("none"));
+        words.insert_default(2, word("two"));
+        assert_eq!(words[&2], word("two"));
+        assert_eq!(taken(&mut words), [(1, "one")].map(owned));
+        words.update(&2, |word| word.0.push('!'));
+        assert_eq!(taken(&mut words), [(2, "two!")].map(owned));
     }
 
     #[test]

@@ -12,9 +12,12 @@ use jiff::tz::TimeZone;
 use super::{
     event::{MemberChange, PresenceChanges, Publication},
     member_list::{Members, Page},
+    room_map::RoomMap,
 };
-use crate::protocol::{RoomName, UserId};
-use crate::server::log::{RoomIndex, segment::Tail};
+use crate::{
+    protocol::{RoomId, UserId},
+    server::log::segment::Tail,
+};
 
 /// The size limits of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ const PRESENCE_AT_REST_BYTES: usize = 4 * 1024;
 /// One room's part of a replica.
 #[derive(Debug)]
 pub struct RoomReplica {
-    name: RoomName,
+    id: RoomId,
     /// Numbered by `seq`.
     pub messages: Tail,
     /// Numbered by the member list's version.
@@ -59,12 +62,23 @@ pub struct RoomReplica {
 }
 
 impl RoomReplica {
+    fn new(id: RoomId, head: u64) -> Self {
+        Self {
+            id,
+            messages: Tail::new(head + 1),
+            presence: Tail::new(1),
+            marks: VecDeque::new(),
+            members: Members::default(),
+            lively: false,
+        }
+    }
+
     /// The page of the member list behind a user.
     fn page(&mut self, after: Option<UserId>) -> Page {
         // The changes from `first` on are held: a page from just before them is good.
         let oldest = self.presence.first() - 1;
         let version = self.presence.next() - 1;
-        self.members.page(&self.name, after, version, oldest)
+        self.members.page(self.id, after, version, oldest)
     }
 
     /// The number of the message before which a member change happened: a subscriber delivers both
@@ -136,11 +150,11 @@ impl RoomReplica {
 /// The replica of all rooms.
 #[derive(Debug)]
 pub struct Replica {
-    rooms: Vec<RoomReplica>,
+    rooms: RoomMap<RoomReplica>,
     /// Rooms with activity since [`rest`](Self::rest) was last called.
-    stirred: Vec<RoomIndex>,
+    stirred: Vec<RoomId>,
     /// Rooms with activity between that call and the one before.
-    resting: Vec<RoomIndex>,
+    resting: Vec<RoomId>,
     limits: ReplicaLimits,
     cost_bytes: usize,
     /// The number of clients of this replica whose writes are
@@ -148,46 +162,52 @@ pub struct Replica {
     pub spaced_readers: u32,
     /// The server's time zone, for clients whose protocol has times without one.
     pub zone: TimeZone,
-    /// The next room to drop bytes when the total is exceeded: rooms take turns.
-    hand: usize,
+    /// What is read of a room that never had an entry or a member.
+    nothing: RoomReplica,
+    /// The rooms in the order in which they drop bytes when the total is exceeded: they take turns.
+    turns: VecDeque<RoomId>,
 }
 
 impl Replica {
     /// A replica of empty rooms, each with the highest message number so far.
-    pub fn new(rooms: impl IntoIterator<Item = (RoomName, u64)>, limits: ReplicaLimits) -> Self {
-        let view = |(name, head)| RoomReplica {
-            name,
-            messages: Tail::new(head + 1),
-            presence: Tail::new(1),
-            marks: VecDeque::new(),
-            members: Members::default(),
-            lively: false,
-        };
+    pub fn new(rooms: impl IntoIterator<Item = (RoomId, u64)>, limits: ReplicaLimits) -> Self {
+        let view = |(room, head)| (room, RoomReplica::new(room, head));
+        let rooms: RoomMap<_> = rooms.into_iter().map(view).collect();
         Self {
             stirred: Vec::new(),
             resting: Vec::new(),
-            rooms: rooms.into_iter().map(view).collect(),
             limits,
             cost_bytes: 0,
             spaced_readers: 0,
             zone: TimeZone::UTC,
-            hand: 0,
+            nothing: RoomReplica::new(RoomId::LOBBY, 0),
+            turns: rooms.keys().copied().collect(),
+            rooms,
         }
     }
 
     /// One room.
-    pub fn room(&self, room: RoomIndex) -> &RoomReplica {
-        &self.rooms[room.at()]
+    pub fn room(&self, room: RoomId) -> &RoomReplica {
+        self.rooms.get(&room).unwrap_or(&self.nothing)
+    }
+
+    /// One room, which is added if it is new: its first entry is still to come.
+    fn room_mut(&mut self, room: RoomId) -> &mut RoomReplica {
+        let turns = &mut self.turns;
+        self.rooms.entry(room).or_insert_with(|| {
+            turns.push_back(room);
+            RoomReplica::new(room, 0)
+        })
     }
 
     /// The page of a room's member list behind a user.
-    pub fn page(&mut self, room: RoomIndex, after: Option<UserId>) -> Page {
+    pub fn page(&mut self, room: RoomId, after: Option<UserId>) -> Page {
         self.stir(room);
-        self.rooms[room.at()].page(after)
+        self.rooms[room].page(after)
     }
 
-    fn stir(&mut self, index: RoomIndex) {
-        let room = &mut self.rooms[index.at()];
+    fn stir(&mut self, index: RoomId) {
+        let room = self.room_mut(index);
         if !room.lively {
             room.lively = true;
             self.stirred.push(index);
@@ -198,64 +218,77 @@ impl Replica {
     /// intervals.
     pub fn rest(&mut self) {
         for index in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
-            let room = &mut self.rooms[index.at()];
+            let Some(room) = self.rooms.get_mut(&index) else {
+                continue;
+            };
             if !room.lively {
                 self.cost_bytes -= room.rest();
             }
         }
         for index in &self.resting {
-            self.rooms[index.at()].lively = false;
+            if let Some(room) = self.rooms.get_mut(index) {
+                room.lively = false;
+            }
         }
     }
 
     /// Applies a publication of the hub.
     pub fn publish(&mut self, publication: &Publication) {
         for run in &publication.runs {
-            let room = &mut self.rooms[run.room.at()];
             self.cost_bytes += run.segment.cost_bytes();
+            let limit = self.limits.messages_bytes_max;
+            let room = self.room_mut(run.room);
             room.messages.push(run.segment.clone());
-            while room.messages.cost_bytes() > self.limits.messages_bytes_max {
-                self.cost_bytes -= room.drop_oldest_message();
+            let mut freed = 0;
+            while room.messages.cost_bytes() > limit {
+                freed += room.drop_oldest_message();
             }
+            self.cost_bytes -= freed;
         }
         // After the new entries: some of them may be held already.
         for rewritten in &publication.rewritten {
-            let messages = &mut self.rooms[rewritten.room.at()].messages;
+            let messages = &mut self.room_mut(rewritten.room).messages;
             let grown = messages.replace(rewritten.seq, &rewritten.frame);
             self.cost_bytes = self.cost_bytes.saturating_add_signed(grown);
         }
         for (room, rules) in &publication.rules {
-            self.rooms[room.at()].members.rule(Arc::clone(rules));
+            self.room_mut(*room).members.rule(Arc::clone(rules));
         }
         for &(room, first) in &publication.firsts {
-            self.cost_bytes -= self.rooms[room.at()].begin_at(first);
+            let freed = self.room_mut(room).begin_at(first);
+            self.cost_bytes -= freed;
         }
         for run in &publication.presence {
             self.stir(run.room);
-            let room = &mut self.rooms[run.room.at()];
             self.cost_bytes += run.segment.cost_bytes();
+            let limit = self.limits.presence_bytes_max;
+            let room = self.room_mut(run.room);
             room.publish(run);
-            while room.presence.cost_bytes() > self.limits.presence_bytes_max {
-                self.cost_bytes -= room.drop_oldest_presence();
+            let mut freed = 0;
+            while room.presence.cost_bytes() > limit {
+                freed += room.drop_oldest_presence();
             }
+            self.cost_bytes -= freed;
         }
         self.keep_within_total();
     }
 
     fn keep_within_total(&mut self) {
         while self.cost_bytes > self.limits.total_bytes_max {
-            let room = &mut self.rooms[self.hand];
+            self.turns.rotate_left(1);
+            let Some(room) = self.turns.back().and_then(|room| self.rooms.get_mut(room)) else {
+                break;
+            };
             self.cost_bytes -= if room.messages.cost_bytes() >= room.presence.cost_bytes() {
                 room.drop_oldest_message()
             } else {
                 room.drop_oldest_presence()
             };
-            self.hand = (self.hand + 1) % self.rooms.len();
         }
         debug_assert_eq!(
             self.cost_bytes,
             self.rooms
-                .iter()
+                .values()
                 .map(RoomReplica::cost_bytes)
                 .sum::<usize>()
         );

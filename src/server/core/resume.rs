@@ -43,7 +43,7 @@ pub(super) fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{DeviceId, RoomName};
+    use crate::protocol::{DeviceId, RoomId};
 
     fn id(counter: u64) -> MessageId {
         MessageId {
@@ -58,7 +58,7 @@ mod tests {
         let empty = Extent::new(1, 0);
         let check = |extent, same_log, seq: Option<u64>, held, here, last, expected| {
             let position = seq.map(|seq| Position {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 seq,
                 id: held,
             });
@@ -115,7 +115,7 @@ mod tests {
         let empty = Extent::new(1, 0);
         let check = |extent, same_log, seq: Option<u64>, most, expected| {
             let position = seq.map(|seq| Position {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 seq,
                 id: None,
             });

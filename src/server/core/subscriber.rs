@@ -9,14 +9,14 @@
 //! fetches ([`Turn::Fetch`]). If they no longer hold a member change, the subscriber reads the
 //! member list anew.
 
+use std::mem;
+
 use bytes::{Buf, Bytes};
 
 use super::replica::{Replica, RoomReplica};
+use crate::protocol::RoomId;
 use crate::protocol::UserId;
-use crate::server::log::{
-    RoomIndex,
-    segment::{Gather, Segment},
-};
+use crate::server::log::segment::{Gather, Segment};
 
 /// The next thing that a subscriber needs.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub enum Turn<'a> {
     /// Fetch a page of a room's log from this number on; hand it to `handle_page`.
     Fetch {
         /// The room.
-        room: RoomIndex,
+        room: RoomId,
         /// The number.
         from: u64,
     },
@@ -63,7 +63,7 @@ struct Outgoing {
 
 #[derive(Debug)]
 struct Cursor {
-    room: RoomIndex,
+    room: RoomId,
     /// The number of the next message.
     message: u64,
     presence: Presence,
@@ -86,6 +86,8 @@ impl Presence {
         after: None,
         version: u64::MAX,
     };
+    /// The member list is not read.
+    const UNWATCHED: Self = Self::Change(u64::MAX);
 }
 
 /// Reads the rooms for one connection; see the module's docs.
@@ -119,15 +121,50 @@ impl Subscriber {
         }
     }
 
-    /// Starts reading: in each room the member list, and the messages from a number on.
-    pub fn attach(&mut self, rooms: &[(RoomIndex, u64)]) {
+    /// Starts reading: in each room the messages from a number on, and in the `watched` ones the
+    /// member list.
+    pub fn attach(&mut self, rooms: &[(RoomId, u64)], watched: &[RoomId]) {
+        self.detach();
+        self.enter(rooms);
+        self.watch(watched);
+    }
+
+    /// Starts reading more rooms, in each the messages from a number on.
+    pub fn enter(&mut self, rooms: &[(RoomId, u64)]) {
         let cursor = |&(room, message)| Cursor {
             room,
             message,
-            presence: Presence::ANEW,
+            presence: Presence::UNWATCHED,
         };
-        self.cursors = rooms.iter().map(cursor).collect();
+        let mut cursors = mem::take(&mut self.cursors).into_vec();
+        cursors.retain(|cursor| rooms.iter().all(|(room, _)| *room != cursor.room));
+        cursors.extend(rooms.iter().map(cursor));
+        self.set_cursors(cursors);
+    }
+
+    /// Stops reading a room; a frame that was begun is finished.
+    pub fn leave(&mut self, room: RoomId) {
+        let mut cursors = mem::take(&mut self.cursors).into_vec();
+        cursors.retain(|cursor| cursor.room != room);
+        self.set_cursors(cursors);
+    }
+
+    fn set_cursors(&mut self, cursors: Vec<Cursor>) {
+        self.cursors = cursors.into_boxed_slice();
+        // Both go by a cursor's index.
+        self.page = None;
         self.first = 0;
+    }
+
+    /// Reads the member lists of these rooms, and of no others.
+    pub fn watch(&mut self, rooms: &[RoomId]) {
+        for cursor in &mut self.cursors {
+            if !rooms.contains(&cursor.room) {
+                cursor.presence = Presence::UNWATCHED;
+            } else if cursor.presence == Presence::UNWATCHED {
+                cursor.presence = Presence::ANEW;
+            }
+        }
     }
 
     /// Stops reading; a frame that was begun is finished.
@@ -136,11 +173,9 @@ impl Subscriber {
         self.page = None;
     }
 
-    /// Stops reading member changes.
+    /// Stops reading member lists.
     pub fn leave_members(&mut self) {
-        for cursor in &mut self.cursors {
-            cursor.presence = Presence::Change(u64::MAX);
-        }
+        self.watch(&[]);
     }
 
     /// Queues an answer that `encode` appends.
@@ -148,6 +183,12 @@ impl Subscriber {
         let outgoing = self.outgoing.get_or_insert_default();
         encode(&mut outgoing.answers);
         outgoing.answering = true;
+    }
+
+    /// Queues something that the client has not asked for, which `encode` appends.
+    pub fn tell_with(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let outgoing = self.outgoing.get_or_insert_default();
+        encode(&mut outgoing.answers);
     }
 
     /// Whether an answer is still unwritten: then no more requests are taken.
@@ -207,7 +248,7 @@ impl Subscriber {
             return Turn::Idle;
         };
         if outgoing.rest.is_empty() {
-            outgoing.rest = Bytes::from(std::mem::take(&mut outgoing.answers));
+            outgoing.rest = Bytes::from(mem::take(&mut outgoing.answers));
         }
         self.source = Source::Rest;
         Turn::Write(Gather::one(&outgoing.rest))
@@ -344,7 +385,7 @@ impl Subscriber {
     /// False if it does not continue where the client stands: the messages between were erased
     /// while it waited. Gaps are reported only in a welcome, so the connection has to be closed,
     /// and the client resumes.
-    pub fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+    pub fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
         let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
             return true;
         };

@@ -10,16 +10,17 @@ use super::{
     client::Channel,
     endpoint::{PAUSE_MAX, Pulse},
     event::{Effect, EraseError, EraseRequest, Event},
-    hub::{Hub, Keep, RoomSettings, Settings},
+    hub::{Hub, Keep, Settings},
     log_event::LogEvent,
     rate_limit::Limits,
     replica::{Replica, ReplicaLimits},
+    rooms::RoomSettings,
     subscriber::Turn,
 };
 use crate::{
     protocol::{
         Binding, ClientFrame, ClientId, Content, DeviceId, Entry, EntryKind, Epoch, Fingerprint,
-        Identity, InviteKey, MessageId, Nickname, OwnerCode, RoomName, ServerFrame, Token,
+        Identity, InviteKey, MessageId, Nickname, OwnerCode, RoomId, RoomName, ServerFrame, Token,
         codec::Decoder,
         frame::{Change, Departure, Join, Outcome, Submission},
         wire::{ERROR_CODES, encode_client, parse_server},
@@ -27,8 +28,8 @@ use crate::{
     server::{
         front::{AnyDialect, Endpoint},
         log::{
-            Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, StateRecord,
-            StoreError,
+            Batch, KnownTimes, LogReader, LogWriter, MemoryLimits, MemoryStore, Standing,
+            StateRecord, StateStore, StoreError,
         },
         network::ClientAddress,
     },
@@ -121,6 +122,8 @@ pub(in crate::server) fn access_settings() -> access::Settings {
         owner_code: OwnerCode::from_bytes([0x0c; 10]),
         new_owner: false,
         keep_accounts_days: 365,
+        room_makers: access::RoomMakers::default(),
+        rooms_max: crate::server::core::rooms::ROOMS_MAX_DEFAULT,
     }
 }
 
@@ -148,7 +151,7 @@ pub(in crate::server) fn join(name: &str) -> Join {
 
 pub(in crate::server) fn message(name: &str, counter: u64, text: &str) -> ClientFrame {
     ClientFrame::Submit(Submission {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         id: Some(id(name, counter)),
         content: Ok(Content::Text(Body::inert(text))),
     })
@@ -221,7 +224,7 @@ impl World {
         replica: ReplicaLimits,
         memory: MemoryLimits,
     ) -> Self {
-        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), rooms, memory);
+        let store = MemoryStore::new(Epoch::from_bytes([1; 8]), memory);
         let settings = Settings {
             clients_max,
             rooms: rooms
@@ -247,7 +250,7 @@ impl World {
                 start(),
             ),
             store,
-            replica: Replica::new(rooms.iter().map(|name| (name.clone(), 0)), replica),
+            replica: Replica::new([], replica),
             clients: BTreeMap::new(),
             records: Vec::new(),
             erased: Vec::new(),
@@ -260,6 +263,24 @@ impl World {
             finished: None,
             connections: 0,
         }
+    }
+
+    /// Ends the server as a power failure does, and starts it again with what it has stored.
+    pub(in crate::server) fn restart(&mut self) {
+        let records = self.store.state().unwrap();
+        self.hub = Hub::new(
+            self.hub.settings.clone(),
+            self.store.epoch(),
+            &self.store.standings(),
+            KnownTimes::default(),
+            &records,
+            self.now,
+        );
+        let heads = self.store.extents().into_iter();
+        let heads = heads.map(|(room, extent)| (room, extent.head));
+        self.replica = Replica::new(heads, ReplicaLimits::default());
+        self.clients.clear();
+        self.held = None;
     }
 
     /// Makes a connection with this name; an earlier one with the name remains, without it.
@@ -434,12 +455,19 @@ impl World {
         self.held.is_some()
     }
 
+    /// Where the lobby's log stands.
+    fn standing(&self) -> Option<Standing> {
+        let standings = self.store.standings();
+        let lobby = standings.iter().find(|(room, _)| *room == RoomId::LOBBY);
+        lobby.map(|(_, standing)| *standing)
+    }
+
     pub(in crate::server) fn store_head(&self) -> u64 {
-        self.store.extents()[0].head
+        self.standing().map_or(0, |standing| standing.extent.head)
     }
 
     pub(in crate::server) fn store_first(&self) -> u64 {
-        self.store.extents()[0].first
+        self.standing().map_or(1, |standing| standing.extent.first)
     }
 
     /// Has the hub erase entries for the operator.
@@ -611,7 +639,7 @@ fn entry_in_short(entry: &Entry) -> String {
             let edited = edited.unwrap_or_default();
             format!("{seq} {name}: {}{edited}", text.body.as_str())
         }
-        EntryKind::Edit { target, body } => {
+        EntryKind::Edit { target, body, .. } => {
             let text = body.as_ref().map(|body| format!(": {}", body.as_str()));
             format!(
                 "{seq} {name} edits {}{}",
@@ -623,6 +651,7 @@ fn entry_in_short(entry: &Entry) -> String {
         EntryKind::Tombstone(tombstone) => {
             format!("{seq} {name} erased by {}", tombstone.redacted)
         }
+        EntryKind::Event(event) => format!("{seq} {}", event.alt),
         EntryKind::Unknown(unknown) => format!("{seq} {name} {}", unknown.name),
     }
 }
@@ -693,6 +722,38 @@ fn in_short(frame: &ServerFrame) -> String {
             format!("error {}{id}{retry}", code(error.code))
         }
         ServerFrame::Bye(bye) => format!("bye {:?}", bye.reason),
+        ServerFrame::Rooms(starts) => {
+            let names = starts.iter().map(|start| match &start.info.name {
+                Some(name) => name.to_string(),
+                None => "direct".to_owned(),
+            });
+            format!("in {}", names.collect::<Vec<_>>().join(" "))
+        }
+        ServerFrame::Room { info, .. } => match &info.name {
+            Some(name) => format!("room {name}"),
+            None => "room".to_owned(),
+        },
+        ServerFrame::RoomLeft { by, .. } => match by {
+            Some(by) => format!("out, by {by}"),
+            None => "out".to_owned(),
+        },
+        ServerFrame::Read { marker, .. } => format!("read {}.{}", marker.generation, marker.seq),
+        ServerFrame::RoomList(page) => {
+            let names = page.list.iter().map(|room| room.name.to_string());
+            format!("rooms {}", names.collect::<Vec<_>>().join(" "))
+        }
+        ServerFrame::PeopleList(page) => {
+            let names = page
+                .list
+                .iter()
+                .map(|listed| listed.person.nickname.to_string());
+            format!("people {}", names.collect::<Vec<_>>().join(" "))
+        }
+        ServerFrame::Inbox(page) => {
+            let entries = page.entries.iter().map(entry_in_short);
+            format!("inbox {}", entries.collect::<Vec<_>>().join(", "))
+        }
+        ServerFrame::Ignored { users } => format!("ignores {}", users.len()),
         ServerFrame::Unknown => "not a frame".to_owned(),
     }
 }

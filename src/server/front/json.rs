@@ -5,7 +5,7 @@
 use super::{Legacy, objects::Objects};
 use crate::{
     protocol::{
-        ClientFrame, ServerFrame,
+        ClientFrame, RoomId, ServerFrame,
         frame::{Ack, Join},
         wire::{Refusal, encode_server},
     },
@@ -18,7 +18,7 @@ use crate::{
             replica::Replica,
             subscriber::{Subscriber, Turn},
         },
-        log::{RoomIndex, StoreError, segment::Segment},
+        log::{StoreError, segment::Segment},
     },
     time::Now,
 };
@@ -47,7 +47,7 @@ impl Json {
         is_legacy.then(|| Legacy::new(std::mem::take(&mut self.objects)))
     }
 
-    fn tell(&mut self, frame: &ServerFrame) {
+    fn say(&mut self, frame: &ServerFrame) {
         self.subscriber.answer_with(|out| encode_server(frame, out));
     }
 }
@@ -80,15 +80,15 @@ impl Dialect for Json {
     fn handle_join(&mut self, _: &mut Join) {}
 
     fn challenge(&mut self, challenge: &ServerFrame) {
-        self.tell(challenge);
+        self.say(challenge);
     }
 
     fn ping(&mut self) {
-        self.tell(&ServerFrame::Ping { reference: None });
+        self.say(&ServerFrame::Ping { reference: None });
     }
 
     fn answer(&mut self, _: Now, _: &Replica, frame: &ServerFrame) {
-        self.tell(frame);
+        self.say(frame);
     }
 
     fn answer_query(&mut self, query: &LogQuery, result: &Result<QueryResult, StoreError>) {
@@ -98,7 +98,7 @@ impl Dialect for Json {
     /// The echo acknowledges the message, unless it is far off.
     fn stored(&mut self, replica: &Replica, ack: Ack) {
         if self.subscriber.is_far_behind(replica) {
-            self.tell(&ServerFrame::Ack(ack));
+            self.say(&ServerFrame::Ack(ack));
         }
     }
 
@@ -111,8 +111,24 @@ impl Dialect for Json {
     }
 
     fn attach(&mut self, _: Now, joined: Joined, _: &Replica) {
-        self.tell(&ServerFrame::Welcome(joined.welcome));
-        self.subscriber.attach(&joined.rooms);
+        self.say(&ServerFrame::Welcome(joined.welcome));
+        self.subscriber.attach(&joined.rooms, &joined.watched);
+    }
+
+    fn tell(&mut self, frame: &ServerFrame) {
+        self.subscriber.tell_with(|out| encode_server(frame, out));
+    }
+
+    fn enter(&mut self, rooms: &[(RoomId, u64)]) {
+        self.subscriber.enter(rooms);
+    }
+
+    fn leave(&mut self, room: RoomId) {
+        self.subscriber.leave(room);
+    }
+
+    fn watch(&mut self, rooms: &[RoomId]) {
+        self.subscriber.watch(rooms);
     }
 
     fn close(&mut self, _: Now, drain: bool) {
@@ -134,7 +150,7 @@ impl Dialect for Json {
         self.subscriber.handle_written(replica, count);
     }
 
-    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
         self.subscriber.handle_page(room, page)
     }
 

@@ -15,7 +15,7 @@ use self::presence_summary::PresenceSummary;
 use super::objects::Objects;
 use crate::{
     protocol::{
-        ClientFrame, Entry, EntryKind, Nickname, ServerFrame, UserId,
+        ClientFrame, Entry, EntryKind, Nickname, RoomId, ServerFrame, UserId,
         frame::{Ack, Departure, ErrorCode, Join, Submission},
         legacy::{self, Spacing},
         limits::LEGACY_QUIET,
@@ -31,7 +31,7 @@ use crate::{
             subscriber::Turn,
         },
         log::{
-            RoomIndex, StoreError,
+            StoreError,
             segment::{Gather, Segment},
         },
     },
@@ -52,7 +52,7 @@ pub struct Legacy {
     /// The user, once the client has joined.
     user: Option<UserId>,
     /// The lobby and the number of the next message; `None` before the client has joined.
-    cursor: Option<(RoomIndex, u64)>,
+    cursor: Option<(RoomId, u64)>,
     /// The version of the next member change.
     presence: u64,
     /// Earlier changes that it was not told yet.
@@ -75,7 +75,7 @@ enum Step {
     /// Something was taken; its objects, if any, are queued.
     Taken,
     Fetch {
-        room: RoomIndex,
+        room: RoomId,
         from: u64,
     },
     /// Nothing before this time.
@@ -127,8 +127,7 @@ impl Legacy {
 
     /// Whether there is something to tell now.
     fn has_news(&self, now: Duration, replica: &Replica) -> bool {
-        let behind =
-            |(room, message): (RoomIndex, u64)| message < replica.room(room).messages.next();
+        let behind = |(room, message): (RoomId, u64)| message < replica.room(room).messages.next();
         self.left_out > 0
             || self.crowd.due().is_some_and(|due| due <= now)
             || self.cursor.is_some_and(behind)
@@ -169,7 +168,7 @@ impl Legacy {
         &mut self,
         view: &RoomReplica,
         zone: &TimeZone,
-        room: RoomIndex,
+        room: RoomId,
         message: u64,
     ) -> Step {
         let page = self.page.take();
@@ -203,6 +202,7 @@ fn text(entry: &Entry) -> Option<Cow<'_, str>> {
             let body = body.as_ref()?;
             Some(format!("(edited) {}", body.as_str()).into())
         }
+        EntryKind::Event(event) => Some(event.alt.as_str().into()),
         EntryKind::Unknown(unknown) => unknown.alt.as_ref().map(|alt| alt.as_str().into()),
         EntryKind::Redaction { .. } | EntryKind::Tombstone(_) => None,
     }
@@ -240,12 +240,17 @@ impl Dialect for Legacy {
                 Ok(Some(ClientFrame::Submit(submission)))
             }
             // Its protocol has no object for the answer.
-            Some(ClientFrame::History(_) | ClientFrame::Search(_) | ClientFrame::Changes(_)) => {
-                Err(Refusal::passing(
-                    ErrorCode::UnknownType,
-                    "History is not available to this client",
-                ))
-            }
+            Some(
+                ClientFrame::History(_)
+                | ClientFrame::Search(_)
+                | ClientFrame::Changes(_)
+                | ClientFrame::ListRooms(_)
+                | ClientFrame::ListPeople { .. }
+                | ClientFrame::Inbox { .. },
+            ) => Err(Refusal::passing(
+                ErrorCode::UnknownType,
+                "History is not available to this client",
+            )),
             other => Ok(other),
         }
     }
@@ -282,6 +287,14 @@ impl Dialect for Legacy {
             | ServerFrame::History(_)
             | ServerFrame::Found(_)
             | ServerFrame::Changes(_)
+            | ServerFrame::Rooms(_)
+            | ServerFrame::Room { .. }
+            | ServerFrame::RoomLeft { .. }
+            | ServerFrame::Read { .. }
+            | ServerFrame::RoomList(_)
+            | ServerFrame::PeopleList(_)
+            | ServerFrame::Inbox(_)
+            | ServerFrame::Ignored { .. }
             | ServerFrame::Ack(_)
             | ServerFrame::Result(_)
             | ServerFrame::Nick { .. }
@@ -316,6 +329,17 @@ impl Dialect for Legacy {
             self.spacing = Spacing::not_before(now.mono + LEGACY_QUIET);
         }
     }
+
+    /// Its protocol has no object for what it has not asked for.
+    fn tell(&mut self, _: &ServerFrame) {}
+
+    /// It is in the lobby only.
+    fn enter(&mut self, _: &[(RoomId, u64)]) {}
+
+    fn leave(&mut self, _: RoomId) {}
+
+    /// It is told of members by messages.
+    fn watch(&mut self, _: &[RoomId]) {}
 
     fn close(&mut self, now: Now, drain: bool) {
         self.presence = u64::MAX;
@@ -370,7 +394,7 @@ impl Dialect for Legacy {
         }
     }
 
-    fn handle_page(&mut self, _: RoomIndex, page: Segment) -> bool {
+    fn handle_page(&mut self, _: RoomId, page: Segment) -> bool {
         let Some((_, message)) = &mut self.cursor else {
             return true;
         };

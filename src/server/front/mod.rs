@@ -17,7 +17,7 @@ pub use legacy::Legacy;
 
 use crate::{
     protocol::{
-        ClientFrame, ServerFrame,
+        ClientFrame, RoomId, ServerFrame,
         frame::{Ack, Join},
         wire::Refusal,
     },
@@ -31,7 +31,7 @@ use crate::{
             replica::Replica,
             subscriber::Turn,
         },
-        log::{RoomIndex, StoreError, segment::Segment},
+        log::{StoreError, segment::Segment},
     },
     time::Now,
 };
@@ -144,6 +144,22 @@ impl Dialect for AnyDialect {
         each!(self, it => it.attach(now, joined, replica));
     }
 
+    fn tell(&mut self, frame: &ServerFrame) {
+        each!(self, it => it.tell(frame));
+    }
+
+    fn enter(&mut self, rooms: &[(RoomId, u64)]) {
+        each!(self, it => it.enter(rooms));
+    }
+
+    fn leave(&mut self, room: RoomId) {
+        each!(self, it => it.leave(room));
+    }
+
+    fn watch(&mut self, rooms: &[RoomId]) {
+        each!(self, it => it.watch(rooms));
+    }
+
     fn close(&mut self, now: Now, drain: bool) {
         each!(self, it => it.close(now, drain));
     }
@@ -160,7 +176,7 @@ impl Dialect for AnyDialect {
         each!(self, it => it.handle_written(now, replica, count));
     }
 
-    fn handle_page(&mut self, room: RoomIndex, page: Segment) -> bool {
+    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
         each!(self, it => it.handle_page(room, page))
     }
 

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Revised, RoomIndex, Segment, StateRecord};
+use super::{Revised, Segment, StateRecord, Unread};
 use crate::protocol::{
-    Content, DeviceId, MessageId, UserId,
+    Content, DeviceId, Mentions, MessageId, RoomEvent, RoomId, UserId,
     frame::{ErrorCode, Member},
 };
 
@@ -58,7 +58,9 @@ pub enum Operation {
         /// are settled from now on.
         next: Option<u64>,
         /// Entries whose ids are wanted.
-        look: Vec<(RoomIndex, u64)>,
+        look: Vec<(RoomId, u64)>,
+        /// A user of whom it is wanted what they have not read, once the whole batch is done.
+        unread: Option<Markers>,
     },
     /// Appends an entry to a room's log.
     Append {
@@ -68,11 +70,13 @@ pub enum Operation {
         /// that has forgotten the device.
         settled: u64,
         /// The room.
-        room: RoomIndex,
+        room: RoomId,
         /// The sender, with their current nickname.
         sender: Arc<Member>,
         /// The content.
         content: Content,
+        /// The users whom its text mentions.
+        mentions: Mentions,
         /// Whether the sender may erase what others wrote.
         moderates: bool,
     },
@@ -84,11 +88,21 @@ pub enum Operation {
     /// left out.
     Erase {
         /// The room.
-        room: RoomIndex,
+        room: RoomId,
         /// The lowest number.
         from: u64,
         /// The highest number.
         to: u64,
+    },
+    /// Appends an entry that says what happened to a room or its membership. Its id is one of the
+    /// [server's own](SERVER_DEVICE).
+    Note {
+        /// The room.
+        room: RoomId,
+        /// The user who did it, with their current nickname: the entry's author.
+        by: Arc<Member>,
+        /// What happened.
+        event: RoomEvent,
     },
     /// Changes records of the server's state.
     PutState(Vec<StateRecord>),
@@ -101,6 +115,30 @@ pub enum Operation {
         /// The reason of a refusal; `None` if the message was withdrawn.
         refused: Option<ErrorCode>,
     },
+}
+
+/// How far a user has read some rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Markers {
+    /// The user.
+    pub user: UserId,
+    /// The users whom they ignore, in order.
+    pub ignored: Vec<UserId>,
+    /// The rooms, each with the number up to which they have read all.
+    pub rooms: Vec<(RoomId, u64)>,
+}
+
+/// What is unread for a user in a room that has entries above their marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The user.
+    pub user: UserId,
+    /// The room.
+    pub room: RoomId,
+    /// The number up to which they have read all.
+    pub above: u64,
+    /// What is unread above it.
+    pub unread: Unread,
 }
 
 /// The user, proven by a key, who opens a device.
@@ -138,6 +176,9 @@ pub enum OpResult {
         counter: u64,
         /// The ids asked for; `None` where the log holds no such entry (any more).
         ids: Vec<Option<MessageId>>,
+        /// What is unread in those of the rooms asked for that have entries above the marker, as of
+        /// the end of the batch.
+        unread: Vec<Counted>,
     },
     /// The device belongs to another user, who has a key. It was not opened.
     Foreign,
@@ -174,7 +215,7 @@ pub enum MessageOutcome {
     /// In the log.
     Stored {
         /// The room.
-        room: RoomIndex,
+        room: RoomId,
         /// The number.
         seq: u64,
         /// The time.
@@ -194,7 +235,7 @@ pub enum MessageOutcome {
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The room.
-    pub room: RoomIndex,
+    pub room: RoomId,
     /// The encoded frames.
     pub segment: Segment,
 }
@@ -203,7 +244,7 @@ pub struct Run {
 #[derive(Clone, Debug)]
 pub struct Rewritten {
     /// The room.
-    pub room: RoomIndex,
+    pub room: RoomId,
     /// The entry's number.
     pub seq: u64,
     /// Its frame now.
@@ -220,9 +261,9 @@ pub struct Committed {
     /// Entries of earlier batches whose frames have changed.
     pub rewritten: Vec<Rewritten>,
     /// Rooms whose lowest held number has changed, with the new one.
-    pub firsts: Vec<(RoomIndex, u64)>,
+    pub firsts: Vec<(RoomId, u64)>,
     /// Rooms in which entries were changed.
-    pub revised: Vec<(RoomIndex, Revised)>,
+    pub revised: Vec<(RoomId, Revised)>,
 }
 
 /// Why a batch was not committed.

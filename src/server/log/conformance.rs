@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     protocol::{
-        Content, DeviceId, Epoch, Extent, MessageId, RoomName,
+        Content, DeviceId, Epoch, Extent, Mentions, MessageId, RoomId,
         frame::{ErrorCode, Member, Part},
     },
     search::Query,
@@ -25,17 +25,30 @@ use jiff::{SignedDuration, Timestamp};
 mod changed;
 mod entries;
 mod erasing;
+pub(in crate::server) mod mentions;
 mod random;
 mod reading;
 mod records;
 mod retention;
 mod times;
 
-pub(in crate::server) const LOBBY: RoomIndex = RoomIndex(0);
-pub(in crate::server) const TEA: RoomIndex = RoomIndex(1);
+pub(in crate::server) const LOBBY: RoomId = RoomId::LOBBY;
+pub(in crate::server) const TEA: RoomId = RoomId::from_bytes([7; 12]);
 
-pub(in crate::server) fn rooms() -> Vec<RoomName> {
-    vec![RoomName::lobby(), RoomName::parse("tea").unwrap()]
+/// Where a room's log stands.
+pub(in crate::server) fn standing<S: LogWriter + ?Sized>(store: &S, room: RoomId) -> Standing {
+    let mut standings = store.standings().into_iter();
+    let found = standings.find(|(its, _)| *its == room);
+    let empty = Standing {
+        extent: Extent::EMPTY,
+        revised: Revised::default(),
+    };
+    found.map_or(empty, |(_, standing)| standing)
+}
+
+/// The range that a room's log holds.
+pub(in crate::server) fn extent<S: LogWriter + ?Sized>(store: &S, room: RoomId) -> Extent {
+    standing(store, room).extent
 }
 
 pub(in crate::server) fn device(name: u8) -> DeviceId {
@@ -49,12 +62,7 @@ pub(in crate::server) fn id(name: u8, counter: u64) -> MessageId {
     }
 }
 
-pub(in crate::server) fn message_in(
-    room: RoomIndex,
-    name: u8,
-    counter: u64,
-    text: &str,
-) -> Operation {
+pub(in crate::server) fn message_in(room: RoomId, name: u8, counter: u64, text: &str) -> Operation {
     Operation::Append {
         id: id(name, counter),
         settled: 0,
@@ -66,6 +74,7 @@ pub(in crate::server) fn message_in(
             role: Role::Member,
         }),
         content: Content::Text(Body::inert(text)),
+        mentions: Mentions::NONE,
         moderates: false,
     }
 }
@@ -91,12 +100,13 @@ pub(in crate::server) fn fact(key: &str, value: Option<&str>) -> StateRecord {
     }
 }
 
-pub(in crate::server) fn open(name: u8, next: Option<u64>, look: &[(RoomIndex, u64)]) -> Operation {
+pub(in crate::server) fn open(name: u8, next: Option<u64>, look: &[(RoomId, u64)]) -> Operation {
     Operation::OpenDevice {
         device: device(name),
         owner: None,
         next,
         look: look.to_vec(),
+        unread: None,
     }
 }
 
@@ -111,6 +121,7 @@ fn open_as(name: u8, (user, before): (u8, u8), next: Option<u64>) -> Operation {
         }),
         next,
         look: Vec::new(),
+        unread: None,
     }
 }
 
@@ -145,7 +156,7 @@ fn seqs(frames: &[Bytes]) -> Vec<u64> {
 }
 
 pub(in crate::server) fn memory() -> MemoryStore {
-    MemoryStore::new(Epoch::from_bytes([1; 8]), &rooms(), MemoryLimits::default())
+    MemoryStore::new(Epoch::from_bytes([1; 8]), MemoryLimits::default())
 }
 
 pub(in crate::server) fn settings(directory: &std::path::Path) -> Settings {
@@ -171,7 +182,7 @@ fn unsynced(directory: &std::path::Path) -> Settings {
 fn each(check: impl Fn(&mut dyn Store)) {
     check(&mut memory());
     let directory = tempfile::tempdir().unwrap();
-    check(&mut SqliteStore::open(&unsynced(directory.path()), &rooms()).unwrap());
+    check(&mut SqliteStore::open(&unsynced(directory.path())).unwrap());
 }
 
 #[test]
@@ -192,8 +203,7 @@ fn numbers_have_no_gaps_and_times_stand_still_where_the_clock_goes_back_a_little
             ]
         );
         assert_eq!(second.runs[0].segment.first(), 3);
-        let empty = Extent::new(1, 0);
-        assert_eq!(store.extents(), [Extent::new(1, 3), empty]);
+        assert_eq!(store.extents(), [(LOBBY, Extent::new(1, 3))]);
     });
 }
 
@@ -242,6 +252,7 @@ fn a_device_is_opened_to_its_owner_and_to_nobody_else() {
         let opened = |counter| OpResult::Opened {
             counter,
             ids: Vec::new(),
+            unread: Vec::new(),
         };
         append(store, 1, [message(1, 1)]);
         for (opening, verdict) in [
@@ -285,6 +296,7 @@ fn a_false_claim_uses_up_no_numbers_of_a_device() {
             let expected = verdict.map_or(OpResult::TooFarAhead, |counter| OpResult::Opened {
                 counter,
                 ids: Vec::new(),
+                unread: Vec::new(),
             });
             let committed = append(store, 1, [open(1, Some(next), &[])]);
             assert_eq!(committed.results, [expected], "{next}");
@@ -312,7 +324,13 @@ fn a_device_is_told_where_it_stands() {
             (open(2, None, &[(LOBBY, u64::MAX)]), 7, vec![None]),
         ] {
             let committed = append(store, 1, [opening]);
-            assert_eq!(committed.results, [OpResult::Opened { counter, ids }]);
+            let unread = Vec::new();
+            let opened = OpResult::Opened {
+                counter,
+                ids,
+                unread,
+            };
+            assert_eq!(committed.results, [opened]);
         }
         let repeated = append(store, 1, [message(2, 3), message(2, 8)]);
         assert_eq!(
@@ -342,7 +360,7 @@ fn no_message_has_a_number_that_nobody_can_read() {
                 OpResult::CounterGap { counter: last }
             ]
         );
-        assert_eq!(store.extents()[0].head, 1);
+        assert_eq!(extent(store, LOBBY).head, 1);
     });
 }
 

@@ -5,7 +5,7 @@
 //! Beyond [`MemoryLimits::devices_max`] devices, the least recently used one is forgotten.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     convert::Infallible,
 };
 
@@ -13,22 +13,26 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
-    Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter,
-    MessageOutcome, OpResult, Operation, Page, Reader, Retention, Rewritten, RoomIndex, Run,
-    SearchIndex, Segment, Standing, StateRecord, StateStore, Store, StoreError,
-    plan::{Lookup, PlannedDevice, RoomState, plan},
-    semantics::{DeviceRecord, Scan},
+    Batch, Changed, ChangedSince, Committed, Found, Inbox, KnownTimes, LogReader, LogWriter,
+    MessageOutcome, OpResult, Operation, Page, Readable, Reader, Retention, Rewritten, Run,
+    SearchIndex, Segment, Standing, StateRecord, StateStore, Store, StoreError, Unread,
+    plan::{Lookup, PlannedDevice, RoomState, count_unread, plan},
+    semantics::{
+        DeviceRecord, InboxScan, MENTIONS_COUNTED_MAX, Scan, UnreadScan, holds, is_unread,
+    },
 };
 use crate::{
     protocol::{
-        DeviceId, Entry, Epoch, MessageId, RoomName, UserId, frame::Part,
+        Count, DeviceId, Entry, Epoch, MessageId, RoomId, UserId, frame::Part,
         limits::UNANSWERED_MESSAGES_MAX,
     },
     search::Query,
 };
 
+mod mentions;
 mod room;
 
+use mentions::Mentions;
 use room::Room;
 
 /// Segments that one step of retention drops at most.
@@ -37,8 +41,8 @@ const RETAIN_STEPS_MAX: usize = 1_000;
 /// Limits of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// Bytes of one room's log. For each entry it takes up to 100 more, for its id, and up to 150
-    /// for what has changed it.
+    /// Bytes of one room's log. For each entry it takes up to 100 more, for its id, up to 150 for what
+    /// has changed it, and up to 200 for each user whom it mentions.
     pub room_bytes_max: usize,
     /// Bytes of all logs together.
     pub total_bytes_max: usize,
@@ -74,13 +78,19 @@ struct Device {
 pub struct MemoryStore {
     epoch: Epoch,
     limits: MemoryLimits,
-    rooms: Vec<Room>,
+    /// The rooms that ever had an entry.
+    rooms: BTreeMap<RoomId, Room>,
+    /// The same, by the memory that each takes.
+    by_cost: BTreeSet<(usize, RoomId)>,
+    /// The log of every other room.
+    empty: Room,
     /// The memory that all logs take together.
     cost_bytes: usize,
     devices: HashMap<DeviceId, Device>,
     /// The devices by their last use: the first is forgotten first.
     by_use: BTreeMap<u64, DeviceId>,
     uses: u64,
+    mentions: Mentions,
     /// The records of the server's state, by kind and key.
     records: BTreeMap<(Box<str>, String), String>,
 }
@@ -89,15 +99,15 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Effects {
     /// The rooms that it has changed, as they stood before.
-    before: BTreeMap<RoomIndex, Standing>,
+    before: BTreeMap<RoomId, Standing>,
     /// The new frames of entries of earlier batches.
-    rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
+    rewritten: BTreeMap<(RoomId, u64), Bytes>,
 }
 
 impl Effects {
     /// Notes that a room is about to change.
-    fn note(&mut self, room: RoomIndex, rooms: &[Room]) {
-        let standing = || rooms[room.at()].standing();
+    fn note(&mut self, room: RoomId, store: &MemoryStore) {
+        let standing = || store.room(room).standing();
         self.before.entry(room).or_insert_with(standing);
     }
 }
@@ -105,16 +115,12 @@ impl Effects {
 impl Lookup for MemoryStore {
     type Error = Infallible;
 
-    fn rooms(&self) -> usize {
-        self.rooms.len()
+    fn rooms(&self) -> Vec<RoomId> {
+        self.rooms.keys().copied().collect()
     }
 
-    fn name(&self, room: RoomIndex) -> &RoomName {
-        self.rooms[room.at()].name()
-    }
-
-    fn state(&self, room: RoomIndex) -> Option<RoomState> {
-        self.rooms.get(room.at()).map(Room::state)
+    fn state(&self, room: RoomId) -> RoomState {
+        self.room(room).state()
     }
 
     fn device(&mut self, id: DeviceId) -> Result<Option<DeviceRecord>, Infallible> {
@@ -132,32 +138,39 @@ impl Lookup for MemoryStore {
         }))
     }
 
-    fn id_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<MessageId>, Infallible> {
-        Ok(self.rooms[room.at()].id_at(seq))
+    fn id_at(&mut self, room: RoomId, seq: u64) -> Result<Option<MessageId>, Infallible> {
+        Ok(self.room(room).id_at(seq))
     }
 
-    fn entry(&mut self, room: RoomIndex, id: MessageId) -> Result<Option<Entry>, Infallible> {
-        Ok(self.rooms[room.at()].find(id))
+    fn entry(&mut self, room: RoomId, id: MessageId) -> Result<Option<Entry>, Infallible> {
+        Ok(self.room(room).find(id))
     }
 
-    fn entry_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<Entry>, Infallible> {
-        Ok(self.rooms[room.at()].entry(seq))
+    fn entry_at(&mut self, room: RoomId, seq: u64) -> Result<Option<Entry>, Infallible> {
+        Ok(self.room(room).entry(seq))
     }
 }
 
 impl MemoryStore {
-    /// An empty log with these rooms.
-    pub fn new(epoch: Epoch, rooms: &[RoomName], limits: MemoryLimits) -> Self {
+    /// An empty log.
+    pub fn new(epoch: Epoch, limits: MemoryLimits) -> Self {
         Self {
             epoch,
             limits,
-            rooms: rooms.iter().map(Room::new).collect(),
+            rooms: BTreeMap::new(),
+            by_cost: BTreeSet::new(),
+            empty: Room::new(),
             cost_bytes: 0,
             devices: HashMap::new(),
             by_use: BTreeMap::new(),
             uses: 0,
+            mentions: Mentions::default(),
             records: BTreeMap::new(),
         }
+    }
+
+    fn room(&self, id: RoomId) -> &Room {
+        self.rooms.get(&id).unwrap_or(&self.empty)
     }
 
     /// Returns the device, created if it is not known, and makes it the most recently used.
@@ -193,20 +206,21 @@ impl MemoryStore {
     fn retain(&mut self, now: Timestamp, retention: Retention, effects: &mut Effects) -> OpResult {
         let mut steps = 0;
         let mut more = false;
-        for room in self.indices() {
-            let kept = self.rooms[room.at()].kept_from(now, retention);
-            while steps < RETAIN_STEPS_MAX && self.rooms[room.at()].extent().first < kept {
+        let due: Vec<_> = self
+            .rooms
+            .iter()
+            .map(|(id, room)| (*id, room.kept_from(now, retention)))
+            .filter(|(id, kept)| self.room(*id).extent().first < *kept)
+            .collect();
+        for (room, kept) in due {
+            let first = |store: &Self| store.room(room).extent().first;
+            while steps < RETAIN_STEPS_MAX && first(self) < kept {
                 self.drop_oldest(room, effects);
                 steps += 1;
             }
-            more |= self.rooms[room.at()].extent().first < kept;
+            more |= first(self) < kept;
         }
         OpResult::Retained { more }
-    }
-
-    fn indices(&self) -> impl Iterator<Item = RoomIndex> + use<> {
-        let count = self.rooms.len();
-        (0..).map(RoomIndex).take(count)
     }
 
     fn put_state(&mut self, records: &[StateRecord]) {
@@ -221,24 +235,29 @@ impl MemoryStore {
     }
 
     /// Changes a room, and counts the memory that it takes.
-    fn change<T>(&mut self, room: RoomIndex, change: impl FnOnce(&mut Room) -> T) -> T {
-        let room = &mut self.rooms[room.at()];
+    fn change<T>(&mut self, id: RoomId, change: impl FnOnce(&mut Room) -> T) -> T {
+        let room = self.rooms.entry(id).or_insert_with(Room::new);
         let before = room.cost_bytes();
         let changed = change(room);
-        self.cost_bytes = self.cost_bytes + room.cost_bytes() - before;
+        let cost = room.cost_bytes();
+        if cost != before {
+            self.by_cost.remove(&(before, id));
+            self.by_cost.insert((cost, id));
+        }
+        self.cost_bytes = self.cost_bytes + cost - before;
         changed
     }
 
     /// Drops the oldest entries beyond the limits: of these rooms, then of the largest ones.
     fn evict(&mut self, touched: &[Run], effects: &mut Effects) {
         for run in touched {
-            while self.rooms[run.room.at()].cost_bytes() > self.limits.room_bytes_max {
+            let cost = |store: &Self| store.room(run.room).cost_bytes();
+            while cost(self) > self.limits.room_bytes_max {
                 self.drop_oldest(run.room, effects);
             }
         }
         while self.cost_bytes > self.limits.total_bytes_max {
-            let cost = |room: &RoomIndex| self.rooms[room.at()].cost_bytes();
-            let Some(largest) = self.indices().max_by_key(cost) else {
+            let Some(&(_, largest)) = self.by_cost.last() else {
                 break;
             };
             self.drop_oldest(largest, effects);
@@ -246,9 +265,13 @@ impl MemoryStore {
     }
 
     /// Drops a room's oldest segment. Edits of the entries in it lose their texts.
-    fn drop_oldest(&mut self, room: RoomIndex, effects: &mut Effects) {
-        effects.note(room, &self.rooms);
-        for (seq, frame) in self.change(room, Room::drop_oldest) {
+    fn drop_oldest(&mut self, room: RoomId, effects: &mut Effects) {
+        effects.note(room, self);
+        let before = self.room(room).extent().first;
+        let scrubbed = self.change(room, Room::drop_oldest);
+        let first = self.room(room).extent().first;
+        self.mentions.remove(room, before..first);
+        for (seq, frame) in scrubbed {
             effects.rewritten.insert((room, seq), frame);
         }
     }
@@ -285,14 +308,15 @@ impl LogWriter for MemoryStore {
         self.epoch
     }
 
-    fn standings(&self) -> Vec<Standing> {
-        self.rooms.iter().map(Room::standing).collect()
+    fn standings(&self) -> Vec<(RoomId, Standing)> {
+        let rooms = self.rooms.iter();
+        rooms.map(|(id, room)| (*id, room.standing())).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
         KnownTimes {
             believed: None,
-            last: self.rooms.iter().filter_map(Room::last_time).max(),
+            last: self.rooms.values().filter_map(Room::last_time).max(),
         }
     }
 
@@ -304,9 +328,9 @@ impl LogWriter for MemoryStore {
                 retained.push(self.retain(batch.now, *retention, &mut effects));
             }
         }
-        let Ok(plan) = plan(self, batch, retained);
+        let Ok(mut plan) = plan(self, batch, retained);
         for (room, _) in &plan.rooms {
-            effects.note(*room, &self.rooms);
+            effects.note(*room, self);
         }
         for device in plan.devices {
             self.keep_device(device);
@@ -324,18 +348,34 @@ impl LogWriter for MemoryStore {
             }
             self.change(room, |room| room.take(planned));
         }
+        for planned in &plan.mentions {
+            self.mentions.add(planned);
+        }
         for ((room, seq), change) in plan.changes {
-            self.rooms[room.at()].note(seq, change);
+            if change.redacted.is_some() {
+                self.mentions.remove(room, seq..seq + 1);
+            }
+            self.change(room, |room| room.note(seq, change));
         }
         self.evict(&runs, &mut effects);
         if !effects.rewritten.is_empty() {
             for Run { room, segment } in &mut runs {
-                self.rooms[room.at()].refresh(segment);
+                self.room(*room).refresh(segment);
             }
         }
+        count_unread(
+            &mut plan.results,
+            plan.counts,
+            |user, ignored, room, above| {
+                let goes_on = self.room(room).extent().head > above;
+                goes_on
+                    .then(|| self.unread(user, ignored, room, above))
+                    .transpose()
+            },
+        )?;
         let Effects { before, rewritten } = effects;
-        let stands = |room: RoomIndex| self.rooms[room.at()].standing();
-        let is_old = |room: &RoomIndex, seq: u64| {
+        let stands = |room: RoomId| self.room(room).standing();
+        let is_old = |room: &RoomId, seq: u64| {
             let before = before.get(room);
             let held = stands(*room).extent.first;
             before.is_some_and(|before| (held..before.extent.next()).contains(&seq))
@@ -382,27 +422,81 @@ impl Store for MemoryStore {
 }
 
 impl LogReader for MemoryStore {
-    fn read(
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
+        Ok(self.room(room).copy(from, bytes_max))
+    }
+
+    fn page(&mut self, room: RoomId, part: Part) -> Result<Page, StoreError> {
+        self.room(room).page(part)
+    }
+
+    fn changed(&mut self, room: RoomId, wanted: ChangedSince) -> Result<Changed, StoreError> {
+        self.room(room).changed(wanted)
+    }
+
+    fn inbox(
         &mut self,
-        room: RoomIndex,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<Segment, StoreError> {
-        Ok(self.rooms[room.at()].copy(from, bytes_max))
+        user: UserId,
+        readable: &[Readable],
+        before: Option<u64>,
+    ) -> Result<Inbox, StoreError> {
+        let rooms = readable.iter().map(|part| (part.room, &part.ranges[..]));
+        let rooms: HashMap<_, _> = rooms.collect();
+        let mut page = InboxScan::default();
+        let before = before.unwrap_or(u64::MAX);
+        for (position, room, seq, everyone) in self.mentions.of(user, before) {
+            if !page.look(position) {
+                break;
+            }
+            let may_read = rooms.get(&room).is_some_and(|ranges| holds(ranges, seq));
+            let room = self.room(room);
+            let Some(frame) = room.frame(seq).filter(|_| may_read) else {
+                continue;
+            };
+            let is_own = || room.entry(seq).is_some_and(|it| it.author.user == user);
+            if everyone && is_own() {
+                continue;
+            }
+            if !page.add(position, frame) {
+                break;
+            }
+        }
+        Ok(page.finish())
     }
 
-    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
-        self.rooms[room.at()].page(part)
-    }
-
-    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
-        self.rooms[room.at()].changed(wanted)
+    fn unread(
+        &mut self,
+        user: UserId,
+        ignored: &[UserId],
+        id: RoomId,
+        above: u64,
+    ) -> Result<Unread, StoreError> {
+        let room = self.room(id);
+        let extent = room.extent();
+        let mut scan = UnreadScan::new(user, ignored);
+        let above = above.max(extent.first - 1);
+        let _ = (above.saturating_add(1)..=extent.head)
+            .rev()
+            .all(|seq| room.frame(seq).is_some_and(|frame| scan.look(frame)));
+        let unread = |seq| {
+            room.entry(seq)
+                .is_some_and(|entry| is_unread(&entry, user, ignored))
+        };
+        let mentions = self.mentions.above(user, id, above);
+        let mentions = mentions.take(MENTIONS_COUNTED_MAX as usize);
+        // Of somebody who is mentioned themselves the author is another user.
+        let is_known = |everyone: bool| !everyone && ignored.is_empty();
+        let mentions = mentions.filter(|(seq, everyone)| is_known(*everyone) || unread(*seq));
+        Ok(Unread {
+            entries: scan.finish(),
+            mentions: Count::new(mentions.count() as u64),
+        })
     }
 }
 
 impl SearchIndex for MemoryStore {
-    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
-        let room = &self.rooms[room.at()];
+    fn search(&mut self, room: RoomId, query: &Query, to: u64) -> Result<Found, StoreError> {
+        let room = self.room(room);
         let mut scan = Scan::new(query, room.extent(), to);
         let _ = (scan.until()..=scan.to())
             .rev()
@@ -417,7 +511,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        protocol::{Content, Extent, Nickname, Role, frame::Member},
+        protocol::{Content, Extent, Mentions, Nickname, Role, frame::Member},
         text::Body,
     };
 
@@ -436,7 +530,7 @@ mod tests {
         Operation::Append {
             id: id(name, counter),
             settled: 0,
-            room: RoomIndex(0),
+            room: RoomId::LOBBY,
             sender: Arc::new(Member {
                 user: UserId::from_bytes([name; 12]),
                 nickname: Nickname::parse("somebody").unwrap(),
@@ -444,12 +538,13 @@ mod tests {
                 role: Role::Member,
             }),
             content: Content::Text(Body::inert("text")),
+            mentions: Mentions::NONE,
             moderates: false,
         }
     }
 
     fn store(limits: MemoryLimits) -> MemoryStore {
-        MemoryStore::new(Epoch::from_bytes([1; 8]), &[RoomName::lobby()], limits)
+        MemoryStore::new(Epoch::from_bytes([1; 8]), limits)
     }
 
     fn append(store: &mut MemoryStore, second: i64, operations: Vec<Operation>) -> Committed {
@@ -459,7 +554,7 @@ mod tests {
 
     fn stored(seq: u64, second: i64) -> MessageOutcome {
         MessageOutcome::Stored {
-            room: RoomIndex(0),
+            room: RoomId::LOBBY,
             seq,
             time: Timestamp::from_second(second).unwrap(),
         }
@@ -479,11 +574,11 @@ mod tests {
                 first = moved;
             }
         }
-        assert_eq!(store.extents(), [Extent::new(first, 50)]);
+        assert_eq!(store.extents(), [(RoomId::LOBBY, Extent::new(first, 50))]);
         assert!(first > 30, "{first}");
-        let page = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        let page = store.read(RoomId::LOBBY, 1, 10_000).unwrap();
         assert_eq!((page.first(), page.next()), (first, 51));
-        let look = vec![(RoomIndex(0), first - 1), (RoomIndex(0), first)];
+        let look = vec![(RoomId::LOBBY, first - 1), (RoomId::LOBBY, first)];
         let opened = append(
             &mut store,
             1,
@@ -492,6 +587,7 @@ mod tests {
                 owner: None,
                 next: None,
                 look,
+                unread: None,
             }],
         );
         assert_eq!(
@@ -499,6 +595,7 @@ mod tests {
             [OpResult::Opened {
                 counter: 0,
                 ids: vec![None, Some(id(1, first))],
+                unread: Vec::new(),
             }]
         );
     }
@@ -548,12 +645,12 @@ mod tests {
                 break committed;
             }
         };
-        assert_eq!(dropped.firsts, [(RoomIndex(0), 2)]);
+        assert_eq!(dropped.firsts, [(RoomId::LOBBY, 2)]);
         let [Rewritten { seq: 2, frame, .. }] = &dropped.rewritten[..] else {
             panic!("{dropped:?}")
         };
         assert!(!holds_secret(frame));
-        let read = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        let read = store.read(RoomId::LOBBY, 1, 10_000).unwrap();
         assert!(read.first() == 2 && !holds_secret(read.bytes()));
         // Its message may go with the very batch that edits it.
         let target = read.frame(3).map(decoded).unwrap();
@@ -568,7 +665,7 @@ mod tests {
         let committed = append(&mut store, 1, vec![last]);
         assert!(committed.firsts[0].1 > 3, "{committed:?}");
         assert!(!holds_secret(committed.runs[0].segment.bytes()));
-        let read = store.read(RoomIndex(0), 1, 10_000).unwrap();
+        let read = store.read(RoomId::LOBBY, 1, 10_000).unwrap();
         assert!(!holds_secret(read.bytes()));
     }
 

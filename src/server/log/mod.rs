@@ -25,21 +25,20 @@ mod batch;
 pub(in crate::server) mod conformance;
 mod memory;
 pub(in crate::server) mod plan;
-mod room;
 pub mod segment;
 pub mod semantics;
 mod state;
 mod traits;
 
 pub use batch::{
-    Batch, CORRECTION_MIN, Committed, DeviceOwner, ERASE_MAX, KEPT_BY_BYTES, MessageOutcome,
-    OpResult, Operation, Retention, Rewritten, Run, SERVER_DEVICE, SERVER_USER, StoreError,
+    Batch, CORRECTION_MIN, Committed, Counted, DeviceOwner, ERASE_MAX, KEPT_BY_BYTES, Markers,
+    MessageOutcome, OpResult, Operation, Retention, Rewritten, Run, SERVER_DEVICE, SERVER_USER,
+    StoreError,
 };
 pub use memory::{MemoryLimits, MemoryStore};
-pub use room::RoomIndex;
 pub use segment::{Segment, SegmentBuilder};
 pub use state::{STATE_KEY_BYTES_MAX, STATE_KIND_BYTES_MAX, STATE_VALUE_BYTES_MAX, StateRecord};
 pub use traits::{
-    Changed, ChangedSince, Found, KnownTimes, LogReader, LogWriter, Page, Reader, Revised, Rooms,
-    SearchIndex, Standing, StateStore, Store,
+    Changed, ChangedSince, Found, Inbox, KnownTimes, LogReader, LogWriter, Page, Readable, Reader,
+    Revised, SearchIndex, Standing, StateStore, Store, Unread,
 };

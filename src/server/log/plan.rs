@@ -27,10 +27,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::planner::Planner;
 use super::{
-    Batch, MessageOutcome, OpResult, Operation, Revised, Rewritten, RoomIndex, Segment,
-    StateRecord, semantics::DeviceRecord,
+    Batch, Counted, Markers, MessageOutcome, OpResult, Operation, Revised, Rewritten, Segment,
+    StateRecord, Unread, semantics::DeviceRecord,
 };
-use crate::protocol::{DeviceId, Entry, Extent, MessageId, RoomName, wire::encode_entry};
+use crate::protocol::{
+    DeviceId, Entry, Extent, Mentions, MessageId, RoomId, UserId, wire::encode_entry,
+};
 #[cfg(doc)]
 use crate::protocol::{fold, frame::ErrorCode};
 
@@ -39,14 +41,12 @@ pub(in crate::server) trait Lookup {
     /// Why something can't be read.
     type Error;
 
-    /// The number of rooms.
-    fn rooms(&self) -> usize;
+    /// The rooms that ever had an entry.
+    fn rooms(&self) -> Vec<RoomId>;
 
-    /// A room's name.
-    fn name(&self, room: RoomIndex) -> &RoomName;
-
-    /// A room's state, with what retention did in this batch; `None` if there is no such room.
-    fn state(&self, room: RoomIndex) -> Option<RoomState>;
+    /// A room's state, with what retention did in this batch; [`RoomState::EMPTY`] if it never had an
+    /// entry.
+    fn state(&self, room: RoomId) -> RoomState;
 
     /// A device's record, the default one if it has none; `None` if it is damaged, and the operator
     /// was told.
@@ -56,13 +56,13 @@ pub(in crate::server) trait Lookup {
     fn outcome(&mut self, id: MessageId) -> Result<MessageOutcome, Self::Error>;
 
     /// The id of a room's entry.
-    fn id_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<MessageId>, Self::Error>;
+    fn id_at(&mut self, room: RoomId, seq: u64) -> Result<Option<MessageId>, Self::Error>;
 
     /// An entry by its id, if the room holds it.
-    fn entry(&mut self, room: RoomIndex, id: MessageId) -> Result<Option<Entry>, Self::Error>;
+    fn entry(&mut self, room: RoomId, id: MessageId) -> Result<Option<Entry>, Self::Error>;
 
     /// An entry by its number, if the room holds it.
-    fn entry_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<Entry>, Self::Error>;
+    fn entry_at(&mut self, room: RoomId, seq: u64) -> Result<Option<Entry>, Self::Error>;
 }
 
 /// The part of a room's state that batches change.
@@ -118,14 +118,50 @@ pub(in crate::server) struct Plan {
     pub(in crate::server) results: Vec<OpResult>,
     /// The devices concerned, in the order of their first operation.
     pub(in crate::server) devices: Vec<PlannedDevice>,
-    /// The rooms that it changes, in the order of [`RoomIndex`].
-    pub(in crate::server) rooms: Vec<(RoomIndex, PlannedRoom)>,
+    /// The rooms that it changes, in the order of their ids.
+    pub(in crate::server) rooms: Vec<(RoomId, PlannedRoom)>,
     /// The entries of earlier batches that get another frame, by room and number.
     pub(in crate::server) rewritten: Vec<Rewritten>,
     /// What entries of this batch do to others, by room and number of the other.
-    pub(in crate::server) changes: BTreeMap<(RoomIndex, u64), Change>,
+    pub(in crate::server) changes: BTreeMap<(RoomId, u64), Change>,
+    /// Users whom texts mention, in the order of the texts. An entry whose content is erased by the
+    /// same batch may be among them.
+    pub(in crate::server) mentions: Vec<PlannedMentions>,
     /// Records of the server's state, in order.
     pub(in crate::server) records: Vec<StateRecord>,
+    /// What is to be [counted](count_unread) for results.
+    pub(in crate::server) counts: Counts,
+}
+
+/// What is to be counted once everything else is carried out, each with the result's position.
+pub(in crate::server) type Counts = Vec<(usize, Markers)>;
+
+/// Completes results by what is unread. `count`: that of a user, who ignores others, in a room above a
+/// number; `None` if the room ends there.
+pub(in crate::server) fn count_unread<E>(
+    results: &mut [OpResult],
+    counts: Counts,
+    mut count: impl FnMut(UserId, &[UserId], RoomId, u64) -> Result<Option<Unread>, E>,
+) -> Result<(), E> {
+    for (position, markers) in counts {
+        let Markers {
+            user,
+            ignored,
+            rooms,
+        } = markers;
+        let Some(OpResult::Opened { unread, .. }) = results.get_mut(position) else {
+            continue;
+        };
+        for (room, above) in rooms {
+            unread.extend(count(user, &ignored, room, above)?.map(|unread| Counted {
+                user,
+                room,
+                above,
+                unread,
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// What a batch does to a device.
@@ -151,6 +187,41 @@ pub(in crate::server) struct PlannedRoom {
     pub(in crate::server) run: Segment,
 }
 
+/// Users whom a new text of an entry mentions. Its former text may have mentioned some of them.
+#[derive(Debug)]
+pub(in crate::server) struct PlannedMentions {
+    pub(in crate::server) room: RoomId,
+    /// The entry that has the text: a message, or one that was edited.
+    pub(in crate::server) seq: u64,
+    /// The text's author, who is not told of it.
+    pub(in crate::server) author: UserId,
+    pub(in crate::server) mentions: Mentions,
+}
+
+impl PlannedMentions {
+    /// The mentions in the text of an entry; `None` if there are none.
+    pub(in crate::server) fn of(entry: &Entry) -> Option<Self> {
+        let mentions = entry.mentions();
+        (!mentions.is_empty()).then(|| Self {
+            room: entry.room,
+            seq: entry.seq,
+            author: entry.author.user,
+            mentions: mentions.clone(),
+        })
+    }
+
+    /// The users to be told; [`EVERYONE`] stands for all members.
+    pub(in crate::server) fn users(&self) -> impl Iterator<Item = UserId> {
+        let everyone = self.mentions.everyone.then_some(EVERYONE);
+        let users = self.mentions.users.iter().copied();
+        let users = users.filter(|user| *user != self.author && *user != EVERYONE);
+        users.chain(everyone)
+    }
+}
+
+/// Stands for all members of a room, among those whom a text mentions. No user has this id.
+pub(in crate::server) const EVERYONE: UserId = UserId::from_bytes([0; 12]);
+
 /// A new entry. Its frame is in [`PlannedRoom::run`].
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct PlannedEntry {
@@ -160,6 +231,21 @@ pub(in crate::server) struct PlannedEntry {
     pub(in crate::server) clock_was: Option<Timestamp>,
     /// Whether it has a place of its own.
     pub(in crate::server) shown: bool,
+    /// Its author, if it counts as unread for others.
+    pub(in crate::server) counts: Option<UserId>,
+}
+
+impl PlannedEntry {
+    pub(in crate::server) fn of(entry: &Entry) -> Self {
+        Self {
+            seq: entry.seq,
+            id: entry.id,
+            time: entry.time,
+            clock_was: entry.clock_was,
+            shown: entry.is_shown(),
+            counts: entry.counts().then_some(entry.author.user),
+        }
+    }
 }
 
 /// Plans a batch. Retention comes first in a batch, and is the store's: `retained` are the results of
@@ -173,6 +259,7 @@ pub(in crate::server) fn plan<L: Lookup>(
     let mut planner = Planner::new(lookup, batch.now, batch.correction);
     let mut retained = retained.into_iter();
     let mut results = Vec::with_capacity(batch.operations.len());
+    let mut counts = Counts::new();
     for operation in batch.operations {
         results.push(match operation {
             Operation::OpenDevice {
@@ -180,15 +267,21 @@ pub(in crate::server) fn plan<L: Lookup>(
                 owner,
                 next,
                 look,
-            } => planner.open(lookup, device, owner, next, &look)?,
+                unread,
+            } => {
+                counts.extend(unread.map(|markers| (results.len(), markers)));
+                planner.open(lookup, device, owner, next, &look)?
+            }
             Operation::Append {
                 id,
                 settled,
                 room,
                 sender,
                 content,
+                mentions,
                 moderates,
             } => planner.settle(lookup, id, settled, |planner, lookup| {
+                let content = (content, mentions);
                 planner.append(lookup, (id, room), &sender, content, moderates)
             })?,
             Operation::Settle {
@@ -199,6 +292,7 @@ pub(in crate::server) fn plan<L: Lookup>(
                 Ok(refused.map_or(MessageOutcome::Withdrawn, MessageOutcome::Refused))
             })?,
             Operation::Erase { room, from, to } => planner.erase(lookup, room, (from, to))?,
+            Operation::Note { room, by, event } => planner.note(lookup, room, &by, event)?,
             Operation::PutState(records) => {
                 planner.put_state(records);
                 OpResult::StatePut
@@ -206,7 +300,7 @@ pub(in crate::server) fn plan<L: Lookup>(
             Operation::Retain(_) => retained.next().unwrap_or(OpResult::Retained { more: true }),
         });
     }
-    Ok(planner.finish(results))
+    Ok(planner.finish(results, counts))
 }
 
 /// An entry's frame.

@@ -1,18 +1,18 @@
 //! Rules that all stores share: the order of counters, the encoding of entries, the size of pages.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::server::log::{
-    CORRECTION_MIN, Changed, ChangedSince, DeviceOwner, Found, OpResult, Page,
+    CORRECTION_MIN, Changed, ChangedSince, DeviceOwner, Found, Inbox, OpResult, Page,
 };
 use crate::{
     protocol::{
-        Author, Entry, Extent, Role, UserId,
+        Author, Count, Entry, Extent, Role, UserId,
         frame::{Member, Part},
-        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX},
+        limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX, NUMBER_MAX, UNREAD_COUNT_MAX},
         wire::parse_entry,
     },
     search::{Query, times::first_not},
@@ -156,6 +156,112 @@ pub(in crate::server) fn author(member: &Member) -> Author {
         user: member.user,
         nickname: member.nickname.clone(),
         proven: member.role != Role::Unverified,
+    }
+}
+
+/// Entries that are looked at to count unread ones at most. Few don't count.
+pub(in crate::server) const UNREAD_SCANNED_MAX: u64 = 2_000;
+/// Mentions that are looked at for a page of an inbox at most: also those in what the user may not
+/// read.
+const INBOX_SCANNED_MAX: u64 = 10_000;
+
+/// Mentions of a room that are counted at most.
+pub(in crate::server) const MENTIONS_COUNTED_MAX: u32 = 100;
+
+/// Whether one of these ranges holds a number.
+pub(in crate::server) fn holds(ranges: &[RangeInclusive<u64>], seq: u64) -> bool {
+    ranges.iter().any(|range| range.contains(&seq))
+}
+
+/// Whether an entry is unread for a user who has not read up to it. `ignored`: whom they ignore, in
+/// order.
+pub(in crate::server) fn is_unread(entry: &Entry, user: UserId, ignored: &[UserId]) -> bool {
+    entry.counts() && is_heard(entry.author.user, user, ignored)
+}
+
+/// Whether what an author writes counts for a user.
+fn is_heard(author: UserId, user: UserId, ignored: &[UserId]) -> bool {
+    author != user && ignored.binary_search(&author).is_err()
+}
+
+/// A count of unread entries in the making.
+#[derive(Debug)]
+pub(in crate::server) struct UnreadScan<'a> {
+    user: UserId,
+    /// Whom they ignore, in order.
+    ignored: &'a [UserId],
+    entries: u64,
+    looked_at: u64,
+    bytes: usize,
+}
+
+impl<'a> UnreadScan<'a> {
+    pub(in crate::server) fn new(user: UserId, ignored: &'a [UserId]) -> Self {
+        Self {
+            user,
+            ignored,
+            entries: 0,
+            looked_at: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Looks at the next entry, the newest first. Returns false if that is enough.
+    pub(in crate::server) fn look(&mut self, frame: &[u8]) -> bool {
+        self.bytes += frame.len();
+        // What can't be read counts for nobody.
+        let entry = decode_entry(frame).filter(Entry::counts);
+        self.count(entry.map(|entry| entry.author.user))
+    }
+
+    /// Like [`look`](Self::look), where the author is known if the entry counts.
+    pub(in crate::server) fn count(&mut self, author: Option<UserId>) -> bool {
+        let is_heard = |author| is_heard(author, self.user, self.ignored);
+        self.entries += u64::from(author.is_some_and(is_heard));
+        self.looked_at += 1;
+        self.entries < UNREAD_COUNT_MAX
+            && self.looked_at < UNREAD_SCANNED_MAX
+            && self.bytes < SCANNED_BYTES_MAX
+    }
+
+    pub(in crate::server) fn finish(self) -> Count {
+        Count::new(self.entries)
+    }
+}
+
+/// A page of an inbox in the making.
+#[derive(Debug, Default)]
+pub(in crate::server) struct InboxScan {
+    frames: Frames,
+    looked_at: u64,
+    next: Option<u64>,
+}
+
+impl InboxScan {
+    /// Looks at the mention of a position, the newest first. Returns false if the page ends before it.
+    pub(in crate::server) fn look(&mut self, position: u64) -> bool {
+        self.looked_at += 1;
+        let may = self.looked_at <= INBOX_SCANNED_MAX;
+        if !may {
+            self.next = Some(position + 1);
+        }
+        may
+    }
+
+    /// Adds the entry of that mention. Returns false if the page ends before it.
+    pub(in crate::server) fn add(&mut self, position: u64, frame: &[u8]) -> bool {
+        let fits = self.frames.add(frame);
+        if !fits {
+            self.next = Some(position + 1);
+        }
+        fits
+    }
+
+    pub(in crate::server) fn finish(self) -> Inbox {
+        Inbox {
+            frames: self.frames.frames,
+            next: self.next,
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! The traits that a storage engine implements to keep a server's log.
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{Batch, Committed, RoomIndex, Segment, StateRecord, StoreError};
+#[cfg(doc)]
+use super::semantics::UNREAD_SCANNED_MAX;
+use super::{Batch, Committed, Segment, StateRecord, StoreError};
 use crate::{
-    protocol::{Epoch, Extent, RoomName, frame::Part},
+    protocol::{Count, Epoch, Extent, RoomId, UserId, frame::Part},
     search::Query,
 };
-
-/// The rooms that the store keeps, in the order of [`RoomIndex`].
-pub type Rooms<'a> = &'a [RoomName];
 
 /// How far later entries have changed a room's earlier ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Revised {
 }
 
 /// Where a room's log stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The range of numbers that it holds.
     pub extent: Extent,
@@ -95,28 +96,76 @@ pub struct Found {
     pub frames: Vec<Bytes>,
 }
 
-/// Reads the log. A reader sees everything that was committed before the call.
+/// Messages that mention a user, on a page of their inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbox {
+    /// The encoded frames, newest mention first, with the limits of a [`Page`].
+    pub frames: Vec<Bytes>,
+    /// The position to go on from; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// The part of a room that a user may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readable {
+    /// The room.
+    pub room: RoomId,
+    /// The numbers of the entries, in any order.
+    pub ranges: Vec<RangeInclusive<u64>>,
+}
+
+/// Entries of a room that a user has not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Those by others that [count](crate::protocol::Entry::counts), among the latest
+    /// [`UNREAD_SCANNED_MAX`].
+    pub entries: Count,
+    /// Those of them, of all, that mention the user.
+    pub mentions: Count,
+}
+
+/// Reads the log. A reader sees everything that was committed before the call. A room that never had an
+/// entry is an empty log.
 pub trait LogReader: Send {
     /// Encoded entries from a number on: at least one if there is one, then as many as fit into
     /// `bytes_max`. Starts at the first one still held if that is later; is empty, at `head` + 1,
     /// if nothing follows.
-    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
-    -> Result<Segment, StoreError>;
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError>;
 
     /// A page of a room's log, with only the entries that are still held and
     /// [shown](crate::protocol::Entry::is_shown).
-    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError>;
+    fn page(&mut self, room: RoomId, part: Part) -> Result<Page, StoreError>;
 
     /// The entries of a room that later entries have changed, as they stand now: messages, and edits
     /// that have lost their text.
-    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError>;
+    fn changed(&mut self, room: RoomId, wanted: ChangedSince) -> Result<Changed, StoreError>;
+
+    /// A page of a user's inbox: messages by others that mention them in what they may read, as they
+    /// stand now. `before`: the position after the page before; `None` for the newest. A page may be
+    /// short, or empty, and not be the last.
+    fn inbox(
+        &mut self,
+        user: UserId,
+        readable: &[Readable],
+        before: Option<u64>,
+    ) -> Result<Inbox, StoreError>;
+
+    /// What of a room's entries above a number is unread for a user who has read all up to that.
+    /// `ignored`: the users whom they ignore, in order; what those have written does not count.
+    fn unread(
+        &mut self,
+        user: UserId,
+        ignored: &[UserId],
+        room: RoomId,
+        above: u64,
+    ) -> Result<Unread, StoreError>;
 }
 
 /// Finds messages by their text.
 pub trait SearchIndex: Send {
     /// Searches messages with numbers up to `to`, newest first, and stops after a bounded amount of
     /// work: [`Found::from`] says how far it came.
-    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError>;
+    fn search(&mut self, room: RoomId, query: &Query, to: u64) -> Result<Found, StoreError>;
 }
 
 /// All read access to a log, for a thread beside the store.
@@ -129,13 +178,15 @@ pub trait LogWriter {
     /// The epoch, which identifies this log.
     fn epoch(&self) -> Epoch;
 
-    /// Where each room's log stands, in the order of [`RoomIndex`].
-    fn standings(&self) -> Vec<Standing>;
+    /// Where the log of each room stands that ever had an entry, in the order of their ids.
+    fn standings(&self) -> Vec<(RoomId, Standing)>;
 
-    /// The range that each room's log holds, in the order of [`RoomIndex`].
-    fn extents(&self) -> Vec<Extent> {
+    /// The range that the log of each such room holds, in the order of their ids.
+    fn extents(&self) -> Vec<(RoomId, Extent)> {
         let standings = self.standings().into_iter();
-        standings.map(|standing| standing.extent).collect()
+        standings
+            .map(|(room, standing)| (room, standing.extent))
+            .collect()
     }
 
     /// The times against which the clock is checked.

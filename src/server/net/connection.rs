@@ -26,6 +26,7 @@ use super::{
     transport::Transport,
     unjoined::UnjoinedGuard,
 };
+use crate::protocol::RoomId;
 use crate::{
     protocol::frame::Departure,
     server::{
@@ -39,7 +40,7 @@ use crate::{
             subscriber::Turn,
         },
         front::Endpoint,
-        log::{RoomIndex, StoreError, segment::Segment},
+        log::{StoreError, segment::Segment},
     },
     time::Now,
 };
@@ -120,7 +121,7 @@ pub(super) enum Next {
     /// Room in the queue to the hub.
     Hub,
     /// A page of a room's log, from this number on.
-    Page { room: RoomIndex, from: u64 },
+    Page { room: RoomId, from: u64 },
     /// The other end's close: everything is written, for good.
     Close,
     /// Nothing: it has ended.
@@ -136,7 +137,7 @@ enum Flushed {
     More,
     Blocked,
     Fetch {
-        room: RoomIndex,
+        room: RoomId,
         from: u64,
     },
     Wait(Duration),
@@ -250,12 +251,7 @@ impl Connection {
     }
 
     /// Takes the page that it waited for.
-    pub(super) fn take_page(
-        &mut self,
-        now: Now,
-        room: RoomIndex,
-        page: Result<Segment, StoreError>,
-    ) {
+    pub(super) fn take_page(&mut self, now: Now, room: RoomId, page: Result<Segment, StoreError>) {
         self.fetching = false;
         match page.map(|page| self.endpoint.handle_page(room, page)) {
             Ok(true) => {}

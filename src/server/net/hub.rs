@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     pipe,
-    protocol::{Extent, InviteKey, OwnerCode, RoomName},
+    protocol::{InviteKey, OwnerCode, RoomId},
     server::{
         config::{Config, Storage},
         core::{
@@ -39,6 +39,7 @@ use crate::{
             event::{Effect, Event},
             hub::{Hub, Settings},
             replica::Replica,
+            rooms,
         },
         event_log::EventLog,
         keys::Keys,
@@ -123,7 +124,6 @@ pub fn bind(config: Config) -> Result<Bound, StartError> {
 
 /// Opens the store, and returns its directory if it is on disk.
 fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), StartError> {
-    let names: Vec<RoomName> = config.rooms.iter().map(|room| room.name.clone()).collect();
     let Storage::Disk {
         directory,
         durability,
@@ -136,10 +136,7 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), Star
         config
             .recorder
             .warn("messages are kept in memory only, and lost when the server stops".to_owned());
-        return Ok((
-            Box::new(MemoryStore::new(epoch, &names, config.memory)),
-            None,
-        ));
+        return Ok((Box::new(MemoryStore::new(epoch, config.memory)), None));
     };
     let directory = match directory {
         Some(directory) => directory.clone(),
@@ -153,8 +150,9 @@ fn open_store(config: &Config) -> Result<(Box<dyn Store>, Option<PathBuf>), Star
         recorder: config.recorder.clone(),
         supervisor: config.supervisor.clone(),
     };
-    let store = SqliteStore::open(&settings, &names).map_err(StartError::Open)?;
-    let held = store.extents().into_iter().map(Extent::len);
+    let store = SqliteStore::open(&settings).map_err(StartError::Open)?;
+    let held = store.standings().into_iter();
+    let held = held.map(|(_, standing)| standing.extent.len());
     config.recorder.info(format!(
         "messages are kept in {}: {}",
         settings.directory.display(),
@@ -278,6 +276,8 @@ async fn serve(bound: Bound, shutdown: impl Future<Output = ()>) -> Result<(), R
             owner_code: OwnerCode::from_bytes(random()?),
             new_owner: config.new_owner,
             keep_accounts_days: config.keep_accounts_days,
+            room_makers: config.room_makers,
+            rooms_max: rooms::ROOMS_MAX_DEFAULT,
         },
     };
     let owner_code = settings.access.owner_code;
@@ -345,7 +345,7 @@ impl Fleet {
     fn start(
         config: &Config,
         clock: Clock,
-        standings: &[Standing],
+        standings: &[(RoomId, Standing)],
         (events, pages): (&mpsc::Sender<Event>, &Pages),
     ) -> io::Result<Self> {
         let mut fleet = Self {
@@ -357,8 +357,8 @@ impl Fleet {
             let (delivery, deliveries) = mpsc::channel(worker::DELIVERIES_MAX);
             let (message, messages) = mpsc::channel(worker::ARRIVALS_MAX);
             let (ended, end) = oneshot::channel();
-            let rooms = config.rooms.iter().zip(standings);
-            let rooms = rooms.map(|(room, standing)| (room.name.clone(), standing.extent.head));
+            let rooms = standings.iter();
+            let rooms = rooms.map(|(room, standing)| (*room, standing.extent.head));
             let mut replica = Replica::new(rooms, config.replica);
             replica.zone = TimeZone::system();
             let start = worker::Start {

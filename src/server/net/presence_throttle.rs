@@ -7,9 +7,14 @@
 //! each room ([`FOR_EACH_READER`]). A message does not wait: a reader woken by one also reads the
 //! changes before it, in order.
 
-use std::{cmp::Reverse, collections::BinaryHeap, mem, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    mem,
+    time::Duration,
+};
 
-use crate::server::log::RoomIndex;
+use crate::protocol::RoomId;
 
 /// The interval between two wakes of a room's readers, for each reader. A write takes 3 to 6 µs: so
 /// at most a third of the worker's time, and 20 ms in a room of a thousand.
@@ -23,9 +28,9 @@ const GATHER_MAX: Duration = Duration::from_millis(500);
 /// The state of a worker's rooms.
 #[derive(Debug, Default)]
 pub(super) struct PresenceThrottle {
-    rooms: Vec<Room>,
+    rooms: HashMap<RoomId, Room>,
     /// When to check a room: at most one alarm for each.
-    alarms: BinaryHeap<Reverse<(Duration, RoomIndex)>>,
+    alarms: BinaryHeap<Reverse<(Duration, RoomId)>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,12 +46,8 @@ struct Room {
 impl PresenceThrottle {
     /// The member list of a room changed. Returns whether its readers are to be woken now;
     /// otherwise they are [`due`](Self::due) later.
-    pub(super) fn changed(&mut self, now: Duration, room: RoomIndex, readers: usize) -> bool {
-        let index = room.at();
-        if self.rooms.len() <= index {
-            self.rooms.resize(index + 1, Room::default());
-        }
-        let state = &mut self.rooms[index];
+    pub(super) fn changed(&mut self, now: Duration, room: RoomId, readers: usize) -> bool {
+        let state = self.rooms.entry(room).or_default();
         if !state.waiting && now >= state.next {
             state.next = now + gather(readers);
             return true;
@@ -59,8 +60,8 @@ impl PresenceThrottle {
     }
 
     /// The readers of a room are woken for something else, and so read the changes too.
-    pub(super) fn woken(&mut self, room: RoomIndex) {
-        if let Some(state) = self.rooms.get_mut(room.at()) {
+    pub(super) fn woken(&mut self, room: RoomId) {
+        if let Some(state) = self.rooms.get_mut(&room) {
             state.waiting = false;
         }
     }
@@ -74,11 +75,11 @@ impl PresenceThrottle {
     pub(super) fn take_due(
         &mut self,
         now: Duration,
-        readers: impl Fn(RoomIndex) -> usize,
-    ) -> Option<RoomIndex> {
+        readers: impl Fn(RoomId) -> usize,
+    ) -> Option<RoomId> {
         while self.due().is_some_and(|at| at <= now) {
             let Reverse((_, room)) = self.alarms.pop()?;
-            let state = &mut self.rooms[room.at()];
+            let state = self.rooms.entry(room).or_default();
             state.alarm = false;
             if !state.waiting {
                 continue;
@@ -111,7 +112,7 @@ fn gather(readers: usize) -> Duration {
 mod tests {
     use super::*;
 
-    const ROOM: RoomIndex = RoomIndex::LOBBY;
+    const ROOM: RoomId = RoomId::LOBBY;
 
     fn ms(count: u64) -> Duration {
         Duration::from_millis(count)

@@ -25,9 +25,10 @@ use tokio::{
     time::timeout,
 };
 
+use crate::protocol::RoomId;
 use crate::server::{
     core::log_query::{LogQuery, QueryResult},
-    log::{Batch, Committed, Reader, RoomIndex, Store, StoreError, segment::Segment},
+    log::{Batch, Committed, Reader, Store, StoreError, segment::Segment},
     priority,
     supervisor::Supervisor,
 };
@@ -53,7 +54,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 #[derive(Debug)]
 enum Read {
     Segment {
-        room: RoomIndex,
+        room: RoomId,
         from: u64,
         bytes_max: usize,
         answer: Answer<Segment>,
@@ -271,7 +272,7 @@ impl Pages {
     /// See [`LogReader::read`](crate::server::log::LogReader::read).
     pub(super) async fn read(
         &self,
-        room: RoomIndex,
+        room: RoomId,
         from: u64,
         bytes_max: usize,
     ) -> Result<Segment, StoreError> {

@@ -39,6 +39,7 @@ use super::{
     stream::SCRATCH_BYTES,
     until,
 };
+use crate::protocol::RoomId;
 use crate::{
     protocol::frame::Departure,
     server::{
@@ -49,7 +50,7 @@ use crate::{
             log_query::{LogQuery, QueryResult},
             replica::Replica,
         },
-        log::{RoomIndex, StoreError, segment::Segment},
+        log::{StoreError, segment::Segment},
         supervisor::Supervisor,
     },
     time::Now,
@@ -130,7 +131,7 @@ struct Worker {
 enum Answer {
     Page {
         connection: ConnectionId,
-        room: RoomIndex,
+        room: RoomId,
         page: Result<Segment, StoreError>,
         /// Held until the page is written or discarded.
         permit: OwnedSemaphorePermit,
@@ -303,7 +304,7 @@ impl Worker {
     }
 
     /// Queues all readers of a room.
-    fn wake(&mut self, room: RoomIndex) {
+    fn wake(&mut self, room: RoomId) {
         for place in self.readers.of(room) {
             let reader = self.table.get_mut(place);
             if reader.is_some_and(|reader| reader.queue()) {
@@ -317,11 +318,27 @@ impl Worker {
             return;
         };
         let connection = &mut self.table[place];
-        if let ConnectionCommand::Admit(admission) = &command {
-            connection.set_joined();
-            let rooms = admission.rooms.iter().map(|(room, _)| *room);
-            self.readers.enter(connection, place, rooms);
+        match &command {
+            ConnectionCommand::Admit(admission) => {
+                connection.set_joined();
+                for (room, _) in &admission.rooms {
+                    self.readers.enter(connection, place, *room);
+                }
+            }
+            ConnectionCommand::Enter { rooms, .. } => {
+                for (room, _) in rooms {
+                    self.readers.enter(connection, place, *room);
+                }
+            }
+            ConnectionCommand::Leave(room) => self.readers.leave(&mut self.table, place, *room),
+            ConnectionCommand::Answer(_)
+            | ConnectionCommand::Retry { .. }
+            | ConnectionCommand::Stored(_)
+            | ConnectionCommand::Query(_)
+            | ConnectionCommand::Tell(_)
+            | ConnectionCommand::Close { .. } => {}
         }
+        let connection = &mut self.table[place];
         let (now, replica) = (self.context.clock.now(), &self.context.replica);
         catch_panic(connection, |connection| {
             connection.apply(now, replica, command);
@@ -507,7 +524,7 @@ impl Worker {
     }
 
     /// Fetches a page for a connection once a permit is free, unless it has ended by then.
-    fn fetch(&mut self, place: usize, room: RoomIndex, from: u64) {
+    fn fetch(&mut self, place: usize, room: RoomId, from: u64) {
         let connection = &mut self.table[place];
         let bytes_max = connection.abilities().page_bytes_max;
         let (connection, life) = (connection.id, connection.life());

@@ -2,12 +2,17 @@
 
 use super::{
     Effect, Model,
+    model::Asked,
     pane::{Offered, timeline_item::TimelineItem},
+    switcher,
 };
 use crate::{
     client::event::{Command, ConnectionStatus, Credential, Security},
-    protocol::{Nickname, Role, RoomRules, UserId, admin::AdminResult},
-    text::Line,
+    protocol::{
+        Content, Nickname, Role, RoomRules, UserId,
+        admin::{AdminCommand, AdminName, AdminResult},
+    },
+    text::{Body, Line},
     tui::{
         commands::{
             Slash,
@@ -27,16 +32,44 @@ pub fn command(
     effects: &mut Vec<Effect>,
 ) -> bool {
     let pane = model.pane();
-    let members = pane.members.iter().map(|member| &member.nickname);
-    let order = match admin::read(slash, which, argument, &pane.key.room, members) {
+    let is_message = which == AdminAction::Command(AdminName::Direct);
+    let known: Vec<_> = if is_message {
+        switcher::known_people(model).collect()
+    } else {
+        let members = pane.members.iter();
+        members.map(|member| &member.nickname).collect()
+    };
+    let order = if is_message {
+        admin::people_and_text(slash, argument, known.into_iter()).map(|(nicknames, text)| {
+            let command = AdminCommand::Direct { nicknames };
+            (AdminInput::Send(command), text)
+        })
+    } else {
+        let order = admin::read(slash, which, argument, pane.key.room, known.into_iter());
+        order.map(|order| (order, String::new()))
+    };
+    let (order, text) = match order {
         Ok(order) => order,
         Err(wrong) => {
             model.say(wrong);
             return false;
         }
     };
+    let text = match Body::visible(&text) {
+        Ok(text) => Some(text),
+        Err(_) if text.is_empty() => None,
+        Err(error) => {
+            model.say(error.to_string());
+            return false;
+        }
+    };
     let command = match order {
         AdminInput::Send(command) => command,
+        AdminInput::ShowTopic => {
+            let topic = user_text::topic(&model.pane().info.rules);
+            tell(model, Some(slash), vec![(Tone::Answer, topic)]);
+            return true;
+        }
         AdminInput::Code(_) if model.server.online() => {
             model.say("You have joined already: type that code on your other device");
             return false;
@@ -68,7 +101,8 @@ pub fn command(
     }
     let request = model.requests;
     model.requests += 1;
-    model.asked.insert(request, slash);
+    let pane = model.pane().key.clone();
+    model.asked.insert(request, Asked { slash, pane, text });
     if user_text::is_news(&command) {
         model.news_awaited.insert(request, false);
     }
@@ -76,24 +110,53 @@ pub fn command(
     true
 }
 
-/// Shows the result of a command.
-pub fn handle_answer(model: &mut Model, request: u64, answer: Result<AdminResult, Line>) {
+/// Shows the result of a command where it was typed.
+pub fn handle_answer(
+    model: &mut Model,
+    request: u64,
+    answer: Result<AdminResult, Line>,
+    effects: &mut Vec<Effect>,
+) {
     let asked = model.asked.remove(&request);
     let news_told = model.news_awaited.remove(&request) == Some(true);
+    let at = asked
+        .as_ref()
+        .and_then(|asked| model.panes.find(&asked.pane))
+        .unwrap_or(model.panes.focus());
+    if let Ok(AdminResult {
+        room: Some(room), ..
+    }) = &answer
+    {
+        model.go_to(*room, effects);
+        if let Some(text) = asked.as_ref().and_then(|asked| asked.text.clone()) {
+            if let Some(at) = model.find_pane(*room) {
+                model.panes[at].typed(text.clone());
+            }
+            effects.push(Effect::Command(Command::Send {
+                room: *room,
+                content: Content::Text(text),
+            }));
+        }
+    }
     let told = match answer {
         Ok(result) if news_told && user_text::says_no_more(&result) => return,
-        Ok(result) => user_text::result(&result, place(model)),
+        Ok(result) => user_text::result(&result, place_in(model, at)),
         Err(why) => vec![(Tone::Answer, why.as_str().to_owned())],
     };
-    tell(model, asked, told);
+    tell_in(model, at, asked.map(|asked| asked.slash), told);
 }
 
-/// The server and room that we are in, for texts.
+/// The server and the room on the screen, for texts.
 fn place(model: &Model) -> SessionContext<'_> {
+    place_in(model, model.panes.focus())
+}
+
+/// The server and a room, for texts.
+fn place_in(model: &Model, at: usize) -> SessionContext<'_> {
     SessionContext {
         server: &model.server.name,
         nickname: &model.server.nickname,
-        room: &model.pane().key.room,
+        room: model.panes[at].info.name.as_ref(),
         security: model.server.security,
     }
 }
@@ -126,14 +189,18 @@ pub fn who(model: &mut Model, slash: &'static Slash) {
     if pane.members.is_empty() {
         return model.say("The member list is not known at the moment");
     }
-    let text = user_text::who(&pane.key.room, &pane.rules, &pane.members);
+    let text = user_text::who(&model.room_title(), &pane.info.rules, &pane.members);
     tell(model, Some(slash), vec![(Tone::Answer, text)]);
 }
 
-/// Shows paragraphs in the focused pane, perhaps as the answer to a command; those that belong
-/// together stay together.
-pub fn tell(model: &mut Model, mut asked: Option<&'static Slash>, told: Paragraphs) {
-    let (at, time) = (model.panes.focus(), model.now.wall);
+/// Shows paragraphs in the focused pane, perhaps as the answer to a command.
+pub fn tell(model: &mut Model, asked: Option<&'static Slash>, told: Paragraphs) {
+    tell_in(model, model.panes.focus(), asked, told);
+}
+
+/// Shows paragraphs in a pane; those that belong together stay together.
+fn tell_in(model: &mut Model, at: usize, mut asked: Option<&'static Slash>, told: Paragraphs) {
+    let time = model.now.wall;
     let mut offers = told.iter().filter(|(tone, _)| tone.is_offered());
     let offered = offers.next_back().map(|(_, text)| to_copy(text));
     model.with_pane(at, |pane, context| {
@@ -196,7 +263,7 @@ pub fn handle_promotion(model: &mut Model, at: usize, user: UserId, role: Role) 
 pub fn handle_rules(model: &mut Model, at: usize, rules: RoomRules, by: Option<Nickname>) {
     let time = model.now.wall;
     let ours = by.as_ref() == Some(&model.server.nickname);
-    let before = &model.panes[at].rules;
+    let before = &model.panes[at].info.rules;
     if ours && !user_text::changes(before, &rules).is_empty() {
         model
             .news_awaited

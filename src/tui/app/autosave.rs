@@ -1,7 +1,7 @@
-//! Saves the draft and the read position of the focused pane; at once when the terminal loses the
-//! focus or the user leaves.
+//! Saves the draft and the read position of the focused pane; at once when the user goes to another
+//! room or leaves, or the terminal loses the focus.
 
-use super::{Effect, Model};
+use super::{Effect, Model, pane::Pane};
 use crate::client::event::Command;
 
 /// Saves changes that are due. To be called after each message.
@@ -12,11 +12,11 @@ pub fn poll(model: &mut Model, effects: &mut Vec<Effect>) {
     effects.extend(commands.into_iter().map(Effect::Command));
 }
 
-/// Saves all changes.
+/// Saves all changes, those of panes that were left among them.
 pub fn flush(model: &mut Model, effects: &mut Vec<Effect>) {
     see(model);
-    let commands = model.panes.focused_mut().flush_autosave();
-    effects.extend(commands.into_iter().map(Effect::Command));
+    let commands = model.panes.iter_mut().flat_map(Pane::flush_autosave);
+    effects.extend(commands.map(Effect::Command));
 }
 
 /// Puts what was typed into the input's history, for this run and later ones, and empties the input.

@@ -16,6 +16,9 @@ const DOT: &str = "•";
 /// The most completions that are offered at once.
 const OPTIONS_MAX: usize = 64;
 
+/// The commands before whose argument names of rooms are completed.
+const GOES_TO_ROOM: &[&str] = &["/join", "/go", "/peek", "/rooms"];
+
 /// The text being written.
 #[derive(Debug, Default)]
 pub struct Composer {
@@ -162,10 +165,16 @@ impl Composer {
         }
     }
 
-    /// Completes the word before the cursor, or takes the next completion.
-    pub fn complete<'a>(&mut self, forward: bool, nicknames: impl Iterator<Item = &'a str>) {
+    /// Completes the word before the cursor, or takes the next completion. After a command that goes
+    /// to a room, names of rooms are among the words.
+    pub fn complete<'a>(
+        &mut self,
+        forward: bool,
+        nicknames: impl Iterator<Item = &'a str>,
+        rooms: &'a [String],
+    ) {
         let Some(mut completion) = self.completion.take() else {
-            return self.begin_completion(nicknames);
+            return self.begin_completion(nicknames, rooms);
         };
         let count = completion.options.len();
         completion.chosen = (completion.chosen + if forward { 1 } else { count - 1 }) % count;
@@ -177,7 +186,11 @@ impl Composer {
         self.completion = Some(completion);
     }
 
-    fn begin_completion<'a>(&mut self, nicknames: impl Iterator<Item = &'a str>) {
+    fn begin_completion<'a>(
+        &mut self,
+        nicknames: impl Iterator<Item = &'a str>,
+        rooms: &'a [String],
+    ) {
         let before = &self.text()[..self.editor.cursor()];
         let start = before
             .char_indices()
@@ -193,14 +206,19 @@ impl Composer {
             names.dedup();
             names
         } else {
-            let wanted = word.trim_start_matches('@').to_lowercase();
+            let wanted = word.trim_start_matches(['@', '#']).to_lowercase();
             let at = if word.starts_with('@') { "@" } else { "" };
             let after = if start == 0 && at.is_empty() {
                 ": "
             } else {
                 " "
             };
-            nicknames
+            let goes = before[..start].trim_end();
+            let goes = GOES_TO_ROOM.contains(&goes);
+            let rooms = rooms.iter().map(String::as_str);
+            let rooms = rooms.filter(|_| goes && at.is_empty());
+            rooms
+                .chain(nicknames)
                 .filter(|name| name.to_lowercase().starts_with(&wanted))
                 .map(|name| format!("{at}{name}{after}"))
                 .take(OPTIONS_MAX)

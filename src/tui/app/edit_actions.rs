@@ -160,6 +160,7 @@ fn entry_of(message: &TimelineMessage, change: Change, role: Role) -> Result<Tar
     };
     match change {
         _ if message.is_deleted() => Err("That message is deleted already"),
+        _ if message.is_event() => Err("Only messages can be changed or deleted"),
         Change::Edit if !own => Err("You can change only your own messages"),
         Change::Edit if !message.is_text() => Err("Only texts can be changed"),
         Change::Delete if !own && role < Role::Moderator => {
@@ -311,6 +312,6 @@ fn send_edit(model: &mut Model, entry: &Entry, body: Body, effects: &mut Vec<Eff
 }
 
 fn submit(model: &Model, content: Content, effects: &mut Vec<Effect>) {
-    let room = model.pane().key.room.clone();
+    let room = model.pane().key.room;
     effects.push(Effect::Command(Command::Send { room, content }));
 }

@@ -3,18 +3,18 @@
 use ratatui::layout::Position;
 
 use super::{
-    Effect, HostChoice, Model, admin, autosave, date, edit_actions,
+    Effect, Model, admin, autosave, choice_actions, date, edit_actions,
     escape::Escape,
-    layers::{
-        KeyOutcome, Layer, Press, Rank, help::HelpScreen, host::HostQuestion, paste::PasteQuestion,
-    },
-    outbox_actions, page_requests,
+    layers::{KeyOutcome, Layer, Press, Rank, help::HelpScreen, paste::PasteQuestion},
+    leaving, list_actions, outbox_actions, page_requests,
     pane::{Scroll, paging::Goal},
-    prompt_actions, search_actions,
+    preference_actions, prompt_actions, read_actions,
+    room_actions::{self, Clicked},
+    search_actions, switcher,
 };
 use crate::{
     client::event::Command,
-    protocol::{Content, Invite, Nickname, RoomName, frame::Part, limits::TEXT_BYTES_MAX},
+    protocol::{Content, Invite, Nickname, frame::Part, limits::TEXT_BYTES_MAX},
     text::{Body, BodyError},
     tui::{
         commands::{self, ParsedInput, QUIT, Slash, SlashAction},
@@ -45,6 +45,9 @@ pub fn handle_key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     if action == Some(Action::Escape) {
         note_escape(model);
     }
+    if model.layers.picker().is_none() && !action.is_some_and(room_actions::steps) {
+        room_actions::release_order(model);
+    }
     let layout = model.layout();
     let outcome = model.layers.handle_key(Press { key, action }, &layout);
     if outcome != KeyOutcome::Passed {
@@ -67,13 +70,17 @@ fn handle_outcome(model: &mut Model, outcome: KeyOutcome, effects: &mut Vec<Effe
         KeyOutcome::Insert(text) => insert(model, &text),
         KeyOutcome::Host(choice) => {
             effects.push(Effect::Host(choice));
-            leave_now(model, effects);
+            leaving::leave_now(model, effects);
         }
-        KeyOutcome::Leave => leave(model, effects),
+        KeyOutcome::Leave => leaving::leave(model, effects),
         KeyOutcome::Answer => {
             // The key ends the remark.
             model.flash = None;
             prompt_actions::answer(model, effects);
+        }
+        KeyOutcome::Choose(choice) => {
+            room_actions::release_order(model);
+            choice_actions::choose(model, choice, effects);
         }
         KeyOutcome::Enter => search_actions::enter(model, effects),
         KeyOutcome::Further => search_actions::further(model, effects),
@@ -87,6 +94,9 @@ pub fn handle_paste(model: &mut Model, text: &str) {
         // The paste came in parts: the question is about all of them.
         text.insert_str(0, &before.text);
         model.layers.close(Rank::Dialog);
+    }
+    if let Some(picker) = model.layers.picker_mut() {
+        return picker.insert(text.lines().next().unwrap_or_default());
     }
     if model.layers.dialog().is_some() || text.is_empty() {
         return;
@@ -115,7 +125,7 @@ pub fn handle_burst(model: &mut Model, text: &str) {
 }
 
 /// Inserts a text at the cursor; line ends become spaces in a layer's text field.
-fn insert(model: &mut Model, text: &str) {
+pub(super) fn insert(model: &mut Model, text: &str) {
     let outcome = match model.layers.composer_mut() {
         Some(composer) => composer.insert(&text.trim_end_matches('\n').replace('\n', " ")),
         None => model.panes.focused_mut().composer.insert(text),
@@ -133,6 +143,9 @@ fn edited(model: &mut Model, outcome: EditOutcome) {
 /// Scrolls the conversation, or the list of hits, by rows; down is positive. Retries pages that
 /// could not be loaded.
 pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
+    if let Some(picker) = model.layers.picker_mut() {
+        return picker.move_by(if rows < 0 { -1 } else { 1 });
+    }
     if model.listing().is_some() {
         let action = if rows < 0 { Action::Up } else { Action::Down };
         let layout = model.layout();
@@ -152,12 +165,32 @@ pub fn scroll(model: &mut Model, rows: i64, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Takes a click: on the row that counts hidden rows it unfolds the message.
-pub fn handle_click(model: &mut Model, column: u16, row: u16) {
+/// Takes a click: on a room it goes there; on the row that counts hidden rows it unfolds the
+/// message.
+pub fn handle_click(model: &mut Model, column: u16, row: u16, effects: &mut Vec<Effect>) {
+    let at = Position::new(column, row);
     let layout = model.layout();
+    if let Some(picker) = model.layers.picker_mut() {
+        let outcome = picker.handle_click(at, &layout);
+        if matches!(outcome, KeyOutcome::Close | KeyOutcome::Choose(_)) {
+            model.layers.close(Rank::Dialog);
+        }
+        return handle_outcome(model, outcome, effects);
+    }
+    if model.layers.dialog().is_some() {
+        return;
+    }
+    match room_actions::clicked(model, at) {
+        Clicked::Room(pane) => {
+            room_actions::hold_order(model);
+            return room_actions::go(model, pane, effects);
+        }
+        Clicked::More => return switcher::open(model),
+        Clicked::Nothing => return,
+        Clicked::Elsewhere => room_actions::release_order(model),
+    }
     let area = layout.messages;
-    let shown = model.layers.dialog().is_none() && model.listing().is_none();
-    if shown && area.contains(Position::new(column, row)) {
+    if model.listing().is_none() && area.contains(at) {
         let pane = model.panes.focused_mut();
         pane.unfold_at(row - area.y, &layout.columns, area.height);
     }
@@ -233,6 +266,20 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
         Action::Home => edit(model, Edit::Home),
         Action::EndOfLine => edit(model, Edit::End),
         Action::Search => search_actions::open(model, "", effects),
+        Action::GoTo => switcher::open(model),
+        Action::Edit(Edit::KillToEnd) if model.layers.input().is_none() && is_empty(model) => {
+            switcher::open(model);
+        }
+        Action::NextRoom => room_actions::step(model, true, effects),
+        Action::PreviousRoom => room_actions::step(model, false, effects),
+        Action::UnreadRoom => room_actions::to_unread(model, effects),
+        Action::NextMention => room_actions::to_mention(model, true, effects),
+        Action::PreviousMention => room_actions::to_mention(model, false, effects),
+        Action::MarkRead => read_actions::toggle_read(model, effects),
+        Action::Inbox => list_actions::open_inbox(model),
+        Action::LastRoom => room_actions::to_last(model, effects),
+        Action::Room(place) => room_actions::to_place(model, place, effects),
+        Action::SideColumn => room_actions::toggle_side(model),
         Action::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         Action::RetryNow => {
             if !model.server.online() {
@@ -248,6 +295,12 @@ fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Whether nothing is written to the room.
+fn is_empty(model: &Model) -> bool {
+    let composer = &model.pane().composer;
+    composer.is_empty() && composer.editing().is_none()
+}
+
 fn edit(model: &mut Model, edit: Edit) {
     let outcome = model.writing_mut().edit(edit);
     edited(model, outcome);
@@ -255,14 +308,18 @@ fn edit(model: &mut Model, edit: Edit) {
 
 fn complete(model: &mut Model, forward: bool) {
     let own = model.server.user;
+    let rooms = model.panes.iter().filter(|pane| !pane.is_direct());
+    let rooms: Vec<_> = rooms
+        .map(|pane| pane.label(own).trim_start_matches('#').to_owned())
+        .collect();
     let pane = model.panes.focused_mut();
     let others = pane.members.iter();
     let others = others.filter(|member| Some(member.user) != own);
     let names = others.map(|member| member.nickname.as_str());
-    pane.composer.complete(forward, names);
+    pane.composer.complete(forward, names, &rooms);
 }
 
-fn send(model: &mut Model, effects: &mut Vec<Effect>) {
+pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     let composer = &mut model.panes.focused_mut().composer;
     composer.completion = None;
     // The command ends the remark.
@@ -273,7 +330,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
     let typed = composer.text().to_owned();
     if typed == QUIT {
         composer.put_aside();
-        return leave(model, effects);
+        return leaving::leave(model, effects);
     }
     if !model.server.online() && Invite::looks_like_one(&typed) {
         // An answer to the prompt must never be sent as a message.
@@ -300,7 +357,7 @@ fn send(model: &mut Model, effects: &mut Vec<Effect>) {
         ParsedInput::Command(slash, argument) => run(model, slash, argument, effects),
         ParsedInput::Text(text) => match Body::visible(text) {
             Ok(body) => {
-                let room = model.pane().key.room.clone();
+                let room = model.pane().key.room;
                 model.panes.focused_mut().typed(body.clone());
                 effects.push(Effect::Command(Command::Send {
                     room,
@@ -320,13 +377,13 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
         SlashAction::Help => model.layers.open(Layer::Help(HelpScreen::default())),
         SlashAction::Quit => {
             model.panes.focused_mut().composer.put_aside();
-            return leave(model, effects);
+            return leaving::leave(model, effects);
         }
         SlashAction::Mouse => {
             model.wheel = !model.wheel;
             effects.push(Effect::Wheel(model.wheel));
             model.say(if model.wheel {
-                "The wheel scrolls, a click unfolds; to select text, hold Shift"
+                "The wheel scrolls, clicks unfold and go to rooms; Shift selects text"
             } else {
                 "The terminal handles the mouse again"
             });
@@ -340,10 +397,36 @@ fn run(model: &mut Model, slash: &'static Slash, argument: &str, effects: &mut V
         }
         SlashAction::Unfold | SlashAction::Fold => fold(model, slash.run == SlashAction::Unfold),
         SlashAction::Discard => outbox_actions::discard(model, effects),
+        SlashAction::Next => room_actions::to_unread(model, effects),
+        SlashAction::Where | SlashAction::SayAgain => {
+            return model.say(format!("/{} works in line mode only", slash.name));
+        }
         SlashAction::Security => admin::security(model, slash),
         SlashAction::Who => admin::who(model, slash),
         SlashAction::Admin(which) => {
             if !admin::command(model, slash, which, argument, effects) {
+                return;
+            }
+        }
+        SlashAction::Rooms => {
+            autosave::typed(model, effects);
+            return list_actions::open_rooms(model, argument);
+        }
+        SlashAction::Members => list_actions::open_members(model),
+        SlashAction::Inbox => list_actions::open_inbox(model),
+        SlashAction::Go if argument.is_empty() => switcher::open(model),
+        SlashAction::Go | SlashAction::Peek => {
+            choice_actions::go_by_name(model, argument, slash.run == SlashAction::Peek, effects);
+            return;
+        }
+        SlashAction::Notify => {
+            if !preference_actions::notify(model, argument, effects) {
+                return;
+            }
+        }
+        SlashAction::Favourite => preference_actions::toggle_favourite(model, effects),
+        SlashAction::Mark => {
+            if !read_actions::mark(model, argument, effects) {
                 return;
             }
         }
@@ -420,18 +503,9 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
         Escape::ToResults => search_actions::back(model),
         Escape::CloseSearch => search_actions::close(model),
         Escape::ToEnd => to_end(model),
-        Escape::PutAside => {
-            let text = model.pane().composer.text().to_owned();
-            effects.push(Effect::Command(Command::Typed(text.clone())));
-            model.panes.focused_mut().composer.put_aside();
-            model.panes.focused_mut().autosave.put_aside(text);
-            model.say(format!(
-                "Put aside; {} brings it back",
-                keymap::label(Action::Up)
-            ));
-        }
+        Escape::PutAside => put_aside(model, effects),
         Escape::Cancel => drop(model.layers.close(Rank::Prompt)),
-        Escape::Leave => leave(model, effects),
+        Escape::Leave => leaving::leave(model, effects),
         Escape::Warn => model.say(format!(
             "{} again disconnects",
             keymap::label(Action::Escape)
@@ -439,9 +513,21 @@ fn escape(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
+/// Puts the draft aside: into the history of the input, and into the next start.
+pub(super) fn put_aside(model: &mut Model, effects: &mut Vec<Effect>) {
+    let text = model.pane().composer.text().to_owned();
+    effects.push(Effect::Command(Command::Typed(text.clone())));
+    model.panes.focused_mut().composer.put_aside();
+    model.panes.focused_mut().autosave.put_aside(text);
+    model.say(format!(
+        "Put aside; {} brings it back",
+        keymap::label(Action::Up)
+    ));
+}
+
 fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     if again || model.leaving_since.is_some() {
-        return leave_unasked(model, effects);
+        return leaving::leave_unasked(model, effects);
     }
     model.interrupted = true;
     model.layers.close(Rank::Dialog);
@@ -463,49 +549,4 @@ fn interrupt(model: &mut Model, again: bool, effects: &mut Vec<Effect>) {
     } else {
         format!("{interrupt} again disconnects")
     });
-}
-
-/// Leaves, after asking about a hosted server that others use.
-fn leave(model: &mut Model, effects: &mut Vec<Effect>) {
-    if model.leaving_since.is_none()
-        && let Some(others) = others_need_server(model)
-    {
-        model.layers.open(Layer::Host(HostQuestion { others }));
-        return;
-    }
-    leave_unasked(model, effects);
-}
-
-/// Leaves without asking. A hosted server keeps running if others may need it.
-pub fn leave_unasked(model: &mut Model, effects: &mut Vec<Effect>) {
-    let first = model.leaving_since.is_none();
-    if model.hosting && first && others_need_server(model).is_none() {
-        effects.push(Effect::Host(HostChoice::Stop));
-    }
-    leave_now(model, effects);
-}
-
-/// The number of others who may need the server that we host, if there may be any.
-fn others_need_server(model: &Model) -> Option<usize> {
-    let own = model.server.user;
-    let members = &model.pane().members;
-    let others = members.iter().filter(|member| Some(member.user) != own);
-    let others = others.count();
-    // In a room other than the lobby we do not see all users. If we never joined, nobody depends on
-    // us.
-    let elsewhere = model.pane().key.room != RoomName::lobby() && model.server.entered.is_some();
-    let needed = others > 0 || elsewhere;
-    (model.hosting && needed).then_some(others)
-}
-
-/// Leaves without regard to a hosted server; the second time at once.
-fn leave_now(model: &mut Model, effects: &mut Vec<Effect>) {
-    model.layers.close(Rank::Dialog);
-    if model.leaving_since.is_some() {
-        effects.push(Effect::Quit);
-        return;
-    }
-    autosave::flush(model, effects);
-    model.leaving_since = Some(model.now.mono);
-    effects.push(Effect::Command(Command::Leave));
 }

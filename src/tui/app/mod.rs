@@ -8,13 +8,16 @@
 //!   everything on a screen; the meaning of Esc; dates as people write them.
 //! - [`server`]: the server, the connection to it, and our account there.
 //! - [`pane`]: one room with its timeline, composer, draft, scroll and read position; [`panes`]:
-//!   all of them, one of which has the focus.
+//!   all of them, one of which has the focus; [`room_list`]: their order, and what is new in them.
 //! - [`layers`]: what is open over the pane: search, prompt, help and other dialogs. The top one
 //!   gets the keys.
-//! - [`model`]: all of that; [`status`]: the status line above the input.
-//! - [`autosave`], [`page_requests`], [`admin`], [`edit_actions`], [`outbox_actions`],
-//!   [`prompt_actions`], [`search_actions`]: actions on the model, a subject each.
-//! - [`keys`]: handles the user's input; [`session`]: handles the session's events.
+//! - [`model`]: all of that; `room_panes`: the panes of the rooms that the user is in; [`status`]:
+//!   the status line above the input.
+//! - [`autosave`], [`page_requests`], [`search_actions`], [`room_actions`], [`switcher`], [`admin`],
+//!   [`edit_actions`], [`outbox_actions`], [`prompt_actions`], [`read_actions`], [`list_actions`],
+//!   [`preference_actions`], [`leaving`]: actions on the model, a subject each.
+//! - [`keys`], [`choice_actions`]: handle the user's input, and what was chosen from a list;
+//!   [`session`]: handles the session's events.
 //!
 //! It must not know sockets, terminals or palettes.
 //!
@@ -25,6 +28,7 @@
 
 pub mod admin;
 pub mod autosave;
+pub mod choice_actions;
 pub mod composer;
 pub mod date;
 pub mod edit_actions;
@@ -32,17 +36,25 @@ pub mod escape;
 pub mod keys;
 pub mod layers;
 pub mod layout;
+pub mod leaving;
+pub mod list_actions;
 pub mod message;
 pub mod model;
 pub mod outbox_actions;
 pub mod page_requests;
 pub mod pane;
 pub mod panes;
+pub mod preference_actions;
 pub mod prompt_actions;
+pub mod read_actions;
+pub mod room_actions;
+pub mod room_list;
+mod room_panes;
 pub mod search_actions;
 pub mod server;
 pub mod session;
 pub mod status;
+pub mod switcher;
 
 #[cfg(test)]
 mod tests;
@@ -90,7 +102,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::CameAtOnce(text) => keys::handle_burst(model, &text),
         Msg::Focus(focused) => focus(model, focused, &mut effects),
         Msg::Wheel(notches) => keys::scroll(model, 3 * i64::from(notches), &mut effects),
-        Msg::Clicked { column, row } => keys::handle_click(model, column, row),
+        Msg::Clicked { column, row } => keys::handle_click(model, column, row, &mut effects),
         Msg::Session(event) => {
             let event = match event {
                 // These keep their text in UTC, to be converted again when the zone changes.
@@ -98,9 +110,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                 event => local_time::in_event(event, &model.zone),
             };
             session::handle_event(model, event, &mut effects);
+            switcher::refresh(model);
         }
         Msg::CannotSuspend => model.say("There is no shell here to go back to"),
-        Msg::Terminate => keys::leave_unasked(model, &mut effects),
+        Msg::Terminate => leaving::leave_unasked(model, &mut effects),
     }
     if model.focused && model.pane().scroll == Scroll::Follow {
         model.panes.focused_mut().saw_end();
@@ -110,7 +123,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             pane.look_for_unread_line(&layout.columns, layout.messages.height);
         }
     }
+    room_actions::poll_watch(model, &mut effects);
     page_requests::poll_page_request(model, &mut effects);
+    list_actions::poll(model, &mut effects);
     if moves_list {
         search_actions::keep_in_view(model);
     }
@@ -145,13 +160,8 @@ fn focus(model: &mut Model, focused: bool, effects: &mut Vec<Effect>) {
     if !focused {
         autosave::flush(model, effects);
     }
-    model.focused = focused;
     if !focused {
-        // All messages so far count as read; the unread line will be above those that come from now
-        // on. A line that the reader has not been led to stays.
-        let pane = model.panes.focused_mut();
-        if pane.scroll == Scroll::Follow && !pane.unread_line_waits() {
-            pane.read_all();
-        }
+        model.panes.focused_mut().look_away();
     }
+    model.focused = focused;
 }

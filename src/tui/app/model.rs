@@ -11,12 +11,14 @@ use super::{
     layout::{self, Layout, LayoutRequest},
     pane::{Context, OutgoingState, Pane, PaneKey},
     panes::Panes,
+    read_actions::MarkedRead,
+    room_list::{self, RoomRow},
     server::Server,
 };
 use crate::{
     client::event::{Restored, Summary},
-    protocol::{KeyTag, Nickname, RoomName},
-    text::Line,
+    protocol::{KeyTag, Nickname, RoomId, RoomInfo, RoomName},
+    text::{Body, Line},
     time::Now,
     tui::{commands::Slash, exit_summary::ExitSummary, local_time},
 };
@@ -50,14 +52,26 @@ pub struct Model {
     pub(super) searches: u64,
     /// The number of admin commands so far, and those of them that are not answered.
     pub(super) requests: u64,
-    pub(super) asked: BTreeMap<u64, &'static Slash>,
+    pub(super) asked: BTreeMap<u64, Asked>,
     /// Unanswered commands that the server announces to the room, and whether we have seen the
     /// announcement.
     pub(super) news_awaited: BTreeMap<u64, bool>,
+    /// The room that was named at the start, until it is open.
+    pub(super) start_room: Option<RoomName>,
+    /// The room to go to once it is open.
+    pub(super) awaited_room: Option<RoomId>,
     /// A remark in the hint line, and when it disappears.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
     pub wheel: bool,
+    /// Whether the user wants a side column; `None`: by the width. Not kept for the next start.
+    pub side: Option<bool>,
+    /// The room that was just marked as read.
+    pub(super) marked_read: Option<MarkedRead>,
+    /// The room whose members the session was last asked for.
+    pub(super) watched: RoomId,
+    /// The order of the room list while it must not change.
+    pub(super) held_order: Option<Vec<PaneKey>>,
     /// Whether this process hosts the server.
     pub hosting: bool,
     /// The time when we began to leave.
@@ -68,6 +82,17 @@ pub struct Model {
     pub(super) interrupted: bool,
     /// The times of the last Escs.
     pub(super) escapes: Escapes,
+}
+
+/// An admin command that is not answered.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The command.
+    pub(super) slash: &'static Slash,
+    /// The pane in which it was typed.
+    pub(super) pane: PaneKey,
+    /// A text to send to the room that the answer names.
+    pub(super) text: Option<Body>,
 }
 
 /// The start values of a screen.
@@ -98,10 +123,16 @@ pub struct Start {
 impl Model {
     /// The model before anything has happened.
     pub fn new(start: Start) -> Self {
-        let first = Pane::new(PaneKey {
-            server: start.host.clone(),
-            room: start.room,
-        });
+        let start_room = start.room.clone();
+        // The session watches the rooms of the start by itself.
+        let watched = RoomId::named(&start.room, 0);
+        let first = Pane::new(
+            PaneKey {
+                server: start.host.clone(),
+                room: watched,
+            },
+            RoomInfo::public(start.room),
+        );
         let now = start.now.mono;
         let server = Server::new(start.host, start.nickname, start.key, now);
         let mut model = Self {
@@ -117,8 +148,14 @@ impl Model {
             requests: 0,
             asked: BTreeMap::new(),
             news_awaited: BTreeMap::new(),
+            start_room: Some(start_room),
+            awaited_room: None,
             flash: None,
             wheel: false,
+            side: None,
+            marked_read: None,
+            watched,
+            held_order: None,
             hosting: start.hosting,
             leaving_since: None,
             summary: None,
@@ -152,21 +189,13 @@ impl Model {
         let now = self.now.wall;
         for mut message in restored.outbox {
             local_time::in_delivery(&mut message.delivery, context.zone);
-            let at = self.pane_of(&message.room);
+            let at = self.pane_of_outgoing(message.room);
             self.panes[at].outgoing(message, now, context);
         }
         let editor = &mut self.panes.focused_mut().composer.editor;
         for text in &restored.typed {
             editor.remember(text);
         }
-    }
-
-    /// The index of a room's pane; it is added if there is none.
-    pub(super) fn pane_of(&mut self, room: &RoomName) -> usize {
-        self.panes.open(&PaneKey {
-            server: self.server.name.clone(),
-            room: room.clone(),
-        })
     }
 
     /// Tells the editors their width, because they move by rows.
@@ -190,13 +219,25 @@ impl Model {
         self.panes.focused()
     }
 
+    /// The focused pane's room, for people: `#build`.
+    pub fn room_title(&self) -> String {
+        self.pane().label(self.server.user)
+    }
+
+    /// The rows of the room list, in order.
+    pub fn rooms(&self) -> Vec<RoomRow> {
+        room_list::rows(&self.panes, self.held_order.as_deref(), self.server.user)
+    }
+
     /// The layout for the present size.
     pub fn layout(&self) -> Layout {
         let columns = layout::input_columns(self.width);
         let wishes = LayoutRequest {
             input_rows: self.writing().rows(columns),
             status_rows: self.status_rows(),
-            members: !self.pane().members.is_empty(),
+            rooms: self.panes.count(),
+            members: self.pane().members.len(),
+            side: self.side,
         };
         Layout::new(self.width, self.height, wishes)
     }
@@ -235,9 +276,11 @@ impl Model {
             );
             waits && !outgoing.kept
         });
+        let chatted_for = self.server.chatted_for(self.now.mono);
         ExitSummary {
             summary: self.summary,
-            chatted_for: self.server.chatted_for(self.now.mono),
+            chatted_for,
+            room: chatted_for.map(|_| self.pane().key.room),
             unsent: (pending.count() + changes.sum::<usize>()) as u64,
             not_kept: not_kept.filter_map(|o| o.content.body().cloned()).collect(),
         }
@@ -266,7 +309,7 @@ impl Model {
 
     /// The terminal's window title, without control characters.
     pub fn window_title(&self) -> String {
-        let title = format!("#{} {}", self.pane().key.room, self.pane().key.server);
+        let title = format!("{} {}", self.room_title(), self.pane().key.server);
         Line::inert(&title).as_str().to_owned()
     }
 

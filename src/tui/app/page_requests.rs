@@ -30,7 +30,7 @@ pub fn poll_page_request(model: &mut Model, effects: &mut Vec<Effect>) {
     }
     if let Some(part) = pane.wanted(&columns, height) {
         pane.paging.asked = Some(part);
-        let room = pane.key.room.clone();
+        let room = pane.key.room;
         effects.push(Effect::Command(Command::Page { room, part }));
     }
 }

@@ -3,12 +3,15 @@
 use std::ops::{Index, IndexMut};
 
 use super::pane::{Pane, PaneKey};
+use crate::protocol::RoomInfo;
 
 /// The panes. The one with the focus is on the screen and takes what is typed. Never empty.
 #[derive(Debug)]
 pub struct Panes {
     list: Vec<Pane>,
     focus: usize,
+    /// The pane that had the focus before.
+    before: Option<PaneKey>,
 }
 
 impl Panes {
@@ -17,6 +20,7 @@ impl Panes {
         Self {
             list: vec![first],
             focus: 0,
+            before: None,
         }
     }
 
@@ -35,13 +39,57 @@ impl Panes {
         &mut self.list[self.focus]
     }
 
+    /// Gives a pane the focus.
+    pub(super) fn set_focus(&mut self, at: usize) {
+        if at != self.focus && at < self.list.len() {
+            self.before = Some(self.focused().key.clone());
+            self.focus = at;
+        }
+    }
+
+    /// The index of the pane that had the focus before, if there was one.
+    pub fn before(&self) -> Option<usize> {
+        self.find(self.before.as_ref()?)
+    }
+
+    /// The number of panes.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is more than one pane.
+    pub fn several(&self) -> bool {
+        self.list.len() > 1
+    }
+
+    /// The index of a room's pane.
+    pub fn find(&self, key: &PaneKey) -> Option<usize> {
+        self.list.iter().position(|pane| pane.key == *key)
+    }
+
     /// The index of a room's pane; it is added if there is none.
     pub fn open(&mut self, key: &PaneKey) -> usize {
-        if let Some(at) = self.list.iter().position(|pane| pane.key == *key) {
+        if let Some(at) = self.find(key) {
             return at;
         }
-        self.list.push(Pane::new(key.clone()));
+        self.list.push(Pane::new(key.clone(), RoomInfo::default()));
         self.list.len() - 1
+    }
+
+    /// Removes a room's pane, unless it is the only one. If it had the focus, the first pane gets it.
+    /// Returns whether the focus has changed.
+    pub fn close(&mut self, key: &PaneKey) -> bool {
+        let Some(at) = self.find(key).filter(|_| self.list.len() > 1) else {
+            return false;
+        };
+        self.list.remove(at);
+        let had_focus = at == self.focus;
+        if had_focus {
+            self.focus = 0;
+        } else if at < self.focus {
+            self.focus -= 1;
+        }
+        had_focus
     }
 
     /// All panes.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     client::event::{Command, SearchPage},
-    protocol::{Entry, Extent, RoomName},
+    protocol::{Entry, Extent, RoomId},
     text::Line,
 };
 
@@ -47,7 +47,7 @@ fn begin(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// Requests a step of the search, if there is one.
 fn ask(model: &mut Model, step: Option<SearchStep>, effects: &mut Vec<Effect>) {
-    let room = model.pane().key.room.clone();
+    let room = model.pane().key.room;
     if let Some((search, SearchStep { query, to })) = model.layers.search_mut().zip(step) {
         model.searches += 1;
         search.set_id(model.searches);
@@ -70,11 +70,11 @@ pub fn further(model: &mut Model, effects: &mut Vec<Effect>) {
 pub fn handle_results(
     model: &mut Model,
     id: u64,
-    room: &RoomName,
+    room: RoomId,
     mut found: Result<SearchPage, Line>,
     effects: &mut Vec<Effect>,
 ) {
-    let shown = model.pane().key.room == *room;
+    let shown = model.pane().key.room == room;
     if let Ok(found) = &mut found {
         // They may be older than changes that have come since.
         for entry in &mut found.entries {
@@ -96,8 +96,8 @@ pub fn fold_in(model: &mut Model, entry: &Entry) {
 }
 
 /// Takes entries of a room as they stand now.
-pub fn handle_changed(model: &mut Model, room: &RoomName, entries: &[Entry]) {
-    let shown = model.pane().key.room == *room;
+pub fn handle_changed(model: &mut Model, room: RoomId, entries: &[Entry]) {
+    let shown = model.pane().key.room == room;
     if let Some(search) = model.layers.search_mut().filter(|_| shown) {
         for entry in entries {
             search.changed(entry);

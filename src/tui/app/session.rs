@@ -3,13 +3,13 @@
 use super::{
     Effect, Model, admin, edit_actions,
     layers::{Rank, prompt::PromptKind},
-    page_requests,
+    list_actions, page_requests,
     pane::OutgoingState,
     prompt_actions, search_actions,
 };
 use crate::{
-    client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage, Said},
-    protocol::{Nickname, RoomName, frame::Member},
+    client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage, Received, Said},
+    protocol::{Nickname, RoomId, frame::Member},
     text::Line,
     tui::user_text::{self, Tone},
 };
@@ -23,32 +23,34 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
         Event::Security(security) => admin::handle_security(model, security),
         Event::Entered(entered) => self::entered(model, entered),
         Event::Room(opened) => {
-            let at = model.pane_of(&opened.room);
+            let at = model.pane_to_open(&opened, effects);
             model.with_pane(at, |pane, context| pane.opened(&opened, context.zone));
         }
-        Event::Message(received) => {
-            let at = model.pane_of(received.said.room());
-            if let Said::Logged(entry) = &received.said {
-                search_actions::fold_in(model, entry);
-            }
-            model.with_pane(at, |pane, context| pane.received(received, context));
+        Event::RoomInfo { room, info } => model.pane_in(room).info = *info,
+        Event::RoomLeft { room, by } => model.left_room(room, by.as_ref()),
+        Event::ReadState { room, read } => model.pane_in(room).set_read_state(read),
+        Event::RoomList { request, rooms } => list_actions::handle_rooms(model, request, rooms),
+        Event::PeopleList { request, people } => {
+            list_actions::handle_people(model, request, people);
         }
+        Event::Inbox { request, inbox } => list_actions::handle_inbox(model, request, inbox),
+        Event::Message(received) => handle_message(model, received),
         Event::Changed { room, entries } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             model.with_pane(at, |pane, context| pane.changed(&entries, context));
-            search_actions::handle_changed(model, &room, &entries);
+            search_actions::handle_changed(model, room, &entries);
         }
         Event::Outbox(message) => handle_delivery(model, message),
         Event::Page { room, part, page } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             page_requests::handle_page(model, at, part, page);
         }
         Event::Found {
             search,
             room,
             found,
-        } => search_actions::handle_results(model, search, &room, found, effects),
-        Event::Admin { request, answer } => admin::handle_answer(model, request, answer),
+        } => search_actions::handle_results(model, search, room, found, effects),
+        Event::Admin { request, answer } => admin::handle_answer(model, request, answer, effects),
         Event::NicknameRefused {
             nickname,
             why,
@@ -66,9 +68,9 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             model.summary = Some(summary);
             effects.push(Effect::Quit);
         }
-        Event::Members { room, members } => handle_members(model, &room, members),
+        Event::Members { room, members } => handle_members(model, room, members),
         Event::Joined { room, member } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             model.with_pane(at, |pane, context| pane.joined(member, context));
         }
         Event::Left {
@@ -78,7 +80,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             time,
             reason,
         } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             model.with_pane(at, |pane, context| {
                 pane.left(user, nickname, time, reason, context);
             });
@@ -90,20 +92,20 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             nickname,
             time,
         } => {
+            let at = model.pane_of(room);
             if Some(user) == model.server.user {
                 model.server.nickname = nickname.clone();
             }
-            let at = model.pane_of(&room);
             model.with_pane(at, |pane, context| {
                 pane.renamed(user, was, nickname, time, context);
             });
         }
         Event::Promoted { room, user, role } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             admin::handle_promotion(model, at, user, role);
         }
         Event::Rules { room, rules, by } => {
-            let at = model.pane_of(&room);
+            let at = model.pane_of(room);
             admin::handle_rules(model, at, rules, by);
         }
     }
@@ -113,9 +115,18 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
     }
 }
 
+/// Takes an entry, or a message of a legacy server.
+fn handle_message(model: &mut Model, received: Received) {
+    let at = model.pane_of(received.said.room());
+    if let Said::Logged(entry) = &received.said {
+        search_actions::fold_in(model, entry);
+    }
+    model.with_pane(at, |pane, context| pane.received(received, context));
+}
+
 /// Takes a new state of one of our messages.
 fn handle_delivery(model: &mut Model, message: OutboxMessage) {
-    let (at, now) = (model.pane_of(&message.room), model.now.wall);
+    let (at, now) = (model.pane_of_outgoing(message.room), model.now.wall);
     let change = model.panes[at].changing.get(&message.local);
     if message.delivery == Delivery::Withdrawn && change.is_some_and(|change| change.taken_back) {
         edit_actions::resume(&mut model.panes[at], &message.content);
@@ -138,7 +149,7 @@ fn handle_delivery(model: &mut Model, message: OutboxMessage) {
 }
 
 /// Takes the whole member list of a room: it replaces earlier changes, our own role among them.
-fn handle_members(model: &mut Model, room: &RoomName, members: Vec<Member>) {
+fn handle_members(model: &mut Model, room: RoomId, members: Vec<Member>) {
     let own = members
         .iter()
         .find(|member| Some(member.user) == model.server.user);

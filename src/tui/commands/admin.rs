@@ -6,12 +6,12 @@ use jiff::{Span, SpanRelativeTo, Unit};
 use super::{Slash, usages};
 use crate::{
     protocol::{
-        DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, Role, RoomName,
+        DeviceCode, HistoryAccess, InviteId, KeyTag, Nickname, OwnerCode, Role, RoomId, RoomName,
         admin::{
             AdminCommand, AdminName,
             argument::{ArgumentSource, ArgumentSpec, ReadArgument, kind},
         },
-        limits::NICKNAME_BYTES_MAX,
+        limits::{DIRECT_PEOPLE_MAX, NICKNAME_BYTES_MAX},
     },
     text::Line,
 };
@@ -36,7 +36,11 @@ pub enum AdminInput {
     Send(AdminCommand),
     /// The code of another device, to join as the same user.
     Code(DeviceCode),
+    /// Shows the topic of the room.
+    ShowTopic,
 }
+
+const TOO_MANY: &str = "A conversation has at most nine people";
 
 const PEOPLE_AND_TIME: &str = "For how many, and for how long?";
 
@@ -47,13 +51,14 @@ pub fn read<'a>(
     slash: &Slash,
     action: AdminAction,
     text: &str,
-    room: &RoomName,
+    room: RoomId,
     members: impl Iterator<Item = &'a Nickname>,
 ) -> Result<AdminInput, String> {
     let read = match action {
         AdminAction::Code => DeviceCode::parse(text)
             .map(AdminInput::Code)
             .map_err(|_| "That is neither a device code nor a device command".to_owned()),
+        AdminAction::Command(AdminName::Topic) if text.is_empty() => Ok(AdminInput::ShowTopic),
         AdminAction::Command(name) => {
             let mut source = TypedArguments {
                 rest: text.to_owned(),
@@ -64,9 +69,85 @@ pub fn read<'a>(
             AdminCommand::read(name, &mut source).map(AdminInput::Send)
         }
     };
-    read.map_err(|wrong| {
-        let colon = if wrong.ends_with('?') { "" } else { ":" };
-        format!("{wrong}{colon} {}", usages(slash))
+    read.map_err(|wrong| with_usage(&wrong, slash))
+}
+
+fn with_usage(wrong: &str, slash: &Slash) -> String {
+    let colon = if wrong.ends_with('?') { "" } else { ":" };
+    format!("{wrong}{colon} {}", usages(slash))
+}
+
+/// Parses the arguments of `/msg`: people, and the text to send them, which may be empty. The names
+/// of several people before a text are separated by commas, so that a text that begins with a name
+/// does not reach that person too. The error is one plain sentence with the usage.
+pub fn people_and_text<'a>(
+    slash: &Slash,
+    text: &str,
+    known: impl Iterator<Item = &'a Nickname>,
+) -> Result<(Vec<Nickname>, String), String> {
+    let known: Vec<_> = known.collect();
+    let read = || {
+        let mut people = Vec::new();
+        let mut rest = text;
+        loop {
+            let (name, after) = name_before_comma(rest, &known)?;
+            people.push(name);
+            // One of the people is oneself.
+            if people.len() >= DIRECT_PEOPLE_MAX {
+                return Err(TOO_MANY.to_owned());
+            }
+            let Some(next) = after.strip_prefix(',') else {
+                rest = after;
+                break;
+            };
+            rest = next.trim_start();
+        }
+        let mut more = Vec::new();
+        let mut words = rest;
+        while !words.is_empty() {
+            match known_name_and_rest(words, &known) {
+                Some((name, after)) => {
+                    more.push(name);
+                    words = after;
+                }
+                None => return Ok((people, rest.to_owned())),
+            }
+        }
+        people.extend(more);
+        if people.len() >= DIRECT_PEOPLE_MAX {
+            return Err(TOO_MANY.to_owned());
+        }
+        Ok((people, String::new()))
+    };
+    read().map_err(|wrong: UsageError| with_usage(&wrong, slash))
+}
+
+/// Splits a nickname off the start of a text, up to a comma or a space.
+fn name_before_comma<'t>(
+    text: &'t str,
+    known: &[&Nickname],
+) -> Result<(Nickname, &'t str), UsageError> {
+    if text.starts_with('"') {
+        return name_and_rest(text, known);
+    }
+    let before = text.split(',').next().unwrap_or_default();
+    if let Some((name, "")) = known_name_and_rest(before.trim_end(), known) {
+        return Ok((name, &text[before.len()..]));
+    }
+    if let Some(found) = known_name_and_rest(text, known) {
+        return Ok(found);
+    }
+    let (word, _) = first_word(before);
+    Ok((parse(word)?, text[word.len()..].trim_start()))
+}
+
+/// Whether the arguments of `/invite` are those of an invite's link, and not a nickname: numbers,
+/// `any` and times.
+pub fn makes_link(text: &str) -> bool {
+    text.split_whitespace().all(|word| {
+        word.eq_ignore_ascii_case("any")
+            || word.bytes().all(|byte| byte.is_ascii_digit())
+            || seconds(word).is_ok()
     })
 }
 
@@ -83,7 +164,7 @@ struct TypedArguments<'a> {
     /// The arguments that are not read yet.
     arguments: &'static [ArgumentSpec],
     /// The room in which the command was typed.
-    room: &'a RoomName,
+    room: RoomId,
     /// The members of that room.
     members: Vec<&'a Nickname>,
 }
@@ -168,9 +249,60 @@ impl ReadArgument<kind::Time> for TypedArguments<'_> {
 }
 
 impl ReadArgument<kind::Room> for TypedArguments<'_> {
-    fn read(&mut self) -> Result<RoomName, UsageError> {
+    fn read(&mut self) -> Result<RoomId, UsageError> {
         self.rest = self.all().0;
-        Ok(self.room.clone())
+        Ok(self.room)
+    }
+}
+
+impl ReadArgument<kind::NewName> for TypedArguments<'_> {
+    fn read(&mut self) -> Result<RoomName, UsageError> {
+        let (text, _) = self.all();
+        let name = text.strip_prefix('#').unwrap_or(&text);
+        if name.is_empty() {
+            return Err("Which room?".to_owned());
+        }
+        RoomName::parse(&name.to_ascii_lowercase()).map_err(|wrong| wrong.to_string())
+    }
+}
+
+impl ReadArgument<kind::Private> for TypedArguments<'_> {
+    /// A room may be called "private".
+    fn read(&mut self) -> Result<bool, UsageError> {
+        let (text, _) = self.all();
+        let (first, rest) = first_word(&text);
+        let rest = rest.trim_start();
+        let private = first.eq_ignore_ascii_case("private") && !rest.is_empty();
+        if private { rest } else { &text }.clone_into(&mut self.rest);
+        Ok(private)
+    }
+}
+
+impl ReadArgument<kind::History> for TypedArguments<'_> {
+    fn read(&mut self) -> Result<HistoryAccess, UsageError> {
+        match self.all().0.to_ascii_lowercase().as_str() {
+            "all" => Ok(HistoryAccess::All),
+            "joined" => Ok(HistoryAccess::Joined),
+            _ => Err("All, or what follows after they have joined?".to_owned()),
+        }
+    }
+}
+
+impl ReadArgument<kind::People> for TypedArguments<'_> {
+    fn read(&mut self) -> Result<Vec<Nickname>, UsageError> {
+        let (text, _) = self.all();
+        let (first, mut rest) = name_and_rest(&text, &self.members)?;
+        let mut people = vec![first];
+        while !rest.is_empty() {
+            // One of the people is oneself.
+            if people.len() + 1 >= DIRECT_PEOPLE_MAX {
+                return Err(TOO_MANY.to_owned());
+            }
+            let (next, after) = name_and_rest(rest, &self.members)?;
+            people.push(next);
+            rest = after;
+        }
+        Ok(people)
     }
 }
 
@@ -281,7 +413,16 @@ fn name_and_rest<'t>(
         let (name, rest) = quoted.split_once('"').ok_or("The quote has no end")?;
         return Ok((parse(name)?, rest.trim_start()));
     }
-    let folded: Vec<_> = members
+    if let Some(known) = known_name_and_rest(text, members) {
+        return Ok(known);
+    }
+    let (name, rest) = first_word(text);
+    Ok((parse(name)?, rest.trim_start()))
+}
+
+/// Splits the longest known nickname off the start of a text.
+fn known_name_and_rest<'t>(text: &'t str, known: &[&Nickname]) -> Option<(Nickname, &'t str)> {
+    let folded: Vec<_> = known
         .iter()
         .map(|member| (member.folded(), member))
         .collect();
@@ -292,12 +433,11 @@ fn name_and_rest<'t>(
             let name = Nickname::known(name).map(|name| name.folded());
             let known = folded.iter().find(|(known, _)| name.as_ref() == Ok(known));
             if let Some((_, member)) = known {
-                return Ok(((**member).clone(), rest.trim_start()));
+                return Some(((**member).clone(), rest.trim_start()));
             }
         }
     }
-    let (name, rest) = first_word(text);
-    Ok((parse(name)?, rest.trim_start()))
+    None
 }
 
 /// The possible ends of a nickname at the start of a text, the longest first.
@@ -328,8 +468,9 @@ fn line(text: &str) -> Option<Line> {
     Some(Line::inert(text)).filter(|line| !line.as_str().is_empty())
 }
 
-/// Parses a duration: `10m`, `2h`, `3d`, `1w`, `1h30m`. At least a second.
-fn seconds(text: &str) -> Result<u64, UsageError> {
+/// Parses a duration, in seconds: `10m`, `2h`, `3d`, `1w`, `1h30m`. At least a second. The error is one
+/// plain sentence.
+pub fn seconds(text: &str) -> Result<u64, UsageError> {
     let wrong = || {
         let text = Line::inert(text);
         format!("{text} is not a duration (10m, 2h, 3d and 1w are)")

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     client::event::Page,
-    protocol::{Entry, Extent, frame::Part, limits::HISTORY_PAGE_MAX},
+    protocol::{Entry, EntryKind, Extent, frame::Part, limits::HISTORY_PAGE_MAX},
 };
 
 /// The progress of the reading.
@@ -51,6 +51,11 @@ impl Count {
     }
 }
 
+/// Whether an entry is printed with the older messages: what happened to a room is not said.
+fn is_message(entry: &Entry) -> bool {
+    entry.is_shown() && !matches!(entry.kind, EntryKind::Event(_))
+}
+
 impl HistoryReader {
     /// Wants this many of the latest messages.
     pub(super) fn new(wanted: u64) -> Self {
@@ -60,6 +65,14 @@ impl HistoryReader {
         };
         Self {
             state,
+            own: BTreeSet::new(),
+        }
+    }
+
+    /// Wants all messages above this number.
+    pub(super) fn after(read: u64) -> Self {
+        Self {
+            state: HistoryState::From(read + 1),
             own: BTreeSet::new(),
         }
     }
@@ -119,7 +132,7 @@ impl HistoryReader {
 
     /// Counts the messages of a page.
     fn counted(&mut self, count: Count, page: Page, last: u64) -> (Vec<Entry>, Option<Part>) {
-        let shown = page.entries.iter().filter(|entry| entry.is_shown());
+        let shown = page.entries.iter().filter(|entry| is_message(entry));
         let numbers: Vec<u64> = shown.map(|entry| entry.seq).collect();
         let missing = count.left.saturating_sub(numbers.len() as u64);
         let more = missing > 0 && page.from > page.extent.first && page.from <= page.to;
@@ -145,7 +158,7 @@ impl HistoryReader {
     fn printed(&mut self, from: u64, page: Page, last: u64) -> (Vec<Entry>, Option<Part>) {
         let own = std::mem::take(&mut self.own);
         let wanted =
-            |entry: &Entry| entry.is_shown() && entry.seq >= from && !own.contains(&entry.seq);
+            |entry: &Entry| is_message(entry) && entry.seq >= from && !own.contains(&entry.seq);
         let messages = page.entries.into_iter().filter(wanted).collect();
         // Messages that are gone, and empty pages, must not be requested forever.
         let next = (page.to + 1).max(page.extent.first).max(from + 1);
@@ -179,9 +192,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::protocol::{Author, EntryKind, entry::Text};
+    use crate::protocol::{Author, Mentions, entry::Text};
     use crate::{
-        protocol::{DeviceId, MessageId, Nickname, RoomName, UserId},
+        protocol::{DeviceId, MessageId, Nickname, RoomId, UserId},
         text::Body,
     };
 
@@ -200,7 +213,7 @@ mod tests {
             Part::Since(_) => panic!("{part:?}"),
         };
         let message = |seq| Entry {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             seq,
             id: MessageId {
                 device: DeviceId::from_bytes([1; 12]),
@@ -215,6 +228,7 @@ mod tests {
             clock_was: None,
             kind: EntryKind::Text(Text {
                 body: Body::inert("x"),
+                mentions: Mentions::NONE,
                 edited: None,
             }),
         };

@@ -3,21 +3,25 @@
 mod changes;
 mod events;
 mod input;
+mod print;
+mod reading;
+mod rooms;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::{history::HistoryReader, line_splitter::InputLine, seen::SeenEntries};
+use super::{history::HistoryReader, line_splitter::InputLine, room::LineRoom};
 use crate::{
     client::{
         Command,
         event::{Delivery, LocalId, OutboxMessage, Restored, Security, Summary},
     },
-    protocol::{KeyTag, Nickname, RoomName, RoomRules, UserId, fold::Fold, frame::Member},
+    protocol::{KeyTag, Nickname, RoomId, RoomInfo, RoomName, UserId},
+    text::{Body, Line},
     tui::exit_summary,
 };
 
@@ -45,6 +49,8 @@ pub(super) struct LineModeOptions {
     pub(super) follow: bool,
     /// Whether each line has a full date and time: the output is not a terminal.
     pub(super) stamps: bool,
+    /// Whether the output is read aloud: words in place of signs, and no columns.
+    pub(super) reader: bool,
     /// How many of the latest messages to print after joining.
     pub(super) history: u64,
 }
@@ -56,8 +62,10 @@ pub(super) struct LocalUser {
     pub(super) server: String,
     /// Our nickname.
     pub(super) nickname: Nickname,
-    /// The room to read and write.
+    /// The room to write to.
     pub(super) room: RoomName,
+    /// The room to go to in its place, if the user is in it.
+    pub(super) place: Option<RoomId>,
     /// Whether the user asked for no encryption.
     pub(super) plaintext: bool,
     /// Our own key, if we have one.
@@ -81,6 +89,25 @@ pub(super) enum ExitStatus {
     Unconfirmed = 6,
 }
 
+/// What a command is to bring, besides its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Nothing.
+    Result,
+    /// The room to write to.
+    Place,
+    /// The conversation that this text is for.
+    Conversation(Body),
+    /// The end of the membership in this room.
+    Leaving(RoomId),
+    /// Rooms whose names contain this.
+    Rooms(Line),
+    /// Members of this room, whose nicknames contain this.
+    Members(RoomId, Line),
+    /// Messages that mention the user. `any`: there were some already.
+    Inbox { any: bool },
+}
+
 /// The model of line mode; the parent module has its rules.
 #[derive(Debug)]
 #[allow(
@@ -95,21 +122,25 @@ pub(super) struct Model {
     /// Our nickname, and our own key.
     pub(super) nickname: Nickname,
     pub(super) key: Option<KeyTag>,
-    /// The room to read and write.
-    pub(super) room: RoomName,
+    /// The room that is written to.
+    pub(super) room: RoomId,
+    pub(super) here: LineRoom,
+    /// The other rooms that the user is in, as far as they are known.
+    pub(super) others: BTreeMap<RoomId, LineRoom>,
     /// Whether the user asked for no encryption.
     pub(super) plaintext: bool,
     /// The encryption of the connection.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
-    /// The members, and whether the server has listed them on this connection.
-    pub(super) members: BTreeMap<UserId, Member>,
-    members_known: bool,
-    /// The room's rules.
-    pub(super) rules: RoomRules,
+    /// The time when the last input was read.
+    pub(super) now: Timestamp,
     /// The number of commands so far, and those of them that are not answered.
     pub(super) requests: u64,
-    pub(super) asked: BTreeSet<u64>,
+    pub(super) asked: BTreeMap<u64, Asked>,
+    /// The room to write to as soon as it is open.
+    pub(super) going: Option<RoomId>,
+    /// Whether a script could not go to a room, or has left it, so that its lines are for no room.
+    pub(super) nowhere: bool,
     /// Unanswered commands that the server announces to the room, and whether we have reported the
     /// announcement.
     pub(super) news_awaited: BTreeMap<u64, bool>,
@@ -122,20 +153,8 @@ pub(super) struct Model {
     heard: bool,
     /// Whether another process holds the lease and sends our messages.
     standby: bool,
-    /// Whether a room is open now, so that its head is known.
-    open: bool,
     /// Whether the last status of the connection was a problem.
     troubled: bool,
-    /// The number of the latest message when we joined, and the last number read.
-    head: u64,
-    last: u64,
-    /// The older messages that are still to be read.
-    history: HistoryReader,
-    /// The entries that the user knows, and the changes that have come, for pages that come later.
-    seen: SeenEntries,
-    fold: Fold,
-    /// The highest number of our entries that the server has acknowledged.
-    acked: u64,
     /// The number of messages sent, and of those that the session has named.
     sent: u64,
     named: u64,
@@ -159,6 +178,8 @@ pub(super) struct Model {
     told_of_damage: bool,
     asked_for_nickname: bool,
     day: Option<Date>,
+    /// The message that was printed last.
+    pub(super) printed: Option<String>,
     leaving: bool,
     /// No server accepts our messages: the rest of the input goes to the outbox, then we leave.
     refused: bool,
@@ -181,29 +202,24 @@ impl Model {
             server: local_user.server,
             nickname: local_user.nickname,
             key: local_user.key,
-            room: local_user.room,
+            room: RoomId::named(&local_user.room, 0),
+            here: LineRoom::new(RoomInfo::public(local_user.room), options.history),
+            others: BTreeMap::new(),
             plaintext: local_user.plaintext,
             security: None,
             user: None,
-            members: BTreeMap::new(),
-            members_known: false,
-            rules: RoomRules::default(),
             requests: 0,
-            asked: BTreeSet::new(),
+            now: Timestamp::UNIX_EPOCH,
+            asked: BTreeMap::new(),
+            going: local_user.place,
+            nowhere: false,
             news_awaited: BTreeMap::new(),
             nickname_asked: None,
             entered: false,
             legacy: false,
             heard: false,
             standby: false,
-            open: false,
             troubled: false,
-            head: 0,
-            last: 0,
-            history: HistoryReader::new(options.history),
-            seen: SeenEntries::default(),
-            fold: Fold::default(),
-            acked: 0,
             sent: 0,
             named: 0,
             earlier: 0,
@@ -220,6 +236,7 @@ impl Model {
             told_of_damage: false,
             asked_for_nickname: false,
             day: None,
+            printed: None,
             leaving: false,
             refused: false,
             failure: None,
@@ -260,20 +277,20 @@ impl Model {
 
     /// Whether older or missed messages are still to be read.
     fn is_reading(&self) -> bool {
-        !self.standby && self.last < self.head || self.history.is_due()
+        !self.standby && self.here.last < self.here.head || self.here.history.is_due()
     }
 
     /// Whether the next step is possible only after we have joined.
     fn needs_place(&self) -> bool {
-        !self.waiting.is_empty() || self.history.is_due()
+        !self.waiting.is_empty() || self.here.history.is_due()
     }
 
     /// Whether others may need a server that we host: they are in our room, or, once we have
     /// joined, could be in the lobby if ours is another room.
     pub(super) fn may_be_needed(&self) -> bool {
         let ours = |user: &UserId| Some(*user) == self.user;
-        let elsewhere = self.room != RoomName::lobby() && self.entered;
-        elsewhere || !self.members.keys().all(ours)
+        let elsewhere = self.room != RoomId::LOBBY && self.entered;
+        elsewhere || !self.here.members.keys().all(ours)
     }
 
     /// The outcome of the run.
@@ -336,6 +353,22 @@ impl Model {
         let pending = restored.outbox.iter().filter(pending);
         self.older.extend(pending.map(|message| message.local));
         self.earlier = restored.outbox.len() as u64;
+        for room in &restored.rooms {
+            if room.room == self.room {
+                self.here.info = room.info.clone();
+            } else {
+                self.others.insert(room.room, LineRoom::restored(room));
+            }
+        }
+        if let Some(place) = self.going
+            && self.others.contains_key(&place)
+        {
+            self.go(place);
+            self.here.history = HistoryReader::new(self.options.history);
+            self.others
+                .values_mut()
+                .for_each(|room| room.history.give_up());
+        }
         let count = self.older.len();
         if count > 0 {
             let messages = if count == 1 { "message" } else { "messages" };
@@ -365,7 +398,7 @@ impl Model {
     pub(super) fn output_closed(&mut self) {
         self.output_closed = true;
         self.output.clear();
-        self.history.give_up();
+        self.here.history.give_up();
         self.input_ended |= self.is_chatty();
         self.leave_if_done();
     }
@@ -420,6 +453,7 @@ impl Model {
     fn waiting_for(&self) -> usize {
         let unnamed = usize::try_from(self.sent - self.named).unwrap_or(usize::MAX);
         let asked = self.asked.len() + usize::from(self.nickname_asked.is_some());
+        let asked = asked + usize::from(self.going.is_some());
         unnamed + self.on_the_way.len() + self.older.len() + asked
     }
 
@@ -427,7 +461,7 @@ impl Model {
         if self.refused && self.input_ended && !self.leaving {
             return self.leave();
         }
-        let read = self.standby || self.open && self.last >= self.head;
+        let read = self.standby || self.here.open && self.here.last >= self.here.head;
         let stays = self.options.follow && !self.output_closed;
         if self.input_ended
             && !stays
@@ -445,6 +479,12 @@ impl Model {
         if self.is_chatty() {
             self.say(sentence);
         }
+    }
+
+    /// Reports what happened in a room to users who want status texts.
+    pub(in crate::tui::line_mode) fn mention_in(&mut self, room: RoomId, sentence: &str) {
+        let sentence = self.in_room(room, sentence);
+        self.mention(&sentence);
     }
 
     pub(super) fn say(&mut self, sentence: &str) {

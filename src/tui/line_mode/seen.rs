@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use crate::protocol::{Entry, EntryKind, MessageId, Nickname, UserId};
 
-/// The most entries that are remembered.
-const ENTRIES_MAX: usize = 1_000;
+/// The most entries that are remembered of the room that is written to.
+pub(super) const HERE_MAX: usize = 1_000;
+/// The most entries that are remembered of each other room, of which there may be thousands.
+pub(super) const ELSEWHERE_MAX: usize = 100;
 
 /// An entry, without its text.
 #[derive(Clone, Debug)]
@@ -26,8 +28,8 @@ pub(super) struct SeenEntry {
 pub(super) enum SeenState {
     /// A text, as of the edit with this number; 0: as it was sent.
     Text(u64),
-    /// Of a kind that this version does not know.
-    Unknown,
+    /// Of a kind without a text.
+    Other,
     /// Deleted.
     Deleted,
 }
@@ -37,12 +39,12 @@ pub(super) enum SeenState {
 pub(super) struct SeenEntries(VecDeque<SeenEntry>);
 
 impl SeenEntries {
-    /// Remembers an entry that has a place of its own.
-    pub(super) fn see(&mut self, entry: &Entry) {
+    /// Remembers an entry that has a place of its own, and so many entries at most.
+    pub(super) fn see(&mut self, entry: &Entry, most: usize) {
         let state = match &entry.kind {
             EntryKind::Text(text) => SeenState::Text(text.edited.unwrap_or(0)),
             EntryKind::Tombstone(_) => SeenState::Deleted,
-            EntryKind::Unknown(_) => SeenState::Unknown,
+            EntryKind::Event(_) | EntryKind::Unknown(_) => SeenState::Other,
             EntryKind::Edit { .. } | EntryKind::Redaction { .. } => return,
         };
         let at = self.0.partition_point(|seen| seen.seq < entry.seq);
@@ -60,9 +62,8 @@ impl SeenEntries {
                 state,
             },
         );
-        if self.0.len() > ENTRIES_MAX {
-            self.0.pop_front();
-        }
+        let more = self.0.len().saturating_sub(most);
+        self.0.drain(..more);
     }
 
     /// Forgets all: another log has other numbers.

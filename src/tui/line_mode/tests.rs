@@ -1,5 +1,6 @@
 mod admin;
 mod entries;
+mod rooms;
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::{
         },
     },
     protocol::{
-        Author, Content, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, Role, RoomName,
-        UserId,
+        Author, Content, DeviceId, Entry, EntryKind, Extent, Mentions, MessageId, Nickname,
+        ReadState, Role, RoomId, RoomInfo, RoomName, UserId,
         entry::Text,
         frame::{Member, Part, Reset, RoomStart},
     },
@@ -31,6 +32,7 @@ const SCRIPT: LineModeOptions = LineModeOptions {
     commands: false,
     follow: false,
     stamps: false,
+    reader: false,
     history: 0,
 };
 const PERSON: LineModeOptions = LineModeOptions {
@@ -57,32 +59,39 @@ fn enter(model: &mut Model, head: u64, next: u64) {
         server: None,
         limits: None,
     }));
-    model.event(Event::Room(RoomStart {
+    model.event(Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: model.room.clone(),
-        topic: None,
+        room: model.room,
+        info: model.here.info.clone(),
+        read: ReadState::default(),
         extent: Extent::new(1, head),
         next,
         reset: None,
-    }));
+    })));
     members(model);
 }
 
 /// The server sends an empty member list.
 fn members(model: &mut Model) {
     model.event(Event::Members {
-        room: model.room.clone(),
+        room: model.room,
         members: Vec::new(),
     });
 }
 
 /// A model before anything has happened.
 fn started(options: LineModeOptions) -> Model {
+    started_in(options, RoomName::LOBBY)
+}
+
+/// A model before anything has happened, which writes to a room.
+fn started_in(options: LineModeOptions, room: &str) -> Model {
     let local_user = LocalUser {
         server: "chat.lan:10500".to_owned(),
         nickname: name("bot"),
-        room: RoomName::lobby(),
+        room: RoomName::parse(room).unwrap(),
+        place: None,
         plaintext: false,
         key: None,
     };
@@ -91,8 +100,7 @@ fn started(options: LineModeOptions) -> Model {
 
 /// A model that has joined a room other than the lobby.
 fn in_build(options: LineModeOptions) -> Model {
-    let mut model = started(options);
-    model.room = RoomName::parse("build").unwrap();
+    let mut model = started_in(options, "build");
     enter(&mut model, 0, 1);
     model.status.clear();
     model
@@ -115,7 +123,7 @@ fn line(model: &mut Model, text: &str) {
 
 fn logged(seq: u64, second: i64, text: &str) -> Entry {
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([9; 12]),
@@ -130,6 +138,7 @@ fn logged(seq: u64, second: i64, text: &str) -> Entry {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
@@ -142,7 +151,7 @@ fn message(seq: u64, second: i64, text: &str) -> Event {
 fn outbox(local: u64, delivery: Delivery) -> Event {
     Event::Outbox(OutboxMessage {
         local: LocalId(local),
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         content: Content::Text(Body::inert("x")),
         delivery,
     })
@@ -292,7 +301,7 @@ fn a_server_that_never_answers_is_reported() {
     model.ended = None;
     model.event(Event::Message(Received {
         said: Said::Unlogged(Unlogged {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             user: None,
             nickname: name("alice"),
             time: Timestamp::UNIX_EPOCH,
@@ -312,7 +321,7 @@ fn a_run_answers_for_its_own_lines() {
     let mut model = started(SCRIPT);
     let left = |local, delivery| OutboxMessage {
         local: LocalId(local),
-        room: RoomName::parse("nope").unwrap(),
+        room: RoomId::parse("nope").unwrap(),
         content: Content::Text(Body::inert("left\nover")),
         delivery,
     };
@@ -327,13 +336,15 @@ fn a_run_answers_for_its_own_lines() {
     model.status.clear();
     model.event(Event::Outbox(OutboxMessage {
         local: LocalId(1),
-        room: RoomName::parse("nope").unwrap(),
+        room: RoomId::parse("nope").unwrap(),
         content: Content::Text(Body::inert("left\nover")),
         delivery: failed(),
     }));
     let told = model.status.pop_front().unwrap();
     assert!(
-        told.starts_with("A message of an earlier run, for nope, was not delivered"),
+        told.starts_with(
+            "A message of an earlier run, for a room that you are not in, was not delivered"
+        ),
         "{told}"
     );
     assert!(told.ends_with("send it again:\n  left\n  over\n"), "{told}");
@@ -466,11 +477,8 @@ fn history_that_was_asked_for_is_read_before_leaving() {
     model.input_ended(None);
     enter(&mut model, 9, 10);
     let part = Part::Backward { from: 8, to: 9 };
-    let room = RoomName::lobby();
-    let asked = Command::Page {
-        room: room.clone(),
-        part,
-    };
+    let room = RoomId::LOBBY;
+    let asked = Command::Page { room, part };
     assert_eq!(model.commands.pop_front(), Some(asked));
     assert!(commands(&mut model).is_empty());
     let page = Page {
@@ -679,15 +687,16 @@ fn missing_messages_and_another_log_are_told() {
             .iter()
             .any(|line| line.starts_with("3 messages"))
     );
-    model.event(Event::Room(RoomStart {
+    model.event(Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(1, 0),
         next: 1,
         reset: Some(Reset::Epoch),
-    }));
+    })));
     assert!(
         model
             .status
@@ -710,51 +719,6 @@ fn a_script_hears_only_of_trouble() {
     assert_eq!(model.status, ["Elsewhere\n"]);
     model.event(ended(0));
     assert_eq!(model.exit_status(), ExitStatus::NoServer);
-}
-
-#[test]
-fn another_room_is_written_to_and_read_alone() {
-    let mut model = in_build(FOLLOWER);
-    let build = model.room.clone();
-    line(&mut model, "hello");
-    let sent = model.commands.pop_front();
-    assert!(matches!(sent, Some(Command::Send { room, .. }) if room == build));
-
-    // The session is in the lobby, too, to send an older message.
-    model.event(Event::Room(RoomStart {
-        changed: 0,
-        redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
-        extent: Extent::new(1, 7),
-        next: 4,
-        reset: Some(Reset::Epoch),
-    }));
-    model.event(message(4, 0, "for the lobby"));
-    let alice = Member {
-        user: UserId::from_bytes([1; 12]),
-        nickname: name("alice"),
-        since: Timestamp::UNIX_EPOCH,
-        role: Role::Member,
-    };
-    model.event(Event::Joined {
-        room: RoomName::lobby(),
-        member: alice.clone(),
-    });
-    assert!(model.output.is_empty() && model.status.is_empty());
-    assert!(model.members.is_empty());
-
-    model.event(Event::Joined {
-        room: build.clone(),
-        member: alice,
-    });
-    let message = Entry {
-        room: build,
-        ..logged(1, 0, "for the build")
-    };
-    model.event(Event::Message(message.into()));
-    assert_eq!(model.status, ["alice joined\n"]);
-    assert_eq!(model.output, ["00:00 alice: for the build\n"]);
 }
 
 #[test]
@@ -787,13 +751,13 @@ fn a_text_can_not_imitate_another_sender() {
         role: Role::Unverified,
     };
     model.event(Event::Joined {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         member: visitor,
     });
     let shown = said(&mut model, 2, "alice");
     assert_eq!(shown.as_deref(), Some("00:00 ?alice: yes\n"));
     model.event(Event::Promoted {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         user: UserId::from_bytes([1; 12]),
         role: Role::Member,
     });
@@ -815,7 +779,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
     for (user, role) in [(2, Role::Member), (1, Role::Unverified)] {
         let mut model = model(FOLLOWER);
         model.event(Event::Joined {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             member: Member {
                 user: UserId::from_bytes([user; 12]),
                 nickname: name("alice"),
@@ -841,7 +805,7 @@ fn senders_without_a_key_are_marked_in_new_and_older_messages() {
         offline: false,
     };
     model.event(Event::Page {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part: Part::Backward { from: 1, to: 2 },
         page: Ok(page),
     });

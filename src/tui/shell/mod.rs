@@ -178,7 +178,7 @@ impl Shell {
         let depth = environment::depth(launch.no_color);
         let ground = environment::ground(launch.theme);
         let zone = Zone::new(Timestamp::now());
-        let model = Model::new(Start {
+        let mut model = Model::new(Start {
             now: Now {
                 wall: Timestamp::now(),
                 mono: Duration::ZERO,
@@ -193,6 +193,10 @@ impl Shell {
             key: launch.key,
             restored: launch.restored,
         });
+        if let Some(place) = launch.place {
+            // Nothing was typed or read yet that would have to be saved.
+            model.go_to(place, &mut Vec::new());
+        }
         Self {
             model,
             zone,

@@ -82,6 +82,9 @@ fn hints(model: &Model) -> Vec<Hint> {
     if admin::offers(model) {
         hints.push(hint(Action::Copy, "copy"));
     }
+    if model.panes.several() {
+        hints.push(hint(Action::GoTo, "go to"));
+    }
     hints.push(hint(Action::Help, "help"));
     let escape = match keys::escape_means(model) {
         Escape::CloseDialog | Escape::CloseCompletion | Escape::CloseSearch => "close",

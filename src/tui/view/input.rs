@@ -75,10 +75,10 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
         }
         area
     } else {
+        let shown = !matches!(model.layers.body(), Body::Help(_));
+        let meets = shown && layout.messages.bottom() == layout.rule.y;
         for x in 0..layout.rule.width {
-            let shown = layout.members.width > 0 && !matches!(model.layers.body(), Body::Help(_));
-            let meets = shown && layout.members.bottom() == layout.rule.y;
-            let glyph = if meets && x == layout.members.x {
+            let glyph = if meets && layout.rules().any(|rule| rule == x) {
                 "┴"
             } else {
                 "─"
@@ -86,6 +86,7 @@ pub fn rule(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buff
             put(buffer, Span::of(layout.rule, 0, x, 1), glyph, palette.line);
         }
         Rect {
+            x: layout.messages.x,
             width: layout.messages.width,
             ..layout.rule
         }
@@ -146,7 +147,7 @@ fn invitation(model: &Model) -> Vec<String> {
             "type a message",
         ]);
     }
-    let rules = &model.pane().rules;
+    let rules = &model.pane().info.rules;
     let held = model.server.role < Role::Moderator;
     if rules.announce && held {
         return either(&["only moderators can write here", "only moderators"]);

@@ -1,23 +1,31 @@
 //! The member list.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::buffer::Buffer;
 
 use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
 };
-use crate::tui::{app::Model, signs, user_text::badge};
+use crate::tui::{
+    app::{Model, layout::Layout},
+    signs,
+    user_text::badge,
+};
 
-/// Draws the member list and the rule on its left.
-pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
+/// Draws the member list and the rule beside it, towards the conversation.
+pub fn draw(model: &Model, palette: &Palette, layout: &Layout, buffer: &mut Buffer) {
+    let area = layout.members;
     if area.is_empty() {
         return;
     }
+    let below = layout.members_below();
+    let rule = if below { area.width - 1 } else { 0 };
     for row in 0..area.height {
-        put(buffer, Span::of(area, row, 0, 1), "│", palette.line);
+        put(buffer, Span::of(area, row, rule, 1), "│", palette.line);
     }
     let members = &model.pane().members;
-    let row = |row: u16| Span::row(area, row).after(2).before(1);
+    let (left, right) = if below { (1, 2) } else { (2, 1) };
+    let row = |row: u16| Span::row(area, row).after(left).before(right);
     let heading = format!("Members {}", members.len());
     put(buffer, row(0), &heading, palette.quiet);
     let rows = usize::from(area.height.saturating_sub(1));

@@ -199,6 +199,11 @@ impl MessagePainter<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
+            TimelineItem::Message(message) if message.is_event() => {
+                let words = message.text();
+                let text = Text::plain(&words, palette.quiet, ("│", palette.line));
+                self.text(buffer, y, &text)
+            }
             TimelineItem::Message(message) => {
                 let rows = self.message(buffer, message, y, head, body);
                 if self.numbered && !message.is_deleted() {

@@ -1,8 +1,8 @@
 //! Draws the screen from the model, a palette and an area. One file for each part.
 //!
 //! - [`palette`]: the colours, by meaning.
-//! - [`title`], [`messages`], [`lines`], [`members`], [`input`], [`hint`], [`help`], [`search`]: the
-//!   parts of the screen. The layers decide whether the conversation, the help or a search's results are
+//! - [`title`], [`rooms`], [`messages`], [`lines`], [`members`], [`input`], [`hint`], [`help`],
+//!   [`search`], [`picker`]: the parts of the screen. The layers decide whether the conversation, the help or a search's results are
 //!   drawn.
 //! - [`paint`]: writes inert text into cells.
 //!
@@ -18,6 +18,8 @@ pub mod members;
 pub mod messages;
 pub mod paint;
 pub mod palette;
+pub mod picker;
+pub mod rooms;
 pub mod search;
 pub mod title;
 
@@ -44,23 +46,34 @@ pub fn draw(model: &Model, palette: &Palette, buffer: &mut Buffer) -> Option<Pos
     }
     let layout = model.layout();
     title::draw(model, palette, layout.title, buffer);
+    rooms::draw_hot(model, palette, layout.hot, buffer);
     match model.layers.body() {
         Body::Conversation => {
             messages::draw(model, palette, layout.messages, layout.columns, buffer);
-            members::draw(model, palette, layout.members, buffer);
+            rooms::draw(model, palette, layout.rooms, buffer);
+            members::draw(model, palette, &layout, buffer);
         }
         Body::Results(search) => {
             search::draw(model, search, palette, &layout, buffer);
-            members::draw(model, palette, layout.members, buffer);
+            rooms::draw(model, palette, layout.rooms, buffer);
+            members::draw(model, palette, &layout, buffer);
         }
         Body::Help(help) => {
-            let area = layout.messages.union(layout.members);
-            help::draw(&Help::new(&layout), help.top, palette, area, buffer);
+            help::draw(
+                &Help::new(&layout),
+                help.top,
+                palette,
+                layout.body(),
+                buffer,
+            );
         }
     }
     input::status(model, palette, layout.status, buffer);
     input::rule(model, palette, &layout, buffer);
     let cursor = input::draw(model, palette, layout.input, buffer);
     hint::draw(model, palette, layout.hint, buffer);
-    cursor
+    match model.layers.picker() {
+        Some(picker) => picker::draw(picker, palette, &layout, buffer),
+        None => cursor,
+    }
 }

@@ -57,7 +57,7 @@ pub fn draw(
 fn syntax(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     let margin = u16::from(area.width >= 32);
     let row = |y: u16| Span::row(area, y).after(margin).before(margin);
-    let title = format!("Search #{}", model.pane().key.room);
+    let title = format!("Search {}", model.room_title());
     let mut y = 0;
     if area.height > 3 {
         put(buffer, row(0), &fit(&title, area.width), palette.strong);

@@ -5,6 +5,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use super::{
     paint::{Span, columns, fit, put},
     palette::Palette,
+    rooms,
 };
 use crate::{
     client::event::{ConnectionStatus, Security},
@@ -19,12 +20,17 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
     let margin = u16::from(area.width >= 32);
     let span = Span::row(area, 0).after(margin).before(margin);
-    let room = format!("#{}", model.pane().key.room);
-    let parts = parts(model, palette, span.width, columns(&room));
+    let room = model.room_title();
+    let counts = counts(model, palette);
+    let beside: u16 = counts.iter().map(|(text, _)| columns(text) + 1).sum();
+    let parts = parts(model, palette, span.width, columns(&room), beside);
     let taken = width(&parts);
     let gap = u16::from(taken + 2 <= span.width);
-    let room = fit(&room, span.width.saturating_sub(taken + gap));
-    let left = put(buffer, span, &room, palette.strong);
+    let room = fit(&room, span.width.saturating_sub(taken + gap + beside));
+    let mut left = put(buffer, span, &room, palette.strong);
+    for (text, style) in &counts {
+        left += 1 + put(buffer, span.after(left + 1), text, *style);
+    }
     let free = span.after(left + 2);
     let mut right = span.after(span.width.saturating_sub(taken));
     for part in &parts {
@@ -33,7 +39,7 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
         }
         right = right.after(2);
     }
-    if let Some(topic) = &model.pane().rules.topic {
+    if let Some(topic) = &model.pane().info.rules.topic {
         let topic_span = free.before(taken + 2);
         if topic_span.width >= 8 {
             put(
@@ -46,11 +52,23 @@ pub fn draw(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// The counts of other rooms, on a screen that has no list of them.
+fn counts(model: &Model, palette: &Palette) -> Vec<(String, Style)> {
+    let layout = model.layout();
+    let listed = !layout.rooms.is_empty() || !layout.hot.is_empty();
+    if model.panes.several() && !listed {
+        rooms::brief(model, palette)
+    } else {
+        Vec::new()
+    }
+}
+
 /// Texts that belong together, each with its style.
 type Part = Vec<(String, Style)>;
 
-/// The parts on the right, as many as there is room for beside the room's name.
-fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Part> {
+/// The parts on the right, as many as there is room for beside the room's name and the counts of
+/// other rooms.
+fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16, counts: u16) -> Vec<Part> {
     let quiet = |text: &str| vec![(text.to_owned(), palette.quiet)];
     let StatusLabel {
         glyph,
@@ -114,10 +132,13 @@ fn parts(model: &Model, palette: &Palette, width_max: u16, room: u16) -> Vec<Par
     choices.extend(length.as_ref().map(|length| with(&[length])));
     choices.extend(states.iter().cloned());
     let gap = if width_max < 30 { 1 } else { 2 };
-    let fits = |parts: &Vec<Part>| width(parts) + gap + room <= width_max;
+    let glyph_alone = vec![vec![(glyph.to_owned(), style)]];
+    if counts > 0 && security(model) != Some(Security::Plain) {
+        choices.push(glyph_alone.clone());
+    }
+    let fits = |parts: &Vec<Part>| width(parts) + gap + room + counts <= width_max;
     let brief = states.last().cloned().unwrap_or_default();
     let whole = width(&brief) <= width_max;
-    let glyph_alone = vec![vec![(glyph.to_owned(), style)]];
     let least = if whole { brief } else { glyph_alone };
     choices.into_iter().find(fits).unwrap_or(least)
 }

@@ -3,7 +3,7 @@
 use chat_tui::{
     client::event::Command,
     protocol::{
-        Content, MessageId, Nickname, Role as UserRole, RoomName, UserId, admin::AdminCommand,
+        Content, MessageId, Nickname, Role as UserRole, RoomId, UserId, admin::AdminCommand,
         frame::Part,
     },
     text::{Body, Line},
@@ -14,6 +14,7 @@ use super::{
     clients::{CONTESTED, Role},
 };
 use crate::{
+    mutant::Mutant,
     server::OWNER_CODE,
     truth::{Fault, rooms},
 };
@@ -32,7 +33,7 @@ impl Cluster {
         // A message withdrawn at one process counts as sent at the other, so these users withdraw
         // none.
         let shares = matches!(client.role, Role::Original | Role::Twin);
-        match self.rng.u8(..40) {
+        match self.rng.u8(..60) {
             0..=1 => self.command(index, Command::RetryNow),
             2..=3 => self.rename(index),
             4..=7 if !shares => {
@@ -64,6 +65,8 @@ impl Cluster {
             9 if self.clients[index].role == Role::Single => self.leave(index),
             10 => self.govern(index),
             11..=14 => self.browse(index),
+            40..=49 => self.use_rooms(index),
+            50..=59 => self.read_room(index),
             15..=20 => {
                 let count = self.rng.u32(1..=3);
                 (0..count).try_for_each(|_| self.change(index))
@@ -78,9 +81,11 @@ impl Cluster {
     fn say(&mut self, index: usize) -> Result<(), Fault> {
         let body = self.text(index);
         let [lobby, build] = rooms();
-        let room = match self.rng.u8(..30) {
-            0 => RoomName::parse("nowhere").expect("a room's name"),
-            1..=9 => build,
+        let own = self.own_room(index);
+        let room = match (self.rng.u8(..40), own) {
+            (30.., Some(own)) => own,
+            (0, _) => RoomId::from_bytes([0xee; 12]),
+            (1..=9, _) => build,
             _ => lobby,
         };
         self.submit(index, room, Content::Text(body))
@@ -99,13 +104,18 @@ impl Cluster {
         Body::visible(&text).expect("a text")
     }
 
-    fn submit(&mut self, index: usize, room: RoomName, content: Content) -> Result<(), Fault> {
+    fn submit(&mut self, index: usize, room: RoomId, content: Content) -> Result<(), Fault> {
         if self.wishes.was_said(&content) {
             return Ok(());
         }
         let user = self.clients[index].user;
-        self.wishes.says(user, index, room.clone(), &content);
-        self.command(index, Command::Send { room, content })
+        self.wishes.says(user, index, room, &content);
+        self.command(index, Command::Send { room, content })?;
+        if self.mutant == Some(Mutant::ReadsBySending) {
+            let seq = self.clients[index].witness.last_held(room);
+            self.command(index, Command::MarkRead { room, seq })?;
+        }
+        Ok(())
     }
 
     /// A user edits or erases something: their own as a rule, and sometimes what they may not.
@@ -115,17 +125,17 @@ impl Cluster {
         let (own, others): (Vec<_>, Vec<_>) = client
             .witness
             .shown()
-            .map(|entry| (entry.room.clone(), entry.id, entry.author.user))
+            .map(|entry| (entry.room, entry.id, entry.author.user))
             .partition(|(.., author)| *author == user);
-        let place = |(room, id, _): &(RoomName, MessageId, UserId)| (room.clone(), *id);
+        let place = |(room, id, _): &(RoomId, MessageId, UserId)| (*room, *id);
         let chosen = match self.rng.u8(..20) {
             0..=3 => {
                 let others: Vec<_> = others.iter().map(place).collect();
-                self.rng.choice(&others).cloned()
+                self.rng.choice(&others).copied()
             }
             4..=7 => {
                 let ids = client.ids();
-                self.rng.choice(&ids).cloned()
+                self.rng.choice(&ids).copied()
             }
             8 => self.any_entry(),
             _ => {
@@ -133,7 +143,7 @@ impl Cluster {
                 let late = own.len().saturating_sub(3);
                 let own = &own[if self.rng.bool() { late } else { 0 }..];
                 let own: Vec<_> = own.iter().map(place).collect();
-                self.rng.choice(&own).cloned()
+                self.rng.choice(&own).copied()
             }
         };
         let Some((mut room, target)) = chosen else {
@@ -166,12 +176,10 @@ impl Cluster {
     }
 
     /// Returns any entry of the log, of whatever kind, evicted or not; or one that never was.
-    fn any_entry(&mut self) -> Option<(RoomName, MessageId)> {
+    fn any_entry(&mut self) -> Option<(RoomId, MessageId)> {
         let entries = self.truth.entries(self.server.epoch());
-        let entries: Vec<_> = entries
-            .map(|(room, _, entry)| (room.clone(), entry.id))
-            .collect();
-        let mut entry = self.rng.choice(&entries).cloned()?;
+        let entries: Vec<_> = entries.map(|(room, _, entry)| (room, entry.id)).collect();
+        let mut entry = self.rng.choice(&entries).copied()?;
         if self.rng.u8(..4) == 0 {
             entry.1.counter += 1_000;
         }
@@ -181,7 +189,7 @@ impl Cluster {
     fn first_text(&self, target: MessageId) -> Option<Body> {
         let epoch = self.server.epoch();
         let (room, seq) = self.truth.place(epoch, target)?;
-        match &self.truth.entry(epoch, room, seq)?.content {
+        match self.truth.entry(epoch, room, seq)?.content()? {
             Content::Text(body) => Some(body.clone()),
             Content::Edit { .. } | Content::Redaction { .. } => None,
         }
@@ -189,7 +197,7 @@ impl Cluster {
 
     /// A user becomes the owner, if the server has none, or gives a role to somebody.
     fn govern(&mut self, index: usize) -> Result<(), Fault> {
-        let members = self.clients[index].witness.members(&RoomName::lobby());
+        let members = self.clients[index].witness.members(RoomId::LOBBY);
         let members: Vec<_> = members.into_values().collect();
         let command = match self.rng.choice(&members) {
             Some(nickname) if self.rng.bool() => AdminCommand::Role {
@@ -210,8 +218,13 @@ impl Cluster {
     /// A user reads older messages.
     fn browse(&mut self, index: usize) -> Result<(), Fault> {
         let [lobby, build] = rooms();
-        let room = if self.rng.u8(..3) == 0 { build } else { lobby };
-        let head = self.truth.head(self.server.epoch(), &room);
+        let own = self.own_room(index);
+        let room = match (self.rng.u8(..5), own) {
+            (0, _) => build,
+            (1, Some(own)) => own,
+            _ => lobby,
+        };
+        let head = self.truth.head(self.server.epoch(), room);
         let (from, to) = (self.rng.u64(1..=head + 1), self.rng.u64(1..=head + 1));
         let (from, to) = (from.min(to), from.max(to));
         let part = match self.rng.u8(..4) {

@@ -11,7 +11,7 @@ use chat_tui::{
             persist_types::{LeaseClaim, PersistedState, Save},
         },
     },
-    protocol::{ClientId, Epoch, Identity, MessageId, Nickname, RoomName, Token, UserId},
+    protocol::{ClientId, Epoch, Identity, MessageId, Nickname, RoomId, RoomKind, Token, UserId},
     server::core::ConnectionId,
 };
 use jiff::tz::TimeZone;
@@ -20,7 +20,7 @@ use super::{Cluster, Task};
 use crate::{
     client_disk::ClientDisk,
     mutant::{self, Mutant},
-    truth::{Fault, Truth, key, rooms},
+    truth::{Fault, Truth, key, room_names},
     witness::Witness,
 };
 
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Returns the ids of the messages in its outbox that have one: pending and refused ones.
-    pub(super) fn ids(&self) -> Vec<(RoomName, MessageId)> {
+    pub(super) fn ids(&self) -> Vec<(RoomId, MessageId)> {
         let device = self.config.token.device(&self.config.client_id);
         let disk = self.disk.as_ref().map(|disk| disk.borrow().counters());
         let counters = disk.unwrap_or_default().into_iter();
@@ -199,7 +199,7 @@ impl Cluster {
             nickname: Nickname::parse(&name).expect("a nickname"),
             client_id: ClientId::parse(&client_id.to_string()).expect("an ID"),
             token,
-            enter: rooms().into(),
+            enter: room_names().into(),
             last: Some(1000),
             most: None,
             credentials: Credentials {
@@ -266,6 +266,7 @@ impl Cluster {
         let client = &mut self.clients[index];
         client.witness.see(&self.truth, event)?;
         self.wishes.told(client.user, index, event);
+        self.wishes.check_marker(client.user, event)?;
         if let Event::Outbox(OutboxMessage {
             content,
             delivery: Delivery::Failed { .. },
@@ -324,6 +325,9 @@ impl Cluster {
                     Role::Single if refused => {}
                     _ => return Err(format!("client {index} stopped: {why}")),
                 }
+            }
+            Event::Room(start) if start.info.kind != RoomKind::Public && !self.mended => {
+                self.after_any(500, Task::Search(index, start.room));
             }
             Event::Ended(_) => {
                 if let Some(disk) = &client.disk {

@@ -44,7 +44,7 @@ impl Cluster {
                         offline,
                     },
                     Some(disk),
-                ) => CacheResult::Page(Ok(disk.page(&room, epoch, part, offline))),
+                ) => CacheResult::Page(Ok(disk.page(room, epoch, part, offline))),
                 (CacheQuery::Page { .. }, None) => CacheResult::Page(Ok(None)),
                 // No client here searches: see the historian.
                 (CacheQuery::Search { .. }, _) => {

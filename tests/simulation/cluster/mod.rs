@@ -7,12 +7,13 @@ mod acts;
 mod clients;
 mod faults;
 mod machines;
+mod rooms;
 mod wires;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use chat_tui::{
-    protocol::RoomName,
+    protocol::RoomId,
     server::{
         core::{ConnectionId, rate_limit::Rate},
         log::{MemoryLimits, StoreError},
@@ -79,6 +80,8 @@ enum Task {
     Boot(usize),
     /// A client's process notices a write of the other process of its device.
     News(usize),
+    /// A client's user searches a room that they have come into.
+    Search(usize, RoomId),
 }
 
 /// The whole simulation.
@@ -135,6 +138,7 @@ impl Plan {
 pub(crate) fn run(plan: Plan) -> Result<u32, Fault> {
     let mut cluster = Cluster::new(plan)?;
     cluster.live()?;
+    cluster.server.check_rooms()?;
     cluster.pace_was_kept()?;
     Ok(cluster.server.commits)
 }
@@ -250,15 +254,17 @@ impl Cluster {
             historian.settled(&self.truth, epoch)?;
         }
         for room in rooms() {
-            self.lists_agree(&room)?;
+            self.lists_agree(room)?;
         }
         self.server.check_frames(&self.truth)?;
+        self.server.check_rooms()?;
+        self.rooms_agree()?;
         self.wishes.check_said(&self.truth, epoch)?;
         self.truth.check_order()
     }
 
     /// Checks that all members of a room list the same members, and the right ones.
-    fn lists_agree(&self, room: &RoomName) -> Result<(), Fault> {
+    fn lists_agree(&self, room: RoomId) -> Result<(), Fault> {
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         let mut lists = staying().map(|client| client.witness.members(room));
         // Where all have left for good, no client shows a list.
@@ -273,7 +279,7 @@ impl Cluster {
         expected.sort();
         expected.dedup();
         // A legacy client is in the lobby and nowhere else.
-        let older = self.older.is_some() && *room == RoomName::lobby();
+        let older = self.older.is_some() && room == RoomId::LOBBY;
         let present = expected.len() + usize::from(older);
         if list.len() != present || expected.iter().any(|user| !list.contains_key(user)) {
             return Err(format!("{list:?} are listed, present are {expected:?}"));
@@ -391,6 +397,7 @@ impl Cluster {
             Task::ClientHears(id) => self.client_hears(id)?,
             Task::Break => {
                 self.server.check_frames(&self.truth)?;
+                self.server.check_rooms()?;
                 if !self.mended {
                     self.break_something();
                     self.after_any(12_000, Task::Break);
@@ -414,6 +421,7 @@ impl Cluster {
             Task::Saved(index, number) => self.saved(index, number)?,
             Task::Boot(index) => self.boot(index)?,
             Task::News(index) => self.news(index)?,
+            Task::Search(index, room) => self.search(index, room)?,
             Task::Wake(index) if self.clients[index].down => {}
             Task::Wake(index) => {
                 self.clients[index].asleep = false;

@@ -28,8 +28,8 @@ pub(super) fn check_page(
     let numbers: Vec<u64> = page.iter().map(|message| message.seq).collect();
     // By the marks of a corrected clock a client finds times.
     let shown = |seq: &u64| {
-        let entry = truth.entry(epoch, &head.room, *seq);
-        entry.is_some_and(|entry| entry.content.target().is_none() || entry.clock_was.is_some())
+        let entry = truth.entry(epoch, head.room, *seq);
+        entry.is_some_and(|entry| entry.target().is_none() || entry.clock_was.is_some())
     };
     let expected: Vec<u64> = (head.from..=head.to).filter(shown).collect();
     if numbers != expected {
@@ -40,7 +40,7 @@ pub(super) fn check_page(
         Part::Forward { from, to } | Part::Backward { from, to } => clamp(from, to),
         Part::Since(time) => {
             let late = |seq| {
-                let entry = truth.entry(epoch, &head.room, seq)?;
+                let entry = truth.entry(epoch, head.room, seq)?;
                 (entry.time >= time).then_some((entry.time, seq))
             };
             let least = (head.extent.first..=head.extent.head)
@@ -83,8 +83,8 @@ pub(super) fn check_found(
         ));
     }
     let matches = |seq: &u64| {
-        let entry = truth.entry(epoch, &head.room, *seq);
-        let Some(EntryKind::Text(text)) = truth.kind(epoch, &head.room, *seq, head.extent.head)
+        let entry = truth.entry(epoch, head.room, *seq);
+        let Some(EntryKind::Text(text)) = truth.kind(epoch, head.room, *seq, head.extent.head)
         else {
             return false;
         };
@@ -109,7 +109,7 @@ pub(super) fn check_changes(
 ) -> Result<(), Fault> {
     let extent = page.head.extent;
     let changed = |seq: u64| {
-        let (by, erased) = truth.changed(epoch, &asked.room, seq, extent.head)?;
+        let (by, erased) = truth.changed(epoch, asked.room, seq, extent.head)?;
         let wanted = by > asked.since && (erased || !asked.erased);
         wanted.then_some((by, seq))
     };

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use chat_tui::{
-    server::{core::log_query::QueryResult, log::StoreError},
+    server::{
+        core::{log_query::QueryResult, rooms::span::Visible},
+        log::StoreError,
+    },
     time::Now,
 };
 use fastrand::Rng;
@@ -18,7 +21,10 @@ impl Server {
             return;
         };
         for (&id, endpoint) in &mut running.endpoints {
-            if let Some(look) = endpoint.poll_query() {
+            if let Some(mut look) = endpoint.poll_query() {
+                if self.mutant == Some(Mutant::SearchSeesAll) && look.is_search() {
+                    look.visible = Visible::all();
+                }
                 let latency = Duration::from_millis(rng.u64(0..20));
                 running.looking.insert(id, (now.mono + latency, look));
             }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use chat_tui::{
     protocol::{
-        Content, Epoch, Extent, MessageId, RoomName, ServerFrame, UserId, wire::parse_server,
+        Content, Epoch, Extent, MessageId, RoomId, ServerFrame, UserId, wire::parse_server,
     },
-    server::log::{Batch, Committed, MessageOutcome, OpResult, Operation},
+    server::log::{Batch, Committed, MessageOutcome, OpResult, Operation, SERVER_DEVICE},
 };
 use jiff::Timestamp;
 
 use super::{
-    Account, Entry, Fault, Log, Room, Truth, key, protocol, rooms, rule::Verdict, within_a_minute,
+    Account, Entry, Fault, Log, Member, NOT_KNOWN, Room, Truth, What, key, protocol, rule::Verdict,
+    within_a_minute,
 };
 
 impl Truth {
@@ -24,43 +25,37 @@ impl Truth {
         committed: &Committed,
     ) -> Result<(), Fault> {
         let log = self.logs.entry(epoch).or_default();
-        let before = rooms().map(|name| {
-            let room = log.rooms.get(&name);
-            room.map_or(Extent::EMPTY, |room| Extent::new(room.first(), room.head()))
-        });
+        let extent = |(id, room): (&RoomId, &Room)| (*id, Extent::new(room.first(), room.head()));
+        let before: BTreeMap<_, _> = log.rooms.iter().map(extent).collect();
         let unchanged = log.take_results(asked, committed)?;
         self.unchanged.extend(unchanged);
         self.check_erasers(epoch, asked, committed)?;
         let log = self.logs.entry(epoch).or_default();
         for (room, first) in &committed.firsts {
-            let room = log.rooms.entry(rooms()[room.at()].clone()).or_default();
+            let room = log.rooms.entry(*room).or_default();
             if *first <= room.evicted_below || *first > room.head() + 1 {
                 return Err(format!("history begins at {first} all at once"));
             }
             room.evicted_below = *first;
         }
         for run in &committed.runs {
-            let name = &rooms()[run.room.at()];
             for seq in run.segment.first()..run.segment.next() {
                 let frame = run.segment.frame(seq).ok_or("a run has a hole")?;
-                log.check_new(name, seq, frame)?;
+                log.check_new(run.room, seq, frame)?;
             }
         }
-        for (name, before) in rooms().iter().zip(before) {
-            let run = committed
-                .runs
-                .iter()
-                .find(|run| rooms()[run.room.at()] == *name);
+        let rooms: Vec<_> = log.rooms.keys().copied().collect();
+        for room in rooms {
+            let before = before.get(&room).copied().unwrap_or(Extent::EMPTY);
+            let run = committed.runs.iter().find(|run| run.room == room);
             let frames = run.map_or(0, |run| run.segment.next() - run.segment.first());
-            let head = log.rooms.get(name).map_or(0, Room::head);
+            let head = log.rooms.get(&room).map_or(0, Room::head);
             if before.head + frames != head {
                 return Err(format!(
-                    "{frames} frames of #{name} from {before:?} to {head}"
+                    "{frames} frames of {room} from {before:?} to {head}"
                 ));
             }
-        }
-        for ((at, name), before) in (0..).zip(rooms()).zip(before) {
-            log.check_changes(at, &name, before, committed)?;
+            log.check_changes(room, before, committed)?;
         }
         Ok(())
     }
@@ -75,6 +70,15 @@ impl Truth {
         for (operation, result) in asked.operations.iter().zip(&committed.results) {
             match operation {
                 Operation::PutState(records) => {
+                    for record in records.iter().filter(|record| &*record.kind == "member") {
+                        let member = record.value.as_deref().map(serde_json::from_str::<Member>);
+                        if let Some(Ok(Member { moderator: true })) = member
+                            && let Some((user, _)) = record.key.split_once(' ')
+                            && let Ok(user) = UserId::parse(user)
+                        {
+                            self.moderators.insert(user);
+                        }
+                    }
                     for record in records.iter().filter(|record| &*record.kind == "account") {
                         let account = record.value.as_deref().map(serde_json::from_str::<Account>);
                         if let Some(Ok(account)) = account
@@ -116,23 +120,40 @@ impl Log {
         let retains = |operation: &Operation| matches!(operation, Operation::Retain(_));
         let retains = asked.operations.iter().any(retains);
         for (operation, result) in asked.operations.iter().zip(&committed.results) {
+            if let Operation::Note { room, by, event } = operation {
+                let OpResult::Done(MessageOutcome::Stored { seq, time, .. }) = *result else {
+                    return Err(format!("{event:?} is {result:?}"));
+                };
+                let entry = Entry {
+                    id: NOT_KNOWN,
+                    user: by.user,
+                    nickname: by.nickname.clone(),
+                    time,
+                    clock_was: None,
+                    unproven: false,
+                    what: What::Noted(event.clone()),
+                };
+                self.take_stored(*room, seq, entry)?;
+                continue;
+            }
             let Operation::Append {
                 id,
                 room,
                 sender,
                 content,
+                mentions,
                 moderates,
                 ..
             } = operation
             else {
                 continue;
             };
-            let name = &rooms()[room.at()];
+            let room = *room;
             let OpResult::Done(outcome) = *result else {
                 self.check_repeated(*id, result)?;
                 continue;
             };
-            let verdict = self.verdict(name, sender.user, content, *moderates);
+            let verdict = self.verdict(room, sender.user, content, *moderates);
             let done = match outcome {
                 MessageOutcome::Stored { .. } => Verdict::Stored,
                 MessageOutcome::Unchanged => Verdict::Unchanged,
@@ -158,9 +179,9 @@ impl Log {
                         time,
                         clock_was: None,
                         unproven: false,
-                        content: content.clone(),
+                        what: What::Sent(content.clone(), mentions.clone()),
                     };
-                    self.take_stored(name, seq, entry)?;
+                    self.take_stored(room, seq, entry)?;
                 }
                 MessageOutcome::Unchanged => unchanged.push(key(content)),
                 _ => {}
@@ -169,12 +190,12 @@ impl Log {
         Ok(unchanged)
     }
 
-    fn take_stored(&mut self, name: &RoomName, seq: u64, entry: Entry) -> Result<(), Fault> {
-        let head = self.rooms.get(name).map_or(0, Room::head);
+    fn take_stored(&mut self, room: RoomId, seq: u64, entry: Entry) -> Result<(), Fault> {
+        let head = self.rooms.get(&room).map_or(0, Room::head);
         if seq != head + 1 {
-            return Err(format!("number {seq} of #{name} follows {head} in the log"));
+            return Err(format!("number {seq} of {room} follows {head} in the log"));
         }
-        self.add(name, seq, entry).map_or(Ok(()), |(key, before)| {
+        self.add(room, seq, entry).map_or(Ok(()), |(key, before)| {
             Err(format!("{key:?} is in the log as {before} and as {seq}"))
         })
     }
@@ -196,19 +217,26 @@ impl Log {
     }
 
     /// Checks the frame of a new entry, and takes from it what only the frame says.
-    fn check_new(&mut self, name: &RoomName, seq: u64, frame: &[u8]) -> Result<(), Fault> {
+    fn check_new(&mut self, id: RoomId, seq: u64, frame: &[u8]) -> Result<(), Fault> {
         let shown = read(frame)?;
-        let room = self.rooms.entry(name.clone()).or_default();
+        let room = self.rooms.entry(id).or_default();
         let before = room.entry(seq - 1).map(|before| before.time);
         let head = room.head();
         let at = usize::try_from(seq - 1).map_err(|_| "a number")?;
         let Some(entry) = room.entries.get_mut(at) else {
-            return Err(format!("{seq} of #{name} was stored, and nobody said so"));
+            return Err(format!("{seq} of {id} was stored, and nobody said so"));
         };
+        if entry.id == NOT_KNOWN && shown.id.device == SERVER_DEVICE {
+            entry.id = shown.id;
+            if self.ids.insert(shown.id, (id, seq)).is_some() {
+                return Err(format!("{:?} is there twice", shown.id));
+            }
+            room.numbers.insert(shown.id, seq);
+        }
         entry.clock_was = shown.clock_was;
         entry.unproven = !shown.author.proven;
         let same = shown.seq == seq
-            && shown.room == *name
+            && shown.room == id
             && shown.id == entry.id
             && shown.time == entry.time
             && shown.author.user == entry.user
@@ -229,12 +257,11 @@ impl Log {
     /// Checks what a commit says of the entries of earlier ones.
     fn check_changes(
         &self,
-        at: usize,
-        name: &RoomName,
+        id: RoomId,
         before: Extent,
         committed: &Committed,
     ) -> Result<(), Fault> {
-        let Some(room) = self.rooms.get(name) else {
+        let Some(room) = self.rooms.get(&id) else {
             return Ok(());
         };
         let head = room.head();
@@ -242,17 +269,14 @@ impl Log {
         for change in committed
             .rewritten
             .iter()
-            .filter(|change| change.room.at() == at)
+            .filter(|change| change.room == id)
         {
             let shown = read(&change.frame)?;
-            if shown.seq != change.seq || shown.room != *name {
-                return Err(format!(
-                    "{} of #{name} is rewritten as {shown:?}",
-                    change.seq
-                ));
+            if shown.seq != change.seq || shown.room != id {
+                return Err(format!("{} of {id} is rewritten as {shown:?}", change.seq));
             }
             if rewritten.insert(shown.seq, shown).is_some() {
-                return Err(format!("{} of #{name} is rewritten twice", change.seq));
+                return Err(format!("{} of {id} is rewritten twice", change.seq));
             }
         }
         for seq in room.first()..=before.head {
@@ -266,22 +290,22 @@ impl Log {
             };
             if !is_right {
                 return Err(format!(
-                    "{seq} of #{name} was {was:?}, is {is:?}, and rewritten as {frame:?}"
+                    "{seq} of {id} was {was:?}, is {is:?}, and rewritten as {frame:?}"
                 ));
             }
         }
         if let Some(seq) = rewritten.keys().next() {
             return Err(format!(
-                "{seq} of #{name}, which is new or evicted, is rewritten"
+                "{seq} of {id}, which is new or evicted, is rewritten"
             ));
         }
         let (was, is) = (room.revised(before.head), room.revised(head));
-        let told = committed.revised.iter().find(|(room, _)| room.at() == at);
+        let told = committed.revised.iter().find(|(room, _)| *room == id);
         let told = told.map_or(was, |(_, revised)| *revised);
         if told == is {
             Ok(())
         } else {
-            Err(format!("#{name} is told to be {told:?}, and is {is:?}"))
+            Err(format!("{id} is told to be {told:?}, and is {is:?}"))
         }
     }
 }

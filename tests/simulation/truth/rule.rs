@@ -3,7 +3,7 @@
 
 use chat_tui::{
     protocol::{
-        Author, Content, EntryKind, Epoch, RoomName, UserId,
+        Author, Content, EntryKind, Epoch, Mentions, RoomId, UserId,
         entry::{Text, Tombstone},
         frame::ErrorCode,
     },
@@ -11,7 +11,7 @@ use chat_tui::{
     text::Body,
 };
 
-use super::{Entry, Fault, Log, Room, Truth, protocol};
+use super::{Entry, Fault, Log, Room, Truth, What, protocol};
 
 /// What becomes of a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,19 +27,25 @@ impl Room {
     /// How an entry stood when the log ended at `head`.
     pub(super) fn kind(&self, seq: u64, head: u64) -> Option<EntryKind> {
         let entry = self.entry(seq)?;
-        Some(match &entry.content {
+        let (content, mentions) = match &entry.what {
+            What::Sent(content, mentions) => (content, mentions),
+            What::Noted(event) => return Some(EntryKind::Event(Box::new(event.clone()))),
+        };
+        Some(match content {
             Content::Text(body) => {
                 let mut text = Text {
                     body: body.clone(),
+                    mentions: mentions.clone(),
                     edited: None,
                 };
                 for (number, later) in self.references(entry, head) {
-                    match &later.content {
-                        Content::Edit { body, .. } => {
+                    match &later.what {
+                        What::Sent(Content::Edit { body, .. }, mentions) => {
                             text.body = body.clone();
+                            text.mentions = mentions.clone();
                             text.edited = Some(number);
                         }
-                        Content::Redaction { .. } => {
+                        What::Sent(Content::Redaction { .. }, _) => {
                             let by = later.nickname.clone();
                             return Some(EntryKind::Tombstone(Tombstone {
                                 redacted: number,
@@ -47,7 +53,7 @@ impl Room {
                                 kind: None,
                             }));
                         }
-                        Content::Text(_) => {}
+                        What::Sent(Content::Text(_), _) | What::Noted(_) => {}
                     }
                 }
                 EntryKind::Text(text)
@@ -57,6 +63,11 @@ impl Room {
                 EntryKind::Edit {
                     target: *target,
                     body: (!outdated).then(|| body.clone()),
+                    mentions: if outdated {
+                        Mentions::NONE
+                    } else {
+                        mentions.clone()
+                    },
                 }
             }
             Content::Redaction { target, reason } => EntryKind::Redaction {
@@ -75,7 +86,7 @@ impl Room {
 
     /// The number of the entry, at most `head`, by which an edit lost its text.
     fn outdated_by(&self, seq: u64, edit: &Entry, head: u64) -> Option<u64> {
-        let all = self.references.get(&edit.content.target()?)?;
+        let all = self.references.get(&edit.target()?)?;
         let later = all.iter().find(|number| **number > seq)?;
         (*later <= head).then_some(*later)
     }
@@ -84,7 +95,7 @@ impl Room {
     /// was erased.
     pub(super) fn changed(&self, seq: u64, head: u64) -> Option<(u64, bool)> {
         let entry = self.entry(seq)?;
-        let by = match &entry.content {
+        let by = match entry.content()? {
             Content::Text(_) => self
                 .references(entry, head)
                 .last()
@@ -92,7 +103,8 @@ impl Room {
             Content::Edit { .. } => self.outdated_by(seq, entry, head),
             Content::Redaction { .. } => None,
         }?;
-        let erased = matches!(self.entry(by)?.content, Content::Redaction { .. });
+        let by_what = self.entry(by)?.content();
+        let erased = matches!(by_what, Some(Content::Redaction { .. }));
         Some((by, erased))
     }
 
@@ -100,10 +112,10 @@ impl Room {
     pub(super) fn revised(&self, head: u64) -> Revised {
         let mut revised = Revised::default();
         for (number, entry) in (1..=head).zip(&self.entries) {
-            match entry.content {
-                Content::Text(_) => {}
-                Content::Edit { .. } => revised.changed = number,
-                Content::Redaction { .. } => {
+            match entry.content() {
+                None | Some(Content::Text(_)) => {}
+                Some(Content::Edit { .. }) => revised.changed = number,
+                Some(Content::Redaction { .. }) => {
                     revised.changed = number;
                     revised.redacted = number;
                 }
@@ -116,13 +128,18 @@ impl Room {
     /// messages are gone, those in later edits too.
     pub(super) fn frame(&self, seq: u64, head: u64, first: u64) -> Option<EntryKind> {
         let mut kind = self.kind(seq, head)?;
-        if let EntryKind::Edit { target, body } = &mut kind
+        if let EntryKind::Edit {
+            target,
+            body,
+            mentions,
+        } = &mut kind
             && self
                 .numbers
                 .get(target)
                 .is_none_or(|number| *number < first)
         {
             *body = None;
+            *mentions = Mentions::NONE;
         }
         Some(kind)
     }
@@ -140,7 +157,7 @@ impl Log {
     /// What is to become of a content that a user submits now.
     pub(super) fn verdict(
         &self,
-        name: &RoomName,
+        room: RoomId,
         user: UserId,
         content: &Content,
         moderates: bool,
@@ -149,10 +166,10 @@ impl Log {
             return Verdict::Stored;
         };
         let gone = Verdict::Refused(ErrorCode::Gone);
-        let Some((_, seq)) = self.ids.get(&target).filter(|(room, _)| room == name) else {
+        let Some((_, seq)) = self.ids.get(&target).filter(|(of, _)| *of == room) else {
             return gone;
         };
-        let Some(room) = self.rooms.get(name).filter(|room| *seq >= room.first()) else {
+        let Some(room) = self.rooms.get(&room).filter(|room| *seq >= room.first()) else {
             return gone;
         };
         let own = room.entry(*seq).is_some_and(|entry| entry.user == user);
@@ -183,7 +200,7 @@ impl Truth {
     pub(crate) fn kind(
         &self,
         epoch: Epoch,
-        room: &RoomName,
+        room: RoomId,
         seq: u64,
         head: u64,
     ) -> Option<EntryKind> {
@@ -191,13 +208,13 @@ impl Truth {
     }
 
     /// Returns how the log has an entry now.
-    pub(crate) fn frame(&self, epoch: Epoch, room: &RoomName, seq: u64) -> Option<EntryKind> {
+    pub(crate) fn frame(&self, epoch: Epoch, room: RoomId, seq: u64) -> Option<EntryKind> {
         let room = self.room(epoch, room)?;
         room.frame(seq, room.head(), room.first())
     }
 
     /// Returns how far a room's entries were changed when the log ended at `head`.
-    pub(crate) fn revised(&self, epoch: Epoch, room: &RoomName, head: u64) -> Revised {
+    pub(crate) fn revised(&self, epoch: Epoch, room: RoomId, head: u64) -> Revised {
         let room = self.room(epoch, room);
         room.map_or(Revised::default(), |room| room.revised(head))
     }
@@ -207,7 +224,7 @@ impl Truth {
     pub(crate) fn changed(
         &self,
         epoch: Epoch,
-        room: &RoomName,
+        room: RoomId,
         seq: u64,
         head: u64,
     ) -> Option<(u64, bool)> {
@@ -234,7 +251,7 @@ impl Truth {
 
     /// Checks that an entry is as it stands.
     pub(crate) fn check_now(&self, epoch: Epoch, shown: &protocol::Entry) -> Result<(), Fault> {
-        self.check_as_of(epoch, shown, self.head(epoch, &shown.room))
+        self.check_as_of(epoch, shown, self.head(epoch, shown.room))
     }
 
     /// Checks that an entry is as the log has it now.
@@ -276,8 +293,8 @@ impl Truth {
         stored: &protocol::Entry,
         folded: u64,
     ) -> Result<(), Fault> {
-        let head = self.head(epoch, &stored.room);
-        match self.changed(epoch, &stored.room, stored.seq, head) {
+        let head = self.head(epoch, stored.room);
+        match self.changed(epoch, stored.room, stored.seq, head) {
             Some((by, _)) if by > folded => Ok(()),
             _ => self
                 .check_now(epoch, stored)
@@ -287,7 +304,7 @@ impl Truth {
 
     fn check_envelope(&self, epoch: Epoch, shown: &protocol::Entry) -> Result<&Room, Fault> {
         let seq = shown.seq;
-        let room = self.room(epoch, &shown.room);
+        let room = self.room(epoch, shown.room);
         let (room, entry) = room
             .and_then(|room| Some((room, room.entry(seq)?)))
             .ok_or(format!("{seq} was shown before its commit"))?;
@@ -321,7 +338,7 @@ impl Truth {
                 }
                 let later = room.references(entry, room.head());
                 let all = [entry].into_iter().chain(later.map(|(_, later)| later));
-                let bodies = all.filter_map(|entry| entry.content.body());
+                let bodies = all.filter_map(|entry| entry.body());
                 texts.extend(bodies.map(Body::as_str));
             }
         }

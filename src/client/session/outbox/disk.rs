@@ -232,7 +232,8 @@ impl Outbox {
             keys.push(entry.kept.key);
             changes.push(StoreChange::Submit {
                 number: entry.local.0,
-                room: entry.kept.room.clone(),
+                room: entry.kept.room,
+                enter: entry.kept.enter.clone(),
                 content: entry.kept.content.clone(),
             });
         }

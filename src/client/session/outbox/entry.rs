@@ -63,7 +63,7 @@ impl QueuedEntry {
     pub(in crate::client::session) fn news(&self, delivery: Delivery) -> OutboxMessage {
         OutboxMessage {
             local: self.local,
-            room: self.kept.room.clone(),
+            room: self.kept.room,
             content: self.kept.content.clone(),
             delivery,
         }

@@ -2,22 +2,15 @@
 //!
 //! Pure bookkeeping: it decides which request is next, and its caller carries it out.
 
-use std::{
-    collections::VecDeque,
-    mem::{discriminant, take},
-    time::Duration,
-};
+use std::{collections::VecDeque, mem::take, time::Duration};
 
+use super::request::{Request, RequestKind, RequestStage, WantedChanges};
 use crate::{
     client::{
-        event::{Event, Page, SearchPage},
-        session::persist_types::{CACHE_QUERIES_MAX, CacheQuery, CacheQueryId},
+        event::Event,
+        session::persist_types::{CACHE_QUERIES_MAX, CacheQueryId},
     },
-    protocol::{
-        ClientFrame, Epoch, RoomName,
-        frame::{ChangesRequest, HistoryRequest, Part, SearchRequest},
-    },
-    search::Query,
+    protocol::RoomId,
     text::Line,
 };
 
@@ -28,82 +21,8 @@ pub(in crate::client::session) const IN_FLIGHT_MAX: usize = 8;
 /// Requests that the disk may have to answer at once; the lease's query comes on top.
 const QUERIES_MAX: usize = CACHE_QUERIES_MAX - 1;
 
-/// The kind of request, with its content.
-#[derive(Clone, Debug)]
-pub(in crate::client::session) enum RequestKind {
-    Page {
-        part: Part,
-    },
-    Search {
-        search: u64,
-        query: Query,
-        to: Option<u64>,
-    },
-    /// Not the user's request: nothing answers it but its effect.
-    Changes(WantedChanges),
-}
-
-/// The changes to ask for next, after a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client::session) struct WantedChanges {
-    /// All entries held stand at least as when the log ended here.
-    pub(in crate::client::session) folded: u64,
-    /// Changes by entries up to this number are known.
-    pub(in crate::client::session) since: u64,
-    /// The highest number of an entry that may be held.
-    pub(in crate::client::session) to: u64,
-    /// Whether only erased entries are wanted; all others follow.
-    pub(in crate::client::session) erased: bool,
-}
-
-impl WantedChanges {
-    /// The next page of them.
-    pub(in crate::client::session) fn after(self, since: u64) -> Self {
-        Self { since, ..self }
-    }
-
-    /// All changes, after the erased entries.
-    pub(in crate::client::session) fn of_all(self) -> Self {
-        Self {
-            since: self.folded,
-            erased: false,
-            ..self
-        }
-    }
-}
-
-/// The content of an answer, or one plain sentence why there is none.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Page(Result<Page, Line>),
-    Search(Result<SearchPage, Line>),
-}
-
-/// A request and its progress.
-#[derive(Debug)]
-pub(in crate::client::session) struct Request {
-    pub(in crate::client::session) room: RoomName,
-    pub(in crate::client::session) kind: RequestKind,
-    pub(super) stage: RequestStage,
-    /// How often the server asked for a wait.
-    pub(super) holds: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestStage {
-    /// Not started.
-    New,
-    /// To be asked of the disk; `offline`: there is no server to ask.
-    QueryDue { offline: bool },
-    /// Asked of the disk.
-    Querying { offline: bool, query: CacheQueryId },
-    /// To be sent to the server.
-    Send,
-    /// Sent to the server.
-    Sent { reference: u64, until: Duration },
-    /// Delayed at the server's request.
-    Held { until: Duration },
-}
+/// Why a request that only the server can answer is refused without one.
+pub(super) const NOT_CONNECTED: &str = "Not connected: try again once you are";
 
 /// A time before which the server wants no request, and its reason.
 #[derive(Debug)]
@@ -127,55 +46,17 @@ pub(in crate::client::session) struct Requests {
     one_at_a_time: bool,
 }
 
-impl RequestStage {
-    fn is_new(self) -> bool {
-        self == Self::New
-    }
-
-    /// Whether the request is with the server or on its way there.
-    fn is_for_server(self) -> bool {
-        match self {
-            Self::Send | Self::Sent { .. } | Self::Held { .. } => true,
-            Self::New | Self::QueryDue { .. } | Self::Querying { .. } => false,
-        }
-    }
-
-    /// Whether the server or the disk has to answer.
-    fn is_asked(self) -> bool {
-        match self {
-            Self::Sent { .. } | Self::Querying { .. } => true,
-            Self::New | Self::QueryDue { .. } | Self::Send | Self::Held { .. } => false,
-        }
-    }
-
-    /// When it ends by itself.
-    fn deadline(self) -> Option<Duration> {
-        match self {
-            Self::Sent { until, .. } | Self::Held { until } => Some(until),
-            Self::New | Self::QueryDue { .. } | Self::Querying { .. } | Self::Send => None,
-        }
-    }
-
-    fn reference(self) -> Option<u64> {
-        match self {
-            Self::Sent { reference, .. } => Some(reference),
-            _ => None,
-        }
-    }
-}
-
 impl Requests {
-    /// Queues a request; returns the answers to those that this refuses: older searches of the
-    /// same room that were not asked yet, and the request itself if too many wait.
-    pub(super) fn push(&mut self, room: RoomName, kind: RequestKind) -> Vec<Event> {
+    /// Queues a request; returns the answers to those that this refuses: older searches and lists of
+    /// the same room that were not asked yet, and the request itself if too many wait.
+    pub(super) fn push(&mut self, kind: RequestKind) -> Vec<Event> {
         let request = Request {
-            room,
             kind,
             stage: RequestStage::New,
             holds: 0,
         };
         let mut refused: Vec<Event> = Vec::new();
-        if matches!(request.kind, RequestKind::Search { .. }) {
+        if request.kind.is_replaced() {
             for older in take(&mut self.waiting) {
                 if older.has_key_of(&request) && !older.stage.is_asked() {
                     let why = "A newer search has replaced it";
@@ -196,14 +77,9 @@ impl Requests {
     }
 
     /// Queues a request for the changes of a room, on a new connection.
-    pub(in crate::client::session) fn push_changes(
-        &mut self,
-        room: RoomName,
-        wanted: WantedChanges,
-    ) {
+    pub(in crate::client::session) fn push_changes(&mut self, room: RoomId, wanted: WantedChanges) {
         self.waiting.push_back(Request {
-            room,
-            kind: RequestKind::Changes(wanted),
+            kind: RequestKind::Changes { room, wanted },
             stage: RequestStage::New,
             holds: 0,
         });
@@ -212,7 +88,9 @@ impl Requests {
     /// Makes an answered request for changes ask for the next ones.
     pub(in crate::client::session) fn ask_again(&mut self, at: usize, wanted: WantedChanges) {
         if let Some(request) = self.waiting.get_mut(at) {
-            request.kind = RequestKind::Changes(wanted);
+            if let RequestKind::Changes { wanted: before, .. } = &mut request.kind {
+                *before = wanted;
+            }
             request.stage = RequestStage::Send;
         }
     }
@@ -347,10 +225,9 @@ impl Requests {
         self.waiting.iter().filter(sent).count()
     }
 
-    /// The connection has closed: the disk must answer. The next welcome tells which changes to ask
-    /// for.
-    pub(in crate::client::session) fn close(&mut self) {
-        self.waiting.retain(Request::is_users);
+    /// The connection has closed: the disk must answer. Returns the answers to requests that the disk
+    /// can't answer. The next welcome tells which changes to ask for.
+    pub(in crate::client::session) fn close(&mut self) -> Vec<Event> {
         self.hold = None;
         self.one_at_a_time = false;
         for request in &mut self.waiting {
@@ -358,120 +235,28 @@ impl Requests {
                 request.stage = RequestStage::QueryDue { offline: true };
             }
         }
-    }
-}
-
-impl Request {
-    /// Whether it is the user's, who waits for an answer.
-    pub(super) fn is_users(&self) -> bool {
-        match self.kind {
-            RequestKind::Page { .. } | RequestKind::Search { .. } => true,
-            RequestKind::Changes(_) => false,
-        }
+        let refused = self.remove(|request| !request.kind.may_be_stored());
+        let refused = refused.into_iter();
+        refused
+            .filter_map(|request| request.refused(Line::inert(NOT_CONNECTED)))
+            .collect()
     }
 
-    /// Whether the other is of the same room and kind.
-    fn has_key_of(&self, other: &Self) -> bool {
-        self.room == other.room && discriminant(&self.kind) == discriminant(&other.kind)
+    /// The user is no longer in a room. Returns the answers to requests about it.
+    pub(in crate::client::session) fn leave(&mut self, room: RoomId) -> Vec<Event> {
+        let refused = self.remove(|request| request.kind.room() == Some(room));
+        let why = "You are no longer in this room";
+        let refused = refused.into_iter();
+        refused
+            .filter_map(|request| request.refused(Line::inert(why)))
+            .collect()
     }
 
-    /// The stage to begin with; `online`: there is a server to ask.
-    pub(super) fn first_stage(&self, online: bool) -> RequestStage {
-        if !online {
-            return RequestStage::QueryDue { offline: true };
-        }
-        match &self.kind {
-            // The server knows best which entry belongs to a time, and what a search finds.
-            RequestKind::Page {
-                part: Part::Since(_),
-            }
-            | RequestKind::Search { .. }
-            | RequestKind::Changes(_) => RequestStage::Send,
-            RequestKind::Page {
-                part: Part::Forward { .. } | Part::Backward { .. },
-            } => RequestStage::QueryDue { offline: false },
-        }
-    }
-
-    /// The event that answers the request.
-    pub(super) fn answered(self, answer: Answer) -> Option<Event> {
-        match (&self.kind, answer) {
-            (&RequestKind::Page { part }, Answer::Page(page)) => Some(Event::Page {
-                room: self.room,
-                part,
-                page,
-            }),
-            (&RequestKind::Search { search, .. }, Answer::Search(found)) => Some(Event::Found {
-                search,
-                room: self.room,
-                found,
-            }),
-            (_, Answer::Page(_) | Answer::Search(_)) => {
-                self.refused(Line::inert("The answer belongs to another request"))
-            }
-        }
-    }
-
-    /// The event that answers the request with a refusal, if it is the user's.
-    pub(super) fn refused(self, why: Line) -> Option<Event> {
-        let room = self.room;
-        match self.kind {
-            RequestKind::Page { part } => Some(Event::Page {
-                room,
-                part,
-                page: Err(why),
-            }),
-            RequestKind::Search { search, .. } => Some(Event::Found {
-                search,
-                room,
-                found: Err(why),
-            }),
-            RequestKind::Changes(_) => None,
-        }
-    }
-
-    /// The query for the disk, if that has an answer.
-    pub(super) fn cache_query(&self, epoch: Option<Epoch>, offline: bool) -> Option<CacheQuery> {
-        let room = self.room.clone();
-        match &self.kind {
-            RequestKind::Page { part } => Some(CacheQuery::Page {
-                room,
-                epoch,
-                part: *part,
-                offline,
-            }),
-            RequestKind::Search { query, to, .. } => Some(CacheQuery::Search {
-                room,
-                epoch,
-                query: query.clone(),
-                to: *to,
-            }),
-            RequestKind::Changes(_) => None,
-        }
-    }
-
-    pub(super) fn frame(&self, reference: u64) -> ClientFrame {
-        let room = self.room.clone();
-        let reference = Some(reference);
-        match &self.kind {
-            RequestKind::Page { part } => ClientFrame::History(HistoryRequest {
-                room,
-                part: *part,
-                reference,
-            }),
-            RequestKind::Search { query, to, .. } => ClientFrame::Search(SearchRequest {
-                room,
-                query: query.clone(),
-                to: *to,
-                reference,
-            }),
-            RequestKind::Changes(wanted) => ClientFrame::Changes(ChangesRequest {
-                room,
-                since: wanted.since,
-                to: wanted.to,
-                erased: wanted.erased,
-                reference,
-            }),
-        }
+    fn remove(&mut self, is_removed: impl Fn(&Request) -> bool) -> VecDeque<Request> {
+        let (removed, kept): (VecDeque<_>, _) =
+            take(&mut self.waiting).into_iter().partition(is_removed);
+        self.waiting = kept;
+        self.one_at_a_time &= self.waiting.iter().any(|other| other.stage.is_for_server());
+        removed
     }
 }

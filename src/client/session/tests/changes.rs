@@ -27,6 +27,7 @@ fn edited(seq: u64, by: u64) -> Entry {
     Entry {
         kind: EntryKind::Text(Text {
             body: Body::inert("new"),
+            mentions: Mentions::NONE,
             edited: Some(by),
         }),
         ..plain(seq, "")
@@ -50,6 +51,7 @@ fn edit(seq: u64, target: u64) -> ServerFrame {
         kind: EntryKind::Edit {
             target: plain(target, "").id,
             body: Some(Body::inert("new")),
+            mentions: Mentions::NONE,
         },
         ..plain(seq, "")
     })
@@ -59,7 +61,7 @@ fn edit(seq: u64, target: u64) -> ServerFrame {
 fn page(reference: u64, through: u64, more: bool, entries: Vec<Entry>) -> ChangesPage {
     ChangesPage {
         head: PageHead {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             extent: Extent::new(1, 20),
             from: 1,
             to: 20,
@@ -256,6 +258,7 @@ fn of_changes_that_a_slow_disk_does_not_take_the_oldest_are_let_go_of() {
         let through = count + 3;
         let kind = EntryKind::Text(Text {
             body: long.clone(),
+            mentions: Mentions::NONE,
             edited: Some(through),
         });
         let mut answer = page(
@@ -329,7 +332,7 @@ fn it_takes_no_place_of_the_users_requests() {
     run.events.clear();
     for _ in 0..REQUESTS_MAX {
         run.command(Command::Page {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             part: Part::Backward { from: 1, to: 3 },
         });
     }
@@ -351,7 +354,7 @@ fn a_false_answer_ends_the_connection() {
         ..right.head.clone()
     };
     let elsewhere = PageHead {
-        room: RoomName::parse("tea").unwrap(),
+        room: RoomId::parse("tea").unwrap(),
         ..right.head.clone()
     };
     for wrong in [
@@ -433,7 +436,7 @@ fn an_own_text_that_is_erased_before_its_echo_arrives_is_forgotten() {
 
 fn of(content: Content) -> Command {
     Command::Send {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         content,
     }
 }
@@ -506,6 +509,7 @@ fn a_server_without_a_capability_is_not_sent_what_needs_it() {
     let can = Capabilities {
         edit: false,
         redact: true,
+        rooms: true,
     };
     run.enter(Welcome { can, ..welcome() });
     run.told(&[
@@ -587,6 +591,7 @@ fn the_echo_of_an_edit_that_another_process_sent_is_this_runs() {
     let kind = EntryKind::Edit {
         target,
         body: Some(body),
+        mentions: Mentions::NONE,
     };
     run.say(ServerFrame::Entry(Entry { kind, ..sent }));
     run.told(&["4 carol:  =local 1"]);

@@ -10,7 +10,7 @@ use crate::{
             PersistedOutbox, PersistedRoom, PersistedState, Save, SaveError, StoreChange,
         },
     },
-    protocol::{RoomName, frame::Position},
+    protocol::{RoomId, frame::Position},
     text::Line,
 };
 
@@ -91,7 +91,7 @@ impl Disk {
     pub(super) fn kept(&self) -> PersistedState {
         let mut outbox = PersistedOutbox::default();
         let mut entries: BTreeMap<u64, OutboxEntry> = BTreeMap::new();
-        let mut rooms: BTreeMap<RoomName, PersistedRoom> = BTreeMap::new();
+        let mut rooms: BTreeMap<RoomId, PersistedRoom> = BTreeMap::new();
         let mut known = None;
         for change in self.saves.iter().flat_map(|save| &save.changes) {
             match change {
@@ -106,18 +106,39 @@ impl Disk {
                 StoreChange::Room { epoch, start } => {
                     let room = PersistedRoom {
                         position: Position {
-                            room: start.room.clone(),
+                            room: start.room,
                             seq: 0,
                             id: None,
                         },
                         epoch: *epoch,
                         extent: start.extent,
                         folded: 0,
+                        marker: start.read.marker,
+                        preferences: start.read.preferences,
+                        held: None,
+                        active: None,
                     };
                     let known = rooms
                         .remove(&start.room)
                         .filter(|known| known.epoch == *epoch && start.reset.is_none());
-                    rooms.insert(start.room.clone(), known.unwrap_or(room));
+                    let room = PersistedRoom {
+                        marker: room.marker,
+                        preferences: room.preferences,
+                        ..known.unwrap_or(room)
+                    };
+                    rooms.insert(start.room, room);
+                }
+                StoreChange::RoomLeft(room) => drop(rooms.remove(room)),
+                StoreChange::Read {
+                    room,
+                    marker,
+                    preferences,
+                    ..
+                } => {
+                    if let Some(room) = rooms.get_mut(room) {
+                        room.marker.merge(*marker);
+                        room.preferences = *preferences;
+                    }
                 }
                 StoreChange::Entries(run) => {
                     if let Some(room) = rooms.get_mut(&run.room)
@@ -134,7 +155,7 @@ impl Disk {
                         room.folded = room.folded.max(changed.folded);
                     }
                 }
-                StoreChange::Read { .. }
+                StoreChange::RoomInfo { .. }
                 | StoreChange::Draft { .. }
                 | StoreChange::Typed(_)
                 | StoreChange::Erased(_)

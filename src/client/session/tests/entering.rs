@@ -236,7 +236,8 @@ fn a_room_that_is_wanted_is_entered() {
     let mut run = TestSession::wanting(Disk::default(), build());
     let join = run.enter(Welcome {
         rooms: vec![RoomStart {
-            room: build(),
+            room: RoomId::named(&build(), 0),
+            info: RoomInfo::public(build()),
             ..lobby(1, 9, 7)
         }],
         ..welcome()
@@ -262,7 +263,7 @@ fn joining_only_another_room_does_not_count() {
     run.send("hello");
     run.events.clear();
     let join = run.enter(welcome());
-    assert_eq!(join.enter, [build(), RoomName::lobby()]);
+    assert_eq!(join.enter, [build()]);
     run.told(&[NO_BUILD]);
     run.wrote(&[]);
     assert!(!run.connected);

@@ -11,7 +11,10 @@ fn submitted(text: &str, room: &str) -> OutboxEntry {
     OutboxEntry {
         key: 0,
         number: None,
-        room: RoomName::parse(room).unwrap(),
+        room: RoomId::parse(room).unwrap(),
+        enter: RoomName::parse(room)
+            .ok()
+            .filter(|name| *name != RoomName::lobby()),
         content: Content::Text(Body::parse(text).unwrap()),
         counter: None,
         withdrawn: false,

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::protocol::Role;
 use crate::protocol::frame::{Member, MembersPage};
+use crate::protocol::limits::USER_ROOMS_MAX;
 
 #[test]
 fn a_listener_that_is_no_chat_server_is_named_so() {
@@ -71,7 +72,7 @@ fn frames_out_of_place_end_the_connection() {
     for frame in [
         ServerFrame::Welcome(welcome()),
         ServerFrame::Entry(Entry {
-            room: RoomName::parse("elsewhere").unwrap(),
+            room: RoomId::parse("elsewhere").unwrap(),
             ..match message(1, "x") {
                 ServerFrame::Entry(message) => message,
                 _ => unreachable!(),
@@ -124,7 +125,7 @@ fn a_member_list_without_end_is_cut() {
             }
         });
         run.say(ServerFrame::Members(MembersPage {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             version: 1,
             start: i == 0,
             more: i < 149,
@@ -226,15 +227,35 @@ proptest! {
 }
 
 #[test]
-fn a_room_that_nobody_asked_for_is_not_entered() {
+fn a_room_that_comes_twice_is_a_fault() {
     let mut run = TestSession::new();
-    let mut rooms = vec![lobby(1, 0, 1)];
-    rooms.push(RoomStart {
-        room: RoomName::parse("cellar").unwrap(),
-        ..lobby(1, 0, 1)
-    });
+    let rooms = vec![lobby(1, 0, 1), lobby(1, 0, 1)];
     run.enter(Welcome { rooms, ..welcome() });
     assert!(!run.connected);
     let entered = |event: &Event| matches!(event, Event::Entered(_) | Event::Room(_));
     assert!(!run.events.iter().any(entered), "{:?}", run.events);
+
+    let mut run = TestSession::online();
+    run.say(ServerFrame::Rooms(vec![lobby(1, 0, 1)]));
+    assert!(!run.connected);
+}
+
+#[test]
+fn more_rooms_than_a_user_can_be_in_are_a_fault() {
+    let start = |number: usize| {
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&(number as u64 + 1).to_be_bytes());
+        RoomStart {
+            room: RoomId::from_bytes(bytes),
+            ..lobby(1, 0, 1)
+        }
+    };
+    let mut run = TestSession::online();
+    let rooms: Vec<_> = (1..USER_ROOMS_MAX).map(start).collect();
+    for part in rooms.chunks(100) {
+        run.say(ServerFrame::Rooms(part.to_vec()));
+    }
+    assert!(run.connected, "{:?}", run.events.last());
+    run.say(ServerFrame::Rooms(vec![start(USER_ROOMS_MAX)]));
+    assert!(!run.connected);
 }

@@ -149,7 +149,7 @@ fn a_frame_of_a_basic_server_identifies_it_at_once() {
 /// A legacy server has no rooms: everybody would read a message for one.
 #[test]
 fn a_message_for_a_room_is_not_sent_to_the_lobby_of_a_basic_server() {
-    let build = RoomName::parse("build").unwrap();
+    let build = RoomId::parse("build").unwrap();
     let body = Body::parse("for the builders").unwrap();
     let mut run = TestSession::legacy();
     run.command(Command::Send {

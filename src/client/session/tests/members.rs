@@ -13,7 +13,7 @@ fn member(byte: u8, nickname: &str) -> Member {
 
 fn page(version: u64, start: bool, more: bool, members: Vec<Member>) -> ServerFrame {
     ServerFrame::Members(MembersPage {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         version,
         start,
         more,
@@ -24,7 +24,7 @@ fn page(version: u64, start: bool, more: bool, members: Vec<Member>) -> ServerFr
 
 fn change(version: u64, byte: u8, nickname: &str, change: Change) -> ServerFrame {
     ServerFrame::Presence(Presence {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         version,
         user: UserId::from_bytes([byte; 12]),
         nickname: name(nickname),
@@ -93,7 +93,7 @@ fn our_own_new_name_is_kept_for_the_next_join() {
     run.say(page(4, true, false, vec![own]));
     run.events.clear();
     run.say(ServerFrame::Presence(Presence {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         version: 5,
         user: us(),
         nickname: name("caro"),
@@ -123,7 +123,7 @@ fn with_key() -> (TestSession, UserId) {
 
 fn renamed(version: u64, user: UserId, was: &str, nickname: &str) -> ServerFrame {
     ServerFrame::Presence(Presence {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         version,
         user,
         nickname: name(nickname),

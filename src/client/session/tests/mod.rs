@@ -11,6 +11,7 @@ mod legacy;
 mod members;
 mod outbox;
 mod rate_limiter;
+mod reading;
 mod request_answers;
 mod requests;
 mod resume;
@@ -26,7 +27,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use self::disk::Disk;
 use super::*;
 use crate::protocol::{
-    ClientFrame, DeviceId, Entry, Epoch, Extent, MessageId, Role, ServerFrame, UserId,
+    ClientFrame, DeviceId, Entry, Epoch, Extent, Mentions, MessageId, ReadState, Role, RoomInfo,
+    RoomName, ServerFrame, UserId,
     codec::Decoder,
     frame::{
         Ack, Bye, Capabilities, Departure, ErrorCode, ErrorFrame, Join, Limits, Outcome, RoomStart,
@@ -52,6 +54,8 @@ struct TestSession {
     /// Bytes that were written and not read by the test yet.
     written: Vec<u8>,
     events: Vec<Event>,
+    /// The read states that were told, in short form.
+    reads: Vec<String>,
     disk: Disk,
 }
 
@@ -89,7 +93,7 @@ fn alice() -> UserId {
 
 fn message(seq: u64, text: &str) -> ServerFrame {
     ServerFrame::Entry(Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId {
             device: DeviceId::from_bytes([1; 12]),
@@ -104,6 +108,7 @@ fn message(seq: u64, text: &str) -> ServerFrame {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     })
@@ -111,7 +116,7 @@ fn message(seq: u64, text: &str) -> ServerFrame {
 
 fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
     ServerFrame::Entry(Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: id(counter),
         author: Author {
@@ -123,6 +128,7 @@ fn echo(seq: u64, counter: u64, text: &str) -> ServerFrame {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     })
@@ -132,7 +138,7 @@ fn stored(counter: u64, seq: u64) -> ServerFrame {
     ServerFrame::Ack(Ack {
         id: id(counter),
         outcome: Outcome::Stored {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             seq,
             time: Timestamp::UNIX_EPOCH,
         },
@@ -184,8 +190,9 @@ fn lobby(first: u64, head: u64, next: u64) -> RoomStart {
     RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(first, head),
         next,
         reset: None,
@@ -271,6 +278,7 @@ impl TestSession {
             connected: false,
             written: Vec::new(),
             events: Vec::new(),
+            reads: Vec::new(),
             disk,
         };
         run.settle();
@@ -314,7 +322,10 @@ impl TestSession {
             }
         }
         while let Some(event) = self.session.poll_event() {
-            self.events.push(event);
+            match event {
+                Event::ReadState { .. } => self.reads.push(event_in_short(&event)),
+                event => self.events.push(event),
+            }
         }
     }
 
@@ -452,7 +463,7 @@ impl TestSession {
 
     fn send(&mut self, text: &str) {
         self.command(Command::Send {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: Content::Text(Body::parse(text).unwrap()),
         });
     }
@@ -511,6 +522,12 @@ fn frame_in_short(frame: &ClientFrame) -> String {
             let kind = if request.erased { "erased" } else { "changes" };
             format!("{kind} since {} to {}", request.since, request.to)
         }
+        ClientFrame::Read { marker, .. } => format!("read {}.{}", marker.generation, marker.seq),
+        ClientFrame::Prefer { preferences, .. } => format!("prefer {preferences:?}"),
+        ClientFrame::Watch { rooms } => format!("watch {rooms:?}"),
+        ClientFrame::ListRooms(_) => "rooms".to_owned(),
+        ClientFrame::ListPeople { .. } => "people".to_owned(),
+        ClientFrame::Inbox { before, .. } => format!("inbox before {before:?}"),
         ClientFrame::Nick { nickname, .. } => format!("nick {nickname}"),
         ClientFrame::Ping { .. } => "ping".to_owned(),
         ClientFrame::Pong { reference } => format!("pong {}", reference.unwrap_or(0)),
@@ -544,6 +561,49 @@ fn status_in_short(status: &ConnectionStatus) -> String {
     }
 }
 
+fn title(start: &RoomStart) -> String {
+    let name = start.info.name.as_ref();
+    name.map_or_else(|| start.room.to_string(), |name| format!("#{name}"))
+}
+
+fn list_in_short(event: &Event) -> String {
+    match event {
+        Event::RoomList { request, rooms } => match rooms {
+            Ok(page) => format!("{request}: {} rooms", page.list.len()),
+            Err(why) => format!("{request}: no rooms: {why}"),
+        },
+        Event::PeopleList { request, people } => match people {
+            Ok(page) => format!("{request}: {} people", page.list.len()),
+            Err(why) => format!("{request}: no people: {why}"),
+        },
+        Event::Inbox { request, inbox } => match inbox {
+            Ok(page) => format!("{request}: {} mentions", page.entries.len()),
+            Err(why) => format!("{request}: no inbox: {why}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn delivery_in_short(message: &OutboxMessage) -> String {
+    let OutboxMessage {
+        local, delivery, ..
+    } = message;
+    match delivery {
+        Delivery::Pending => format!("local {} pending", local_in_short(*local)),
+        Delivery::Sent { seq: Some(seq) } => {
+            format!("local {} is {seq}", local_in_short(*local))
+        }
+        Delivery::Sent { seq: None } => format!("local {} sent", local_in_short(*local)),
+        Delivery::Unconfirmed => format!("local {} unconfirmed", local_in_short(*local)),
+        Delivery::Failed { why } => format!("local {} failed: {why}", local_in_short(*local)),
+        Delivery::Unchanged => format!("local {} unchanged", local_in_short(*local)),
+        Delivery::Withdrawn => format!("local {} withdrawn", local_in_short(*local)),
+        Delivery::SettledElsewhere => {
+            format!("local {} settled elsewhere", local_in_short(*local))
+        }
+    }
+}
+
 fn event_in_short(event: &Event) -> String {
     match event {
         Event::Connection(status) => status_in_short(status),
@@ -555,9 +615,24 @@ fn event_in_short(event: &Event) -> String {
         }
         Event::Entered(entered) => format!("entered as {}", entered.nickname),
         Event::Room(room) => match room.reset {
-            None => format!("#{} from {}", room.room, room.next),
-            Some(reset) => format!("#{} anew from {} ({reset:?})", room.room, room.next),
+            None => format!("{} from {}", title(room), room.next),
+            Some(reset) => format!("{} anew from {} ({reset:?})", title(room), room.next),
         },
+        Event::RoomInfo { info, .. } => {
+            let name = info.name.as_ref().map_or("none", RoomName::as_str);
+            format!("is #{name}")
+        }
+        Event::ReadState { read, .. } => format!(
+            "read {}.{}, {} unread, {} mentions",
+            read.marker.generation, read.marker.seq, read.unread, read.mentions
+        ),
+        Event::RoomList { .. } | Event::PeopleList { .. } | Event::Inbox { .. } => {
+            list_in_short(event)
+        }
+        Event::RoomLeft { room, by } => {
+            let by = by.as_ref().map_or("nobody", Nickname::as_str);
+            format!("left {room} by {by}")
+        }
         Event::Message(message) => {
             let seq = message
                 .said
@@ -573,22 +648,7 @@ fn event_in_short(event: &Event) -> String {
             let numbers: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
             format!("changed {numbers:?}")
         }
-        Event::Outbox(OutboxMessage {
-            local, delivery, ..
-        }) => match delivery {
-            Delivery::Pending => format!("local {} pending", local_in_short(*local)),
-            Delivery::Sent { seq: Some(seq) } => {
-                format!("local {} is {seq}", local_in_short(*local))
-            }
-            Delivery::Sent { seq: None } => format!("local {} sent", local_in_short(*local)),
-            Delivery::Unconfirmed => format!("local {} unconfirmed", local_in_short(*local)),
-            Delivery::Failed { why } => format!("local {} failed: {why}", local_in_short(*local)),
-            Delivery::Unchanged => format!("local {} unchanged", local_in_short(*local)),
-            Delivery::Withdrawn => format!("local {} withdrawn", local_in_short(*local)),
-            Delivery::SettledElsewhere => {
-                format!("local {} settled elsewhere", local_in_short(*local))
-            }
-        },
+        Event::Outbox(message) => delivery_in_short(message),
         Event::Members { members, .. } => {
             let mut names: Vec<_> = members.iter().map(|m| m.nickname.to_string()).collect();
             names.sort();

@@ -79,10 +79,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What a request asks for: each has a number of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
-    Page(RoomName, u64),
-    Search(RoomName, u64),
+    Page(RoomId, u64),
+    Search(RoomId, u64),
 }
 
 impl Asked {
@@ -125,8 +125,8 @@ impl Desk {
         }
     }
 
-    fn room(number: u8) -> RoomName {
-        RoomName::parse(&format!("r{number}")).unwrap()
+    fn room(number: u8) -> RoomId {
+        RoomId::parse(&format!("r{number}")).unwrap()
     }
 
     fn is_in(&self) -> bool {
@@ -166,7 +166,7 @@ impl Desk {
 
     fn request(&mut self, asked: Asked) {
         self.next += 1;
-        self.answers.insert(asked.clone(), 0);
+        self.answers.insert(asked, 0);
         self.run.command(match asked {
             Asked::Page(room, to) => Command::Page {
                 room,
@@ -232,8 +232,8 @@ impl Desk {
         let Some((asked, reference)) = self.sent.pop_front() else {
             return;
         };
-        let head = |room: &RoomName, from, number| PageHead {
-            room: room.clone(),
+        let head = |room: RoomId, from, number| PageHead {
+            room,
             extent: Extent::new(1, number),
             from,
             to: number,
@@ -241,14 +241,14 @@ impl Desk {
         };
         self.run.say(match (answer, asked) {
             (ServerAnswer::Found, Asked::Page(room, number)) => ServerFrame::History(HistoryPage {
-                head: head(&room, number, number),
+                head: head(room, number, number),
                 entries: vec![match message(number, "old") {
                     ServerFrame::Entry(message) => Entry { room, ..message },
                     other => panic!("{other:?}"),
                 }],
             }),
             (ServerAnswer::Found, Asked::Search(room, number)) => ServerFrame::Found(FoundPage {
-                head: head(&room, 1, number),
+                head: head(room, 1, number),
                 indexed: number,
                 entries: Vec::new(),
             }),

@@ -24,7 +24,7 @@ fn words(text: &str) -> Query {
 
 fn head(from: u64, to: u64, reference: u64) -> PageHead {
     PageHead {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         extent: Extent::new(1, 9),
         from,
         to,
@@ -48,9 +48,9 @@ fn history(from: u64, to: u64, reference: u64) -> ServerFrame {
 
 /// Page 1 to 3 of a room.
 fn history_of(room: &str, reference: u64) -> ServerFrame {
-    let room = RoomName::parse(room).unwrap();
+    let room = RoomId::parse(room).unwrap();
     let messages = (1..=3).map(|seq| Entry {
-        room: room.clone(),
+        room,
         ..plain(seq, "old")
     });
     ServerFrame::History(HistoryPage {
@@ -90,19 +90,19 @@ fn kept_page(from: u64, to: u64) -> Page {
 
 impl TestSession {
     fn page(&mut self, part: Part) {
-        let room = RoomName::lobby();
+        let room = RoomId::LOBBY;
         self.command(Command::Page { room, part });
     }
 
     fn page_of(&mut self, room: &str) {
-        let room = RoomName::parse(room).unwrap();
+        let room = RoomId::parse(room).unwrap();
         self.command(Command::Page { room, part: OLD });
     }
 
     fn search(&mut self, search: u64) {
         self.command(Command::Search {
             search,
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             query: words("green"),
             to: None,
         });

@@ -57,7 +57,9 @@ fn in_short(change: &StoreChange) -> String {
             let numbers: Vec<_> = changed.entries.iter().map(|m| m.seq.to_string()).collect();
             format!("changed {} to {}", numbers.join(" "), changed.folded)
         }
-        StoreChange::Read { seq, .. } => format!("read {seq}"),
+        StoreChange::Read { marker, .. } => format!("read {}", marker.seq),
+        StoreChange::RoomInfo { .. } => "info".to_owned(),
+        StoreChange::RoomLeft(room) => format!("left {room}"),
         StoreChange::Draft { text, .. } => format!("draft {text}"),
         StoreChange::Typed(text) => format!("typed {text}"),
         StoreChange::Erased(text) => format!("erased {text}"),
@@ -77,7 +79,8 @@ fn entry(key: u64, text: &str, counter: Option<u64>) -> OutboxEntry {
     OutboxEntry {
         key,
         number: None,
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
+        enter: None,
         content: Content::Text(Body::parse(text).unwrap()),
         counter,
         withdrawn: false,
@@ -278,12 +281,12 @@ fn of_cursors_and_drafts_only_the_latest_is_saved() {
         run.say(message(seq, "x"));
     }
     run.disk.slow = Some(VecDeque::new());
-    let room = RoomName::lobby;
+    let room = RoomId::LOBBY;
     run.command(Command::Typed("hi".to_owned()));
     for seq in 1..4 {
-        run.command(Command::Read { room: room(), seq });
+        run.command(Command::MarkRead { room, seq });
         let text = format!("draft {seq}");
-        run.command(Command::Draft { room: room(), text });
+        run.command(Command::Draft { room, text });
     }
     run.disk_done();
     assert_eq!(run.saving(), ["read 3", "draft draft 3"]);
@@ -294,8 +297,8 @@ fn a_read_position_beyond_the_log_belongs_to_another_log() {
     let mut run = TestSession::online();
     run.say(message(1, "x"));
     run.disk.slow = Some(VecDeque::new());
-    let room = RoomName::lobby();
-    run.command(Command::Read { room, seq: 5000 });
+    let room = RoomId::LOBBY;
+    run.command(Command::MarkRead { room, seq: 5000 });
     assert_eq!(run.saving(), [""; 0]);
 }
 
@@ -344,7 +347,7 @@ fn what_entries_change_on_a_disk_that_fails_is_changed_later() {
 #[test]
 fn leaving_waits_for_the_disk_and_not_for_ever() {
     let draft = || Command::Draft {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         text: "later".to_owned(),
     };
     let mut run = TestSession::slow();

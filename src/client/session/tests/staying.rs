@@ -240,7 +240,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
     let part = Part::Since(Timestamp::UNIX_EPOCH);
     let page = HistoryPage {
         head: PageHead {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             extent: Extent::new(1, 0),
             from: 1,
             to: 0,
@@ -249,6 +249,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
         entries: Vec::new(),
     };
     let result = AdminResult {
+        room: None,
         reference: Some(1),
         message: Line::inert("Done"),
         lines: Vec::new(),
@@ -259,7 +260,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
         (
             "a message",
             Command::Send {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 content: Content::Text(Body::parse("hi").unwrap()),
             },
             echo(1, 1, "hi"),
@@ -267,7 +268,7 @@ fn owed() -> Vec<(&'static str, Command, ServerFrame)> {
         (
             "a page",
             Command::Page {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 part,
             },
             ServerFrame::History(page),

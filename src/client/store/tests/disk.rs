@@ -7,8 +7,8 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 
-fn room(name: &str) -> RoomName {
-    RoomName::parse(name).unwrap()
+fn room(name: &str) -> RoomId {
+    RoomId::parse(name).unwrap()
 }
 
 fn open_room(name: &str, head: u64) -> StoreChange {
@@ -18,7 +18,8 @@ fn open_room(name: &str, head: u64) -> StoreChange {
             changed: 0,
             redacted: 0,
             room: room(name),
-            topic: None,
+            info: RoomInfo::public(RoomName::lobby()),
+            read: ReadState::default(),
             extent: Extent::new(1, head),
             next: head + 1,
             reset: None,
@@ -58,10 +59,10 @@ impl Store {
                 "SELECT range.first, last,
                      (SELECT count(*) FROM message
                       WHERE message.log = room.log AND seq BETWEEN range.first AND last)
-                 FROM range JOIN room USING (log) WHERE name = ? ORDER BY 1",
+                 FROM range JOIN room USING (log) WHERE room = ? ORDER BY 1",
             )
             .unwrap();
-        let rows = select.query_map([name], |row| {
+        let rows = select.query_map([room(name).to_string()], |row| {
             let (first, last) = (device::number(row, 0)?, device::number(row, 1)?);
             assert_eq!(device::number(row, 2)?, last + 1 - first);
             Ok((first, last))

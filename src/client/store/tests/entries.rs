@@ -29,12 +29,28 @@ fn of(seq: u64, user: u8, kind: EntryKind) -> Entry {
 
 pub(super) fn text(seq: u64, user: u8, body: &str) -> Entry {
     let body = Body::inert(body);
-    of(seq, user, EntryKind::Text(Text { body, edited: None }))
+    of(
+        seq,
+        user,
+        EntryKind::Text(Text {
+            body,
+            mentions: Mentions::NONE,
+            edited: None,
+        }),
+    )
 }
 
 pub(super) fn edit(seq: u64, user: u8, target: u64, body: &str) -> Entry {
     let (target, body) = (id(target), Some(Body::inert(body)));
-    of(seq, user, EntryKind::Edit { target, body })
+    of(
+        seq,
+        user,
+        EntryKind::Edit {
+            target,
+            body,
+            mentions: Mentions::NONE,
+        },
+    )
 }
 
 pub(super) fn redaction(seq: u64, user: u8, target: u64) -> Entry {
@@ -98,7 +114,8 @@ pub(super) fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange 
         epoch: epoch(1),
         start: RoomStart {
             room: lobby(),
-            topic: None,
+            info: RoomInfo::public(RoomName::lobby()),
+            read: ReadState::default(),
             extent: Extent::new(1, head),
             next,
             changed,
@@ -119,7 +136,7 @@ impl Store {
         let mut rows = select.query(()).unwrap();
         let mut entries = Vec::new();
         while let Some(row) = rows.next().unwrap() {
-            entries.push(rows::read(&lobby(), row).unwrap());
+            entries.push(rows::read(lobby(), row).unwrap());
         }
         entries
     }
@@ -155,6 +172,7 @@ fn entries_of_all_kinds_come_back_whole() {
     let edited = Entry {
         kind: EntryKind::Text(Text {
             body: Body::inert("a text"),
+            mentions: Mentions::NONE,
             edited: Some(9),
         }),
         ..text(1, 1, "")
@@ -180,6 +198,7 @@ fn entries_of_all_kinds_come_back_whole() {
             EntryKind::Edit {
                 target: id(52),
                 body: None,
+                mentions: Mentions::NONE,
             },
         ),
         vanish(7, 1, 53),
@@ -298,19 +317,19 @@ fn the_next_start_resumes_at_an_entry_that_is_held() {
 fn a_room_of_which_nothing_more_can_go_does_not_keep_others_from_it() {
     let home = Home::new();
     let mut store = home.open().store;
-    let other = RoomName::parse("tea").unwrap();
+    let other = RoomId::parse("tea").unwrap();
     let elsewhere = |seq| Entry {
-        room: other.clone(),
+        room: other,
         ..text(seq, 1, "a")
     };
     let StoreChange::Room { epoch, start } = opened(1, 1, 500) else {
         unreachable!()
     };
     let start = RoomStart {
-        room: other.clone(),
+        room: other,
         ..start
     };
-    let run = EntryRange::of(other.clone(), epoch, vec![elsewhere(1), elsewhere(2)]);
+    let run = EntryRange::of(other, epoch, vec![elsewhere(1), elsewhere(2)]);
     store.keep(vec![
         opened(1, 1, 500),
         page(1, 500, vec![text(1, 1, "a")]),
@@ -384,7 +403,7 @@ fn an_erased_text_is_nowhere() {
         let home = Home::new();
         let mut store = home.open().store;
         let draft = |room: &str, text: &str| StoreChange::Draft {
-            room: RoomName::parse(room).unwrap(),
+            room: RoomId::parse(room).unwrap(),
             text: text.to_owned(),
         };
         store.keep(vec![
@@ -565,7 +584,8 @@ fn how_far_entries_are_folded_is_known_over_restarts() {
         epoch: epoch(number),
         start: RoomStart {
             room: lobby(),
-            topic: None,
+            info: RoomInfo::public(RoomName::lobby()),
+            read: ReadState::default(),
             extent: Extent::new(1, 5),
             next: 4,
             changed: 5,
@@ -590,7 +610,15 @@ fn a_store_of_an_earlier_program_is_migrated() {
     let database = Connection::open(home.file()).unwrap();
     database
         .execute_batch(
-            "DROP INDEX message_id;
+            "ALTER TABLE room RENAME COLUMN room TO name;
+             ALTER TABLE room DROP COLUMN info;
+             ALTER TABLE room DROP COLUMN state;
+             ALTER TABLE room ADD COLUMN topic TEXT;
+             ALTER TABLE room ADD COLUMN read INTEGER NOT NULL DEFAULT 0;
+             ALTER TABLE outbox DROP COLUMN enter;
+             ALTER TABLE submitted DROP COLUMN enter;
+             ALTER TABLE message DROP COLUMN mentions;
+             DROP INDEX message_id;
              DROP INDEX message_target;
              ALTER TABLE message DROP COLUMN kind;
              ALTER TABLE message DROP COLUMN target;
@@ -654,6 +682,7 @@ fn an_outbox_of_all_kinds_comes_back() {
     let submit = |number, entry: &OutboxEntry| StoreChange::Submit {
         number,
         room: lobby(),
+        enter: None,
         content: entry.content.clone(),
     };
     standby.keep(

@@ -1,9 +1,85 @@
 //! Tests admin commands, their results, and proofs of identity.
 
 use super::*;
+use crate::protocol::{HistoryAccess, RoomRules};
+
+/// Checks that a command is read as it was written.
+fn arrives(command: AdminCommand) {
+    let request = ClientFrame::Command(AdminRequest {
+        command,
+        reference: Some(7),
+    });
+    assert_eq!(through_client(&request), request);
+}
 
 #[test]
-fn every_command_arrives() {
+fn every_command_about_rooms_arrives() {
+    let nickname = || Nickname::parse("Zoë").unwrap();
+    let reason = Some(Line::inert("too loud"));
+    let room = RoomId::from_bytes([7; 12]);
+    let name = || RoomName::parse("build").unwrap();
+    for command in [
+        AdminCommand::Create {
+            private: false,
+            name: name(),
+        },
+        AdminCommand::Create {
+            private: true,
+            name: name(),
+        },
+        AdminCommand::Enter { name: name() },
+        AdminCommand::Leave { room },
+        AdminCommand::InviteTo {
+            room,
+            nickname: nickname(),
+        },
+        AdminCommand::Remove {
+            room,
+            nickname: nickname(),
+            reason,
+        },
+        AdminCommand::RenameRoom { room, name: name() },
+        AdminCommand::Archive { room },
+        AdminCommand::Unarchive { room },
+        AdminCommand::History {
+            room,
+            history: HistoryAccess::All,
+        },
+        AdminCommand::History {
+            room,
+            history: HistoryAccess::Joined,
+        },
+        AdminCommand::AppointModerator {
+            room,
+            nickname: nickname(),
+            on: false,
+        },
+        AdminCommand::Direct {
+            nicknames: vec![nickname(); 8],
+        },
+        AdminCommand::Topic {
+            room: RoomId::LOBBY,
+            topic: Some(Line::inert("tea at 4")),
+        },
+        AdminCommand::Topic {
+            room: RoomId::LOBBY,
+            topic: None,
+        },
+        AdminCommand::Announce {
+            room: RoomId::LOBBY,
+            on: false,
+        },
+        AdminCommand::Slow {
+            room: RoomId::LOBBY,
+            seconds: 10,
+        },
+    ] {
+        arrives(command);
+    }
+}
+
+#[test]
+fn every_other_command_arrives() {
     let nickname = || Nickname::parse("Zoë").unwrap();
     let reason = || Some(Line::inert("too loud"));
     for command in [
@@ -40,22 +116,6 @@ fn every_command_arrives() {
         AdminCommand::Unmute {
             nickname: nickname(),
         },
-        AdminCommand::Topic {
-            room: RoomName::lobby(),
-            topic: Some(Line::inert("tea at 4")),
-        },
-        AdminCommand::Topic {
-            room: RoomName::lobby(),
-            topic: None,
-        },
-        AdminCommand::Announce {
-            room: RoomName::lobby(),
-            on: false,
-        },
-        AdminCommand::Slow {
-            room: RoomName::lobby(),
-            seconds: 10,
-        },
         AdminCommand::Invite {
             uses: 0,
             seconds: Some(86_400),
@@ -79,11 +139,7 @@ fn every_command_arrives() {
         },
         AdminCommand::Audit { before: Some(12) },
     ] {
-        let request = ClientFrame::Command(AdminRequest {
-            command,
-            reference: Some(7),
-        });
-        assert_eq!(through_client(&request), request);
+        arrives(command);
     }
 }
 
@@ -109,13 +165,45 @@ fn a_command_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_o
         r#""command":"topic","room":"No Room","#,
         ErrorCode::NoSuchRoom,
     );
+    for command in ["create", "enter", "rename"] {
+        for name in [
+            "",
+            r#""name":"No Room","#,
+            r#""name":"c3c3c3c3c3c3c3c3c3c3c3c3","#,
+        ] {
+            let fields = format!(r#""command":"{command}",{name}"#);
+            check(&fields, ErrorCode::BadField);
+        }
+    }
+    for history in ["", r#""history":"none","#] {
+        check(
+            &format!(r#""command":"history",{history}"#),
+            ErrorCode::BadField,
+        );
+    }
+    let direct = |count: usize| {
+        let names = vec![r#""a""#; count].join(",");
+        format!(r#""command":"direct","nicknames":[{names}],"#)
+    };
+    check(r#""command":"direct","#, ErrorCode::BadField);
+    check(&direct(0), ErrorCode::BadField);
+    check(&direct(DIRECT_PEOPLE_MAX), ErrorCode::BadField);
+    let most = format!(
+        r#"{{"type":"command",{}"ref":7}}"#,
+        direct(DIRECT_PEOPLE_MAX - 1)
+    );
+    assert!(parse_client(most.as_bytes()).is_ok());
+    check(
+        r#""command":"direct","nicknames":["a\u001b"],"#,
+        ErrorCode::BadNickname,
+    );
 }
 
 #[test]
 fn results_challenges_and_changes_arrive() {
     let presence = |role, change| {
         ServerFrame::Presence(Presence {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             version: 3,
             user: UserId::from_bytes([9; 12]),
             nickname: Nickname::parse("Zoë").unwrap(),
@@ -148,6 +236,7 @@ fn results_challenges_and_changes_arrive() {
                 1,
             )),
             code: Some(DeviceCode::from_bytes([3; 5])),
+            room: Some(RoomId::from_bytes([4; 12])),
             reference: Some(4),
         }),
         presence(Role::Moderator, Change::Promoted),
@@ -156,7 +245,7 @@ fn results_challenges_and_changes_arrive() {
         presence(Role::Member, Change::Rules(RoomRules::default())),
         presence(Role::Member, Change::Left(Departure::Kicked)),
         ServerFrame::Members(MembersPage {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             version: 1,
             start: true,
             more: false,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::{
+    Person, RoomChange, RoomEvent,
     entry::{ContentError, Tombstone, UnknownKind},
     frame::ChangesPage,
     wire::{encode_entry, parse_entry},
@@ -62,7 +63,7 @@ fn an_unknown_kind_is_kept_whole_alone_and_on_a_page() {
     encode_server(&ServerFrame::Entry(alone.clone()), &mut written);
     assert_eq!(written, format!("{frame}\n").as_bytes());
     let head = PageHead {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         extent: Extent::new(1, 9),
         from: 1,
         to: 9,
@@ -74,6 +75,25 @@ fn an_unknown_kind_is_kept_whole_alone_and_on_a_page() {
         panic!("no page");
     };
     assert_eq!(page.entries, [alone]);
+}
+
+#[test]
+fn an_unknown_kind_is_written_as_one_line() {
+    let line = format!(
+        r#"{{"type":"entry", "kind":"poll",{},"text":"a\nb"}}"#,
+        envelope(7)
+    );
+    let alone = parse_entry(line.as_bytes()).unwrap();
+    let broken = format!("{}\r\n", line.replace(", ", ",\n"));
+    for frame in [format!("{line}\n"), broken] {
+        let Ok(ServerFrame::Entry(read)) = parse_server(frame.as_bytes()) else {
+            panic!("{frame}");
+        };
+        assert_eq!(read, alone, "{frame}");
+        let mut written = Vec::new();
+        encode_entry(&read, &mut written);
+        assert_eq!(written, format!("{line}\n").as_bytes());
+    }
 }
 
 #[test]
@@ -104,16 +124,38 @@ fn generic_fields_mean_the_same_in_every_kind() {
 fn every_kind_is_read_as_it_was_written() {
     let target = MessageId::parse(TARGET).unwrap();
     let by = Some(Nickname::parse("mod").unwrap());
+    let mentions = Mentions {
+        users: vec![UserId::from_bytes([3; 12]), UserId::from_bytes([4; 12])],
+        everyone: false,
+    };
+    let everyone = Mentions {
+        users: Vec::new(),
+        everyone: true,
+    };
     for kind in [
         EntryKind::Text(Text {
             body: Body::inert("x"),
+            mentions: mentions.clone(),
             edited: Some(9),
+        }),
+        EntryKind::Text(Text {
+            body: Body::inert("x"),
+            mentions: everyone.clone(),
+            edited: None,
         }),
         EntryKind::Edit {
             target,
             body: Some(Body::inert("y\nz")),
+            mentions: Mentions {
+                everyone: true,
+                ..mentions
+            },
         },
-        EntryKind::Edit { target, body: None },
+        EntryKind::Edit {
+            target,
+            body: None,
+            mentions: Mentions::NONE,
+        },
         EntryKind::Redaction {
             target,
             reason: Some(Line::inert("wrong room")),
@@ -142,7 +184,7 @@ fn every_kind_is_read_as_it_was_written() {
         assert_eq!(parse_entry(&frame), Ok(entry.clone()));
         let changes = ServerFrame::Changes(ChangesPage {
             head: PageHead {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 extent: Extent::new(1, 9),
                 from: 1,
                 to: 3,
@@ -154,6 +196,135 @@ fn every_kind_is_read_as_it_was_written() {
         });
         assert_eq!(through_server(&changes), changes);
     }
+}
+
+#[test]
+fn every_event_of_a_room_is_read_as_it_was_written() {
+    let bob = || Person {
+        user: UserId::from_bytes([3; 12]),
+        nickname: Nickname::parse("bob \"b\"").unwrap(),
+    };
+    for change in [
+        RoomChange::Joined,
+        RoomChange::Left,
+        RoomChange::Invited(bob()),
+        RoomChange::Removed(bob()),
+        RoomChange::Created,
+        RoomChange::Renamed(RoomName::parse("build").unwrap()),
+        RoomChange::Topic(Some(Line::inert("release day"))),
+        RoomChange::Topic(None),
+        RoomChange::Archived,
+        RoomChange::Unarchived,
+    ] {
+        let kind = EntryKind::Event(Box::new(RoomEvent {
+            change,
+            alt: Line::inert("alice has done something"),
+        }));
+        let entry = Entry {
+            kind,
+            ..stored(3, "x")
+        };
+        let mut frame = Vec::new();
+        encode_entry(&entry, &mut frame);
+        assert_eq!(parse_entry(&frame), Ok(entry.clone()));
+        assert_eq!(entry.words(), "alice has done something");
+        assert!(entry.is_shown() && !entry.counts());
+    }
+}
+
+#[test]
+fn an_event_that_this_build_does_not_know_stays_whole() {
+    let user = UserId::from_bytes([3; 12]);
+    for (kind, fields) in [
+        (
+            "membership",
+            r#""change":"knocked","alt":"bob knocked","door":1"#.to_owned(),
+        ),
+        (
+            "room",
+            r#""change":"painted","alt":"the room is blue","colour":"blue""#.to_owned(),
+        ),
+        // A change of the other kind.
+        ("room", r#""change":"joined","alt":"x""#.to_owned()),
+        ("membership", r#""change":"created","alt":"x""#.to_owned()),
+        // A change without what it needs.
+        ("membership", r#""alt":"x""#.to_owned()),
+        (
+            "membership",
+            r#""change":"invited","alt":"x","name":"bob""#.to_owned(),
+        ),
+        (
+            "membership",
+            r#""change":"invited","alt":"x","who":"bob","name":"bob""#.to_owned(),
+        ),
+        (
+            "membership",
+            format!(r#""change":"removed","alt":"x","who":"{user}""#),
+        ),
+        ("room", r#""change":"renamed","alt":"x""#.to_owned()),
+        (
+            "room",
+            r#""change":"renamed","alt":"x","name":"Not A Name""#.to_owned(),
+        ),
+        // Without words there would be nothing to show.
+        ("membership", r#""change":"joined""#.to_owned()),
+        ("membership", r#""change":"joined","alt":"""#.to_owned()),
+    ] {
+        let frame = format!(
+            r#"{{"type":"entry","kind":"{kind}",{},{fields}}}"#,
+            envelope(7)
+        );
+        let read = parse_entry(frame.as_bytes()).expect(&frame);
+        assert!(matches!(read.kind, EntryKind::Unknown(_)), "{frame}");
+        let mut written = Vec::new();
+        encode_entry(&read, &mut written);
+        assert_eq!(written, format!("{frame}\n").as_bytes());
+    }
+}
+
+#[test]
+fn an_event_shows_nothing_harmful() {
+    let user = UserId::from_bytes([3; 12]);
+    let found = entry(&format!(
+        r#""type":"entry","kind":"membership","change":"invited","who":"{user}","name":"b\u001bob","alt":"a\u001b[2J invited bob""#
+    ));
+    let EntryKind::Event(event) = &found.kind else {
+        panic!("{found:?}");
+    };
+    let RoomChange::Invited(person) = &event.change else {
+        panic!("{event:?}");
+    };
+    assert_eq!(person.user, user);
+    assert!(!person.nickname.as_str().contains('\u{1b}'));
+    assert!(!found.words().contains('\u{1b}'));
+}
+
+#[test]
+fn a_text_mentions_at_most_a_hundred_users_and_no_one_who_is_no_id() {
+    let user = |n: usize| format!("\"{n:024x}\"");
+    let frame = |users: &str| {
+        format!(
+            r#"{{"type":"message",{},"message":"x","mentions":[{users}]}}"#,
+            envelope(1)
+        )
+    };
+    let list = |count| (0..count).map(user).collect::<Vec<_>>().join(",");
+    let read = parse_entry(frame(&list(MENTIONS_MAX)).as_bytes()).unwrap();
+    assert_eq!(read.mentions().users.len(), MENTIONS_MAX);
+    assert!(parse_entry(frame(&list(MENTIONS_MAX + 1)).as_bytes()).is_err());
+    let read = parse_entry(frame(&format!("\"@bob\",{}", user(5))).as_bytes()).unwrap();
+    let five = UserId::parse(user(5).trim_matches('"')).unwrap();
+    assert_eq!(read.mentions().users, [five]);
+    assert!(read.mentions().include(five) && !read.mentions().everyone);
+    // What a client writes of its own is ignored: the server finds whom a text mentions.
+    let sent = format!(
+        r#"{{"type":"message","id":"{ID}","message":"x","mentions":[{}],"everyone":true}}"#,
+        user(5)
+    );
+    let Ok(ClientFrame::Submit(submission)) = parse_client(sent.as_bytes()) else {
+        panic!("{sent}");
+    };
+    assert_eq!(submission.content, Ok(Content::Text(Body::inert("x"))));
 }
 
 #[test]

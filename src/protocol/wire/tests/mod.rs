@@ -2,12 +2,13 @@
 
 mod admin;
 mod entries;
+mod rooms;
 
 use super::*;
 use crate::{
     protocol::{
-        Author, Content, Entry, EntryKind, Extent, admin::*, entry::Text, frame::*, invite::*,
-        key::*, limits::*, name::*,
+        Author, Content, Entry, EntryKind, Extent, Mentions, admin::*, entry::Text, frame::*,
+        invite::*, key::*, limits::*, name::*,
     },
     search::{QUERY_BYTES_MAX, Query, TERMS_MAX, Words},
     text::{Body, Line},
@@ -53,7 +54,7 @@ fn every_field_of_a_join_arrives() {
         epoch: Some(Epoch::from_bytes([1; 8])),
         enter: vec![RoomName::lobby(), RoomName::parse("build").unwrap()],
         rooms: vec![Position {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             seq: 12,
             id: Some(MessageId::parse(ID).unwrap()),
         }],
@@ -224,7 +225,7 @@ fn a_wish_for_history_arrives() {
     let check = |words: &str, part: Part| {
         let frame = format!(r#"{{"type":"history",{words}"ref":7}}"#);
         let wish = ClientFrame::History(HistoryRequest {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             part,
             reference: Some(7),
         });
@@ -266,7 +267,7 @@ fn a_search_arrives() {
     let check = |fields: &str, query: Query, to: Option<u64>| {
         let frame = format!(r#"{{"type":"search",{fields}"ref":7}}"#);
         let wish = ClientFrame::Search(SearchRequest {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             query,
             to,
             reference: Some(7),
@@ -345,7 +346,7 @@ fn a_wish_that_makes_no_sense_is_refused_by_its_ref_and_the_connection_goes_on()
 
 fn stored(seq: u64, text: &str) -> Entry {
     Entry {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         seq,
         id: MessageId::parse(ID).unwrap(),
         author: Author {
@@ -357,6 +358,7 @@ fn stored(seq: u64, text: &str) -> Entry {
         clock_was: None,
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: None,
         }),
     }
@@ -379,7 +381,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
         let frames = || frames.iter().map(Vec::as_slice);
         for reference in [None, Some(7)] {
             let head = PageHead {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 extent: Extent::new(1, 99),
                 from: 1,
                 to: count,
@@ -407,7 +409,7 @@ fn pages_are_spliced_as_they_would_be_encoded() {
 #[test]
 fn whether_a_key_was_proven_is_said_where_it_was_not_alone_and_on_pages() {
     let head = PageHead {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         extent: Extent::new(1, 2),
         from: 1,
         to: 2,
@@ -534,8 +536,8 @@ fn any_nickname_from_a_log_is_read_and_harmless() {
 
 #[test]
 fn our_own_frames_nest_less_than_the_limit() {
-    // The deepest are `welcome`, `members`, `history` and `join`: frame, array, element.
-    const { assert!(FRAME_DEPTH_MAX > 3) };
+    // The deepest is `rooms`: frame, array, room, array of people, person.
+    const { assert!(FRAME_DEPTH_MAX > 5) };
 }
 
 proptest! {
@@ -545,13 +547,13 @@ proptest! {
         let device = DeviceId::from_bytes([7; 12]);
         let id = MessageId { device, counter };
         let sent = ClientFrame::Submit(Submission {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             id: Some(id),
             content: Ok(Content::Text(body.clone())),
         });
         prop_assert_eq!(through_client(&sent), sent);
         let echoed = ServerFrame::Entry(Entry {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             seq: counter,
             id,
             author: Author {
@@ -561,7 +563,11 @@ proptest! {
             },
             time: Timestamp::from_millisecond(1_795_339_341_123).unwrap(),
             clock_was: None,
-            kind: EntryKind::Text(Text { body, edited: None }),
+            kind: EntryKind::Text(Text {
+                body,
+                mentions: Mentions::NONE,
+                edited: None,
+            }),
         });
         prop_assert_eq!(through_server(&echoed), echoed);
     }

@@ -1,5 +1,5 @@
-//! Access control: the parts of the core that know users (accounts, moderation, invites, rate
-//! limits), and the checks that take several of them.
+//! Access control: the parts of the core that know users (accounts, moderation, rooms, invites,
+//! rate limits), and the checks that take several of them.
 //!
 //! ```text
 //! join    -> may_try  (may they join at all?)               no change
@@ -13,22 +13,31 @@
 //! not outlive the process (rate limits, codes for devices) is no record.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
-use self::may::{Action, User, may};
-pub use self::{admission::Visitor, mode::Access};
+use self::may::{Action, RoomView, User, may};
+pub use self::{
+    admission::Visitor,
+    mode::{Access, RoomMakers},
+};
 use super::{
     accounts::{Accounts, account::Account, nicknames::Owned},
     format::{seconds, too_often},
+    ignores::{Ignored, Ignores},
     invites::{Invite, Invites},
     moderation::{Moderation, audit::AuditEntry, bans::Ban, mutes::Mute},
-    persist::{Persist, Record, decode},
+    persist::{Changes, Persist, Record, decode},
     rate_limit::{Limits, Rate, RateKey, RateLimits},
+    rooms::{
+        RoomSettings, Rooms,
+        membership::{Membership, Standing},
+        record::RoomRecord,
+    },
 };
 use crate::{
-    protocol::{InviteKey, OwnerCode, Role, RoomName, RoomRules, UserId, frame::ErrorFrame},
+    protocol::{InviteKey, OwnerCode, Role, RoomId, RoomKind, UserId, frame::ErrorFrame},
     server::{log::StateRecord, network::ClientAddress},
     time::Now,
 };
@@ -54,6 +63,10 @@ pub struct Settings {
     pub new_owner: bool,
     /// Days after their last session for which accounts and nicknames of users who wrote are kept.
     pub keep_accounts_days: u64,
+    /// Who may make rooms.
+    pub room_makers: RoomMakers,
+    /// Most rooms of all kinds.
+    pub rooms_max: usize,
 }
 
 /// Access control; see the module's docs.
@@ -63,8 +76,12 @@ pub struct AccessControl {
     pub settings: Settings,
     /// Accounts of users with keys.
     pub accounts: Accounts,
-    /// Bans, mutes, rules of rooms and the audit trail.
+    /// Bans, mutes and the audit trail.
     pub moderation: Moderation,
+    /// Rooms and memberships.
+    pub rooms: Rooms,
+    /// Whom users ignore.
+    pub ignores: Ignores,
     /// Invites.
     pub invites: Invites,
     /// Rate limits.
@@ -90,9 +107,9 @@ impl Requester {
 }
 
 impl AccessControl {
-    /// Loads the store's records. Damaged ones are left out: the caller has checked for them with
+    /// Loads the store's records. `rooms`: the operator's. Damaged ones are left out: the caller has checked for them with
     /// [`unread`].
-    pub fn new(settings: Settings, records: &[StateRecord]) -> Self {
+    pub fn new(settings: Settings, rooms: &[RoomSettings], records: &[StateRecord]) -> Self {
         let mut accounts = Accounts::load(records);
         if settings.new_owner {
             accounts.remove_owners();
@@ -100,6 +117,8 @@ impl AccessControl {
         Self {
             accounts,
             moderation: Moderation::load(records),
+            rooms: Rooms::load(rooms, settings.rooms_max, records),
+            ignores: Ignores::load(records),
             invites: Invites::load(settings.invite_key.clone(), records),
             limits: RateLimits::new(settings.limits),
             settings,
@@ -112,7 +131,14 @@ impl AccessControl {
             .records()
             .into_iter()
             .chain(self.moderation.records())
-            .chain([invites])
+            .chain(self.rooms.records())
+            .chain([self.ignores.records() as &mut dyn Persist, invites])
+    }
+
+    /// Whether there are changed records that were not taken yet.
+    pub fn changes(&mut self) -> Changes {
+        let changes = self.records().map(|records| records.changes());
+        changes.max().unwrap_or(Changes::None)
     }
 
     /// Takes the records that changed since the last call, for the next commit; then
@@ -149,15 +175,25 @@ impl AccessControl {
         self.accounts.sweeps_at()
     }
 
-    /// Removes some unused accounts, if it is time.
-    pub fn sweep(&mut self, clock: Now, is_present: impl Fn(UserId) -> bool) {
+    /// Removes some unused accounts, if it is time. Returns the private rooms that their users were
+    /// members of: others may moderate them now.
+    pub fn sweep(&mut self, clock: Now, is_present: impl Fn(UserId) -> bool) -> BTreeSet<RoomId> {
+        let mut left = BTreeSet::new();
         if self.sweeps_at().is_none_or(|due| clock.mono < due) {
-            return;
+            return left;
         }
         let concerned: HashSet<_> = self.moderation.concerns().collect();
         let stays = |user| concerned.contains(&user) || is_present(user);
         let days = self.settings.keep_accounts_days;
-        self.accounts.sweep(clock, days, stays);
+        for user in self.accounts.sweep(clock, days, stays) {
+            left.extend(self.rooms.forget(user));
+            self.ignores.forget(user);
+        }
+        left.retain(|room| {
+            let record = self.rooms.get(*room);
+            record.is_some_and(|record| record.kind == RoomKind::Private)
+        });
+        left
     }
 
     /// The mute that applies to a user: their own; or one that covers their address, unless their
@@ -182,15 +218,51 @@ impl AccessControl {
         }
     }
 
-    /// Checks whether a user may read or search a room's history, and counts it. `room`: its rules,
-    /// if they are in it.
+    /// A room as it concerns a user, in the form that [`may()`] takes; `None` if there is no such room.
+    /// `in_session`: whether their session is in it. That alone counts for users without a key, who
+    /// have no memberships.
+    pub fn view(
+        &self,
+        requester: Requester,
+        room: RoomId,
+        in_session: bool,
+    ) -> Option<RoomView<'_>> {
+        let record = self.rooms.get(room)?;
+        Some(RoomView {
+            kind: record.kind,
+            rules: &record.rules,
+            archived: record.archived,
+            is_lobby: room == RoomId::LOBBY,
+            standing: match requester.role {
+                Role::Unverified if in_session => Standing::Member,
+                Role::Unverified => Standing::Stranger,
+                Role::Member | Role::Moderator | Role::Owner => {
+                    self.rooms.standing(requester.user, room)
+                }
+            },
+            visible: self.rooms.visible(requester.user, room),
+        })
+    }
+
+    /// Checks whether a user may read or search a part of a room's history, and counts it.
+    /// `in_session`: whether their session is in the room. What they may read of that part is
+    /// [`Rooms::visible`].
     pub fn may_read(
         &mut self,
         requester: Requester,
-        room: Option<&RoomRules>,
+        room: RoomId,
+        in_session: bool,
+        (from, to): (u64, u64),
         now: Now,
     ) -> Result<(), ErrorFrame> {
-        may(&self.user(requester, now), room, Action::Read)?;
+        let view = self.view(requester, room, in_session);
+        let action = Action::Read { from, to };
+        may(&self.user(requester, now), view.as_ref(), action)?;
+        self.limits.query(requester.rate_key(), now.mono)
+    }
+
+    /// Checks whether a user may ask for a list now, and counts it.
+    pub fn may_list(&mut self, requester: Requester, now: Now) -> Result<(), ErrorFrame> {
         self.limits.query(requester.rate_key(), now.mono)
     }
 
@@ -200,41 +272,62 @@ impl AccessControl {
         self.limits.nick(requester.rate_key(), now.mono)
     }
 
-    /// Checks whether a user may write in a room now, and counts it. An error with `retry_after_ms`
-    /// is temporary; any other is permanent.
+    /// Checks whether a user may write in a room now, and counts it. `in_session`: whether their
+    /// session is in it. An error with `retry_after_ms` is temporary; any other is permanent.
     pub fn may_write(
         &mut self,
         requester: Requester,
-        room: &RoomName,
-        rules: &RoomRules,
+        room: RoomId,
+        in_session: bool,
         now: Now,
     ) -> Result<(), ErrorFrame> {
         let (user, key) = (self.user(requester, now), requester.rate_key());
-        may(&user, Some(rules), Action::Write)?;
-        let is_slow = rules.slow_seconds > 0 && may(&user, Some(rules), Action::SkipPause).is_err();
+        let view = self.view(requester, room, in_session);
+        may(&user, view.as_ref(), Action::Write)?;
+        let seconds = view.as_ref().map_or(0, |view| view.rules.slow_seconds);
+        let skips = may(&user, view.as_ref(), Action::SkipPause).is_ok();
+        let pause = (seconds > 0 && !skips).then(|| Duration::from_secs(seconds));
         let slow_mode = &mut self.moderation.slow_mode;
-        if is_slow && let Some(wait) = slow_mode.wait(key, room, rules, now.mono) {
+        if let Some(pause) = pause
+            && let Some(wait) = slow_mode.wait(key, room, pause, now.mono)
+        {
             return Err(too_often("This room is in slow mode", wait));
         }
         self.limits.message(key, now.mono)?;
         self.accounts.note_writing(requester.user, now);
-        if is_slow {
+        if pause.is_some() {
             slow_mode.note(key, room, now.mono);
         }
         Ok(())
     }
 
-    /// Checks whether a user may erase content in a room now, and counts it as a message. `Ok` says
-    /// whether they may erase what others wrote, too.
+    /// Whether a user may mention all members of a room. `in_session`: whether their session is in it.
+    pub fn may_mention_everyone(
+        &self,
+        requester: Requester,
+        room: RoomId,
+        in_session: bool,
+        now: Now,
+    ) -> bool {
+        let user = self.user(requester, now);
+        let view = self.view(requester, room, in_session);
+        may(&user, view.as_ref(), Action::MentionEveryone).is_ok()
+    }
+
+    /// Checks whether a user may erase content in a room now, and counts it as a message.
+    /// `in_session`: whether their session is in it. `Ok` says whether they may erase what others
+    /// wrote, too.
     pub fn may_erase(
         &mut self,
         requester: Requester,
-        rules: &RoomRules,
+        room: RoomId,
+        in_session: bool,
         now: Now,
     ) -> Result<bool, ErrorFrame> {
         let user = self.user(requester, now);
-        may(&user, Some(rules), Action::Erase)?;
-        let of_others = may(&user, Some(rules), Action::EraseOthers).is_ok();
+        let view = self.view(requester, room, in_session);
+        may(&user, view.as_ref(), Action::Erase)?;
+        let of_others = may(&user, view.as_ref(), Action::EraseOthers).is_ok();
         self.limits.message(requester.rate_key(), now.mono)?;
         Ok(of_others)
     }
@@ -261,7 +354,9 @@ pub fn unread(records: &[StateRecord]) -> UnreadableRecords {
         kind::<Owned>(),
         kind::<Ban>(),
         kind::<Mute>(),
-        kind::<RoomRules>(),
+        kind::<RoomRecord>(),
+        kind::<Membership>(),
+        kind::<Ignored>(),
         kind::<Invite>(),
         kind::<AuditEntry>(),
     ];

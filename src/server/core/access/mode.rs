@@ -1,4 +1,6 @@
-//! The operator's choice of who may join.
+//! The operator's choices of who may join, and who may make rooms.
+
+use crate::protocol::Role;
 
 /// The operator's choice of who may join.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +28,29 @@ impl Access {
             Self::Open => "everybody who can reach this machine may join",
             Self::Invite => "only people with an invite may join (chat-server invite)",
             Self::Password => "people who know the password or have an invite may join",
+        }
+    }
+}
+
+/// Who may make rooms: the operator's setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RoomMakers {
+    /// Every user with a key.
+    #[default]
+    Members,
+    /// Moderators and owners.
+    Moderators,
+    /// Owners.
+    Owner,
+}
+
+impl RoomMakers {
+    /// The least role that makes rooms.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Members => Role::Member,
+            Self::Moderators => Role::Moderator,
+            Self::Owner => Role::Owner,
         }
     }
 }

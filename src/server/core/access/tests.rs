@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Access, Settings};
 use crate::{
     protocol::{
-        ClientFrame, Identity, InviteId, InviteToken, Nickname, PublicKey, Role, RoomName,
+        ClientFrame, Identity, InviteId, InviteToken, Nickname, PublicKey, Role, RoomId,
         ServerFrame,
         admin::{AdminCommand, AdminRequest},
         frame::{HistoryRequest, Join, Part},
@@ -212,7 +212,7 @@ fn messages_without_a_key_stay_marked_whoever_has_the_name_later() {
         expected
     );
     let page = ClientFrame::History(HistoryRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part: Part::Forward { from: 1, to: 3 },
         reference: Some(1),
     });

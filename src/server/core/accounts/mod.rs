@@ -1,6 +1,8 @@
 //! Accounts: users whom the server knows by a key, with their roles, devices and nicknames.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Bound};
+
+use jiff::Timestamp;
 
 use self::{account::Account, devices::DeviceCodes, nicknames::Nicknames, sweep::Sweep};
 use super::{
@@ -178,6 +180,20 @@ impl Accounts {
         if self.by_user.contains_key(&user) {
             self.nicknames.claim(user, nickname, seconds(now.wall));
         }
+    }
+
+    /// The users with an account, by their ids, behind one.
+    pub fn users_after(&self, after: Option<UserId>) -> impl Iterator<Item = UserId> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let users = self.by_user.range((start, Bound::Unbounded));
+        users.map(|(user, _)| *user)
+    }
+
+    /// About when a user was last connected, as far as is known.
+    pub fn last_seen(&self, user: UserId) -> Option<Timestamp> {
+        let keys = self.get(user)?.keys.iter();
+        let seen = keys.map(|key| key.seen).max()?;
+        Timestamp::from_second(i64::try_from(seen).ok()?).ok()
     }
 
     /// Notes once a day that a user writes.

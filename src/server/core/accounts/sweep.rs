@@ -80,14 +80,20 @@ impl Accounts {
         (!self.by_user.is_empty()).then_some(self.sweep.due)
     }
 
-    /// Removes some accounts, if it is time. `keep_days`: for how long accounts that wrote are kept;
-    /// `stays`: whether a user's account is needed.
-    pub fn sweep(&mut self, clock: Now, keep_days: u64, stays: impl Fn(UserId) -> bool) {
+    /// Removes some accounts, if it is time; returns their users. `keep_days`: for how long accounts
+    /// that wrote are kept; `stays`: whether a user's account is needed.
+    pub fn sweep(
+        &mut self,
+        clock: Now,
+        keep_days: u64,
+        stays: impl Fn(UserId) -> bool,
+    ) -> Vec<UserId> {
+        let mut gone = Vec::new();
         let now = clock.mono;
         self.sweep.due = now + EVERY;
         if !self.sweep.is_steady(clock) {
             self.sweep.candidates.clear();
-            return;
+            return gone;
         }
         let at = seconds(clock.wall);
         let term = keep_days.saturating_mul(DAY);
@@ -107,7 +113,7 @@ impl Accounts {
         let share = SHARE_MIN.max(self.by_user.len() / SHARE);
         for _ in 0..STEP_MAX {
             let Some(user) = self.sweep.candidates.pop() else {
-                return;
+                return gone;
             };
             let account = self.by_user.get(&user);
             let Some(account) = account.filter(|account| self.is_over(user, account, term, at))
@@ -124,10 +130,14 @@ impl Accounts {
                 self.sweep.removed.1 += 1;
             }
             self.remove(user);
+            if self.get(user).is_none() {
+                gone.push(user);
+            }
         }
         if !self.sweep.candidates.is_empty() {
             self.sweep.due = now + PAUSE;
         }
+        gone
     }
 
     /// The number of accounts, if it has passed half or nine tenths of the limit since it was last

@@ -2,11 +2,10 @@
 
 use std::{array, time::Duration};
 
-use super::{AdminEffect, AdminReply, Running, Target};
+use super::{AdminEffect, AdminReply, Reply, Running, Target};
 use crate::{
     protocol::{
-        DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, PublicKey, Role, RoomName, RoomRules,
-        UserId,
+        DeviceCode, InviteId, KeyTag, Nickname, OwnerCode, PublicKey, Role, UserId,
         admin::AdminCommand,
         frame::{Departure, ErrorCode, ErrorFrame},
     },
@@ -15,12 +14,10 @@ use crate::{
         accounts::KEYS_MAX,
         format::{duration, moment, seconds},
         invites::Revoked,
-        moderation::{bans::Ban, mutes::Mute, room_rules::SLOW_SECONDS_MAX, sanction::covered},
+        moderation::{bans::Ban, mutes::Mute, sanction::covered},
     },
     text::Line,
 };
-
-type Reply = Result<AdminReply, ErrorFrame>;
 
 impl Running<'_> {
     pub(super) fn handle(&mut self, command: &AdminCommand) -> Reply {
@@ -41,9 +38,28 @@ impl Running<'_> {
                 reason,
             } => self.mute(nickname, *seconds, reason.as_ref()),
             AdminCommand::Unmute { nickname } => self.unmute(nickname),
-            AdminCommand::Topic { room, topic } => self.topic(room, topic.as_ref()),
-            AdminCommand::Announce { room, on } => self.announce(room, *on),
-            AdminCommand::Slow { room, seconds } => self.slow(room, *seconds),
+            AdminCommand::Create { private, name } => self.create(*private, name),
+            AdminCommand::Enter { name } => self.enter(name),
+            AdminCommand::Leave { room } => self.leave(*room),
+            AdminCommand::InviteTo { room, nickname } => self.invite_to(*room, nickname),
+            AdminCommand::Remove {
+                room,
+                nickname,
+                reason,
+            } => self.remove(*room, nickname, reason.as_ref()),
+            AdminCommand::RenameRoom { room, name } => self.rename_room(*room, name),
+            AdminCommand::Archive { room } => self.archive(*room, true),
+            AdminCommand::Unarchive { room } => self.archive(*room, false),
+            AdminCommand::History { room, history } => self.history(*room, *history),
+            AdminCommand::AppointModerator { room, nickname, on } => {
+                self.appoint(*room, nickname, *on)
+            }
+            AdminCommand::Direct { nicknames } => self.direct(nicknames),
+            AdminCommand::Ignore { nickname } => self.ignore(nickname),
+            AdminCommand::Unignore { nickname } => self.unignore(nickname),
+            AdminCommand::Topic { room, topic } => self.topic(*room, topic.as_ref()),
+            AdminCommand::Announce { room, on } => self.announce(*room, *on),
+            AdminCommand::Slow { room, seconds } => self.slow(*room, *seconds),
             AdminCommand::Invite { uses, seconds } => self.invite(*uses, *seconds),
             AdminCommand::Invites => Ok(self.invites()),
             AdminCommand::Revoke { invite } => self.revoke(*invite),
@@ -201,49 +217,6 @@ impl Running<'_> {
             .did(format!("lifted the mute of {nickname}")))
     }
 
-    fn topic(&mut self, room: &RoomName, topic: Option<&Line>) -> Reply {
-        let rules = RoomRules {
-            topic: topic.cloned(),
-            ..self.rules()?
-        };
-        let deed = match topic {
-            Some(topic) => format!("set the topic of #{room}: {topic}"),
-            None => format!("removed the topic of #{room}"),
-        };
-        Ok(self.set_rules(room, rules, deed))
-    }
-
-    fn announce(&mut self, room: &RoomName, on: bool) -> Reply {
-        let rules = RoomRules {
-            announce: on,
-            ..self.rules()?
-        };
-        let who = if on { "only moderators" } else { "everybody" };
-        Ok(self.set_rules(room, rules, format!("let {who} write in #{room}")))
-    }
-
-    fn slow(&mut self, room: &RoomName, seconds: u64) -> Reply {
-        let slow_seconds = seconds.min(SLOW_SECONDS_MAX);
-        let rules = RoomRules {
-            slow_seconds,
-            ..self.rules()?
-        };
-        let deed = match slow_seconds {
-            0 => format!("ended slow mode in #{room}"),
-            s => format!("set slow mode in #{room}: {s} s between two messages"),
-        };
-        Ok(self.set_rules(room, rules, deed))
-    }
-
-    fn set_rules(&mut self, room: &RoomName, rules: RoomRules, deed: String) -> AdminReply {
-        let known = &mut self.context.access.moderation.rules;
-        known.insert(room.clone(), rules.clone());
-        let room = room.clone();
-        AdminReply::says("Done")
-            .did(deed)
-            .then(AdminEffect::SetRules { room, rules })
-    }
-
     fn invite(&mut self, uses: u16, lasts: Option<u64>) -> Reply {
         let (random, now) = (self.context.random, self.context.now);
         let id = InviteId::from_bytes(array::from_fn(|i| random[i]));
@@ -355,7 +328,7 @@ impl Running<'_> {
     // Shared by several commands.
 
     /// The time in seconds since 1970.
-    fn at(&self) -> u64 {
+    pub(super) fn at(&self) -> u64 {
         seconds(self.context.now.wall)
     }
 

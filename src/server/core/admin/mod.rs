@@ -1,5 +1,5 @@
 //! Admin commands: runs one, after [`may`] has allowed it. The table of commands is in
-//! [`protocol::admin`](crate::protocol::admin); their handlers are in `handlers`.
+//! [`protocol::admin`](crate::protocol::admin); their handlers are in `handlers` and `rooms`.
 
 use super::{
     access::{
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        Nickname, PublicKey, Role, RoomName, RoomRules, UserId,
+        Nickname, PublicKey, Role, RoomEvent, RoomId, RoomRules, UserId,
         admin::{AdminCommand, AdminResult, AdminSpec},
         frame::{Departure, ErrorCode, ErrorFrame},
         limits::{FRAME_BYTES_MAX, RESULT_LINES_MAX},
@@ -21,6 +21,12 @@ use crate::{
 };
 
 mod handlers;
+mod people;
+mod rooms;
+#[cfg(test)]
+mod tests;
+
+type Reply = Result<AdminReply, ErrorFrame>;
 
 /// Most bytes of the lines of one result, as they are written; the rest of its frame takes less
 /// than the difference.
@@ -74,9 +80,49 @@ pub enum AdminEffect {
     /// A room's rules change.
     SetRules {
         /// The room.
-        room: RoomName,
+        room: RoomId,
         /// Its new rules.
         rules: RoomRules,
+    },
+    /// A user is in a room from now on: it is opened on their sessions that don't have it.
+    Entered {
+        /// The user.
+        user: UserId,
+        /// The room.
+        room: RoomId,
+    },
+    /// A user is no longer in a room: it is closed on their sessions.
+    Left {
+        /// The user.
+        user: UserId,
+        /// The room.
+        room: RoomId,
+        /// Who removed them; `None`: they left.
+        by: Option<Nickname>,
+    },
+    /// Whom a user ignores has changed: their sessions are told.
+    IgnoredChanged {
+        /// The user.
+        user: UserId,
+    },
+    /// What a user keeps about a room has changed: their sessions are told.
+    ReadChanged {
+        /// The user.
+        user: UserId,
+        /// The room.
+        room: RoomId,
+    },
+    /// What a room is has changed: its members are told.
+    RoomChanged {
+        /// The room.
+        room: RoomId,
+    },
+    /// The actor did something that becomes an entry of the room's log.
+    Event {
+        /// The room.
+        room: RoomId,
+        /// What they did.
+        event: Box<RoomEvent>,
     },
 }
 
@@ -100,6 +146,7 @@ impl AdminReply {
                 lines: Vec::new(),
                 invite: None,
                 code: None,
+                room: None,
                 reference: None,
             },
             effects: Vec::new(),
@@ -141,6 +188,12 @@ impl AdminReply {
         Self::lists(lines, count, nothing, what)
     }
 
+    /// Names the room that was made, entered, found or changed.
+    fn of(mut self, room: RoomId) -> Self {
+        self.result.room = Some(room);
+        self
+    }
+
     /// Adds an entry for the audit trail.
     fn did(mut self, deed: String) -> Self {
         self.deeds.push(deed);
@@ -171,12 +224,25 @@ pub struct Context<'a> {
     pub actor: &'a Actor,
     /// The command's target, if somebody has that nickname.
     pub target: Option<Target>,
-    /// The rules of the room that the command names, if there is such a room.
-    pub rules: Option<RoomRules>,
+    /// Whether the actor's session is in [the command's room](room_of).
+    pub in_session: bool,
+    /// The number of that room's last entry.
+    pub head: u64,
+    /// The highest number that its last entry can have once all is committed that was asked for
+    /// before.
+    pub ahead: u64,
     /// Unpredictable bytes.
     pub random: &'a [u8; 32],
     /// The time.
     pub now: Now,
+}
+
+/// The room that a command is about, as far as it exists before.
+pub fn room_of(access: &AccessControl, user: UserId, command: &AdminCommand) -> Option<RoomId> {
+    match command {
+        AdminCommand::Enter { name } => access.rooms.named_for(user, name),
+        other => other.room(),
+    }
 }
 
 /// Runs a command: checks that the actor may give it, carries it out, and notes it in the audit trail.
@@ -224,12 +290,6 @@ impl Running<'_> {
         };
         self.may(Action::ActOn(self.spec, other))?;
         Ok(target.clone())
-    }
-
-    /// The rules of the room on which the command acts.
-    fn rules(&self) -> Result<RoomRules, ErrorFrame> {
-        let missing = || ErrorFrame::new(ErrorCode::NoSuchRoom, "There is no such room");
-        self.context.rules.clone().ok_or_else(missing)
     }
 
     /// Checks that the actor may do something else.

@@ -29,6 +29,7 @@ fn carry_out(
     let Some(session) = hub.sessions.get(&connection) else {
         return Ok(());
     };
+    let user = session.user;
     let key = session.requester().rate_key();
     hub.access.limits.command(key, hub.now.mono)?;
     hub.has_room_for_promises()?;
@@ -36,9 +37,12 @@ fn carry_out(
     let Some(actor) = hub.actor(connection) else {
         return Ok(());
     };
+    let room = admin::room_of(&hub.access, user, command);
     let context = Context {
         target: hub.target(command),
-        rules: hub.rules_named(command).cloned(),
+        in_session: room.is_some_and(|room| hub.room_of(connection, room).is_some()),
+        head: room.map_or(0, |room| hub.head(room)),
+        ahead: room.map_or(0, |room| hub.head_ahead(room)),
         access: &mut hub.access,
         actor: &actor,
         random,

@@ -5,13 +5,11 @@
 //! A client that gets new records (an account, a key, a nickname) is admitted only once they are
 //! committed: the store is asked again behind those records, and its answer admits the client.
 
-use std::collections::HashMap;
-
-use smallvec::SmallVec;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     protocol::{
-        MessageId, Nickname,
+        MessageId, Nickname, Role, RoomId, RoomKind, ServerFrame, UserId,
         frame::{
             Capabilities, Departure, ErrorCode, ErrorFrame, Join, Limits, Position, RoomStart,
             Welcome,
@@ -29,7 +27,7 @@ use crate::{
             rate_limit::Rate,
             resume,
         },
-        log::{OpResult, Operation, RoomIndex},
+        log::{Counted, Markers, OpResult, Operation},
     },
 };
 
@@ -64,13 +62,20 @@ pub(in crate::server::core) fn run(
 }
 
 fn open(hub: &Hub, entry: &JoinRequest) -> Operation {
+    let owner = hub.access.device_owner(entry, hub.now);
+    let told = owner.filter(|_| entry.join.can.rooms);
     Operation::OpenDevice {
-        owner: hub.access.device_owner(entry, hub.now),
+        owner,
         device: entry.device(),
         next: entry.join.next,
         look: positions(hub, &entry.join)
             .map(|(room, position)| (room, position.seq))
             .collect(),
+        unread: told.map(|owner| Markers {
+            user: owner.user,
+            ignored: hub.access.ignores.of(owner.user),
+            rooms: hub.access.rooms.markers_of(owner.user).collect(),
+        }),
     }
 }
 
@@ -80,9 +85,10 @@ pub(in crate::server::core) fn opening(hub: &Hub, connection: ConnectionId) -> O
 }
 
 /// The rooms with a position, in the order of the join.
-fn positions<'a>(hub: &Hub, join: &'a Join) -> impl Iterator<Item = (RoomIndex, &'a Position)> {
-    let known = |position: &'a Position| Some((hub.room_index(&position.room)?, position));
-    join.rooms.iter().filter_map(known)
+fn positions<'a>(hub: &Hub, join: &'a Join) -> impl Iterator<Item = (RoomId, &'a Position)> {
+    let known = |position: &&Position| hub.rooms.contains_key(&position.room);
+    let positions = join.rooms.iter().filter(known);
+    positions.map(|position| (position.room, position))
 }
 
 /// Refuses a join for which the store could not read the device's state.
@@ -124,50 +130,122 @@ pub(in crate::server::core) fn not_opened(
     failed(hub, connection, error);
 }
 
+/// What the store knows of a device.
+pub(in crate::server::core) struct Opened {
+    /// The highest counter settled for it.
+    pub(in crate::server::core) counter: u64,
+    /// The ids of the entries at the positions of its join.
+    pub(in crate::server::core) ids: Vec<Option<MessageId>>,
+    /// What its user has not read.
+    pub(in crate::server::core) unread: Vec<Counted>,
+}
+
 /// Admits or refuses a client, given the state of its device.
-pub(in crate::server::core) fn opened(
-    hub: &mut Hub,
-    connection: ConnectionId,
-    counter: u64,
-    ids: &[Option<MessageId>],
-) {
+pub(in crate::server::core) fn opened(hub: &mut Hub, connection: ConnectionId, opened: &Opened) {
     // The connection may have closed meanwhile.
     let Some(mut entry) = hub.end_joining(connection) else {
         return;
     };
     let admitted = may_enter(hub, &mut entry)
-        .and_then(|visitor| rooms(hub, &entry.join).map(|rooms| (visitor, rooms)));
+        .and_then(|visitor| named_rooms(hub, &entry, &visitor).map(|rooms| (visitor, rooms)));
     match admitted {
+        Ok((visitor, _)) if !is_counted(hub, &entry, &visitor, &opened.unread) => {
+            // Another device has moved a marker meanwhile.
+            let operation = open(hub, &entry);
+            hub.begin_joining(connection, entry);
+            hub.stage(connection, operation, PendingKind::Open);
+        }
         Ok((visitor, rooms)) => {
             hub.access.admit(&visitor, &entry, hub.now);
             if hub.access.accounts.owes(visitor.user, &entry.join.nickname) {
                 return hub.enter_when_stored(connection, entry);
             }
-            admit(hub, connection, &entry, &visitor, rooms, (counter, ids));
+            admit(hub, connection, &entry, (&visitor, rooms), opened);
         }
         Err(error) => refuse(hub, connection, &entry, error),
     }
 }
 
-/// The rooms that a client joins, each once. Unknown rooms are skipped, since a client may name
-/// them for a message that it could not send yet; but at least one has to exist.
-fn rooms(hub: &Hub, join: &Join) -> Result<SmallVec<[RoomIndex; 2]>, ErrorFrame> {
-    if join.enter.is_empty() {
-        return Ok([RoomIndex::LOBBY].into_iter().collect());
+/// Whether what is unread was counted in all rooms that have it, above the present markers.
+fn is_counted(hub: &Hub, entry: &JoinRequest, visitor: &Visitor, unread: &[Counted]) -> bool {
+    if !entry.join.can.rooms || visitor.role == Role::Unverified || hub.stopping() {
+        return true;
     }
-    let mut rooms = SmallVec::with_capacity(join.enter.len());
-    for room in join.enter.iter().filter_map(|name| hub.room_index(name)) {
-        if !rooms.contains(&room) {
-            rooms.push(room);
+    let counted = unread.iter().filter(|counted| counted.user == visitor.user);
+    let counted: HashSet<_> = counted.map(|it| (it.room, it.above)).collect();
+    let mut markers = hub.access.rooms.markers_of(visitor.user);
+    markers.all(|(room, above)| {
+        let head = hub.rooms.get(&room).map_or(0, |here| here.extent.head);
+        head <= above || counted.contains(&(room, above))
+    })
+}
+
+/// The rooms that a client names, each once; the lobby, if it names none. Rooms that it can't enter
+/// are skipped, since a client may name them for a message that it could not send yet; but at least
+/// one has to be left.
+fn named_rooms(
+    hub: &Hub,
+    entry: &JoinRequest,
+    visitor: &Visitor,
+) -> Result<Vec<RoomId>, ErrorFrame> {
+    let join = &entry.join;
+    if join.enter.is_empty() {
+        return Ok(vec![RoomId::LOBBY]);
+    }
+    let rooms = &hub.access.rooms;
+    let mut named = Vec::with_capacity(join.enter.len());
+    for name in &join.enter {
+        let Some(room) = rooms.named_for(visitor.user, name) else {
+            continue;
+        };
+        let is_public = rooms
+            .get(room)
+            .is_some_and(|record| record.kind == RoomKind::Public);
+        if !named.contains(&room) && (is_public || rooms.is_member(visitor.user, room)) {
+            named.push(room);
         }
     }
-    match join.enter.first().filter(|_| rooms.is_empty()) {
+    match join.enter.first().filter(|_| named.is_empty()) {
         Some(name) => {
             let message = format!("There is no room {name} here");
             Err(ErrorFrame::new(ErrorCode::NoSuchRoom, &message))
         }
-        None => Ok(rooms),
+        None => Ok(named),
     }
+}
+
+/// All rooms that a session is in: those that it names, of which its user becomes a member, and, if it
+/// sees rooms, all others of the user. Besides, those that the user was not in before.
+fn all_rooms(
+    hub: &mut Hub,
+    entry: &JoinRequest,
+    visitor: &Visitor,
+    named: Vec<RoomId>,
+) -> (Vec<RoomId>, Vec<RoomId>) {
+    let mut entered = Vec::new();
+    if visitor.role == Role::Unverified {
+        return (named, entered);
+    }
+    let user = visitor.user;
+    // What was said in the lobby before a user was first here is not new to them.
+    let head = hub.rooms[RoomId::LOBBY].extent.head;
+    // It can't fail: there is a lobby, and it does not count among the user's rooms.
+    let _ = hub.access.rooms.enter(user, RoomId::LOBBY, head);
+    let mut all = Vec::with_capacity(named.len());
+    for room in named {
+        let head = hub.rooms[room].extent.head;
+        // A user who is in too many rooms already is not in this one.
+        if let Ok(is_new) = hub.access.rooms.enter(user, room, head) {
+            all.push(room);
+            entered.extend(is_new.then_some(room));
+        }
+    }
+    if entry.join.can.rooms {
+        let others = hub.access.rooms.rooms_of(user);
+        let others: Vec<_> = others.filter(|room| !all.contains(room)).collect();
+        all.extend(others);
+    }
+    (all, entered)
 }
 
 fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> {
@@ -202,9 +280,8 @@ fn admit(
     hub: &mut Hub,
     connection: ConnectionId,
     entry: &JoinRequest,
-    visitor: &Visitor,
-    rooms: SmallVec<[RoomIndex; 2]>,
-    (counter, ids): (u64, &[Option<MessageId>]),
+    (visitor, named): (&Visitor, Vec<RoomId>),
+    opened: &Opened,
 ) {
     let JoinRequest {
         join,
@@ -212,14 +289,19 @@ fn admit(
         channel,
         ..
     } = entry;
-    let starts = starts(hub, join, &rooms, ids);
-    let cursors = rooms.iter().zip(&starts);
-    let cursors = cursors.map(|(room, start)| (*room, start.next)).collect();
-    let session = Session::new(entry, visitor, rooms, counter);
-    let (user, device) = (session.user, session.device);
+    let user = visitor.user;
+    let watched = named.clone();
+    let counter = opened.counter;
+    let (rooms, entered) = all_rooms(hub, entry, visitor, named);
+    let starts = starts(hub, join, user, &rooms, &watched, opened);
+    let left = left_rooms(hub, entry, &rooms);
+    let cursors = starts.iter().map(|start| (start.room, start.next));
+    let session = Session::new(entry, visitor, rooms.into(), counter);
+    let device = session.device;
     let protocol = join.protocol.unwrap_or(limits::PROTOCOL_VERSION);
     let joined = Joined {
-        rooms: cursors,
+        rooms: cursors.collect(),
+        watched,
         welcome: Welcome {
             protocol: protocol.min(limits::PROTOCOL_VERSION),
             server: hub.settings.server.clone(),
@@ -237,7 +319,18 @@ fn admit(
         },
     };
     hub.command(connection, ConnectionCommand::Admit(Box::new(joined)));
+    for room in left {
+        let frame = ServerFrame::RoomLeft { room, by: None };
+        hub.command(connection, ConnectionCommand::Tell(Box::new(frame)));
+    }
+    if join.can.rooms && !hub.access.ignores.of(user).is_empty() {
+        let ignored = Box::new(hub.ignored_frame(user));
+        hub.command(connection, ConnectionCommand::Tell(ignored));
+    }
     hub.begin_session(connection, session, &join.nickname);
+    for room in entered {
+        hub.note_joined(user, room);
+    }
     hub.record(LogEvent::Joined {
         nickname: join.nickname.clone(),
         user,
@@ -251,12 +344,25 @@ fn admit(
     });
 }
 
-/// The first message to read in each room.
+/// The rooms that a client holds something of, and that its user is no longer in: it is to drop that.
+fn left_rooms(hub: &Hub, entry: &JoinRequest, rooms: &[RoomId]) -> Vec<RoomId> {
+    let join = &entry.join;
+    // Without a key nothing was kept about the user, so that they may enter again.
+    if entry.key.is_none() || !join.can.rooms || join.epoch != Some(hub.epoch) {
+        return Vec::new();
+    }
+    let held = join.rooms.iter().map(|position| position.room);
+    held.filter(|room| !rooms.contains(room)).collect()
+}
+
+/// Where delivery of each room starts.
 fn starts(
     hub: &Hub,
     join: &Join,
-    rooms: &[RoomIndex],
-    ids: &[Option<MessageId>],
+    user: UserId,
+    rooms: &[RoomId],
+    named: &[RoomId],
+    Opened { ids, unread, .. }: &Opened,
 ) -> Vec<RoomStart> {
     let last = join.last.unwrap_or(LAST_MESSAGES_DEFAULT);
     let last = last.min(limits::LAST_MESSAGES_MAX);
@@ -265,29 +371,27 @@ fn starts(
         .zip(ids)
         .map(|((room, position), id)| (room, (position, *id)))
         .collect();
+    let unread = unread.iter().filter(|counted| counted.user == user);
+    let unread: HashMap<_, _> = unread.map(|it| (it.room, it.unread)).collect();
     let same_log = join.epoch == Some(hub.epoch);
     rooms
         .iter()
-        .map(|index| {
-            let room = &hub.rooms[index.at()];
-            let (position, id) = positions.get(index).copied().unzip();
+        .map(|id| {
+            let room = &hub.rooms[*id];
+            let (position, found) = positions.get(id).copied().unzip();
+            // Nobody looks at the others yet.
+            let last = if named.contains(id) { last } else { 0 };
             let (next, reset) = resume::start(
                 room.extent,
                 same_log,
                 position,
-                id.flatten(),
+                found.flatten(),
                 last,
                 join.most,
             );
-            RoomStart {
-                room: room.name.clone(),
-                topic: room.rules.topic.clone(),
-                extent: room.extent,
-                next,
-                changed: room.revised.changed,
-                redacted: room.revised.redacted,
-                reset,
-            }
+            let next = next.max(hub.visible_from(user, *id));
+            let unread = unread.get(id).copied().unwrap_or_default();
+            hub.room_start(user, *id, (next, reset), unread)
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     protocol::{
-        ClientFrame, Content, MessageId, ServerFrame,
+        ClientFrame, Content, Mentions, MessageId, ServerFrame,
         entry::ContentError,
         frame::{Departure, ErrorCode, ErrorFrame, Submission},
         wire::UNKNOWN_TYPE,
@@ -76,10 +76,10 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
         Ok(content) => content,
         Err(wrong) => return refuse_for_good(hub, connection, id, unfit(&wrong)),
     };
-    let Some(room) = hub.room_of(connection, &submission.room) else {
+    if hub.room_of(connection, submission.room).is_none() {
         let error = ErrorFrame::new(ErrorCode::NoSuchRoom, NO_SUCH_ROOM);
         return refuse_for_good(hub, connection, id, error);
-    };
+    }
     let Some(settled) = settled(hub, connection, id) else {
         return;
     };
@@ -89,8 +89,13 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     };
     let sender = Arc::clone(&user.member);
     let moderates = allowed.unwrap_or(false);
+    let mentions = content.body().map_or(Mentions::NONE, |body| {
+        hub.mentions(connection, submission.room, body)
+    });
     let what = PendingKind::Message {
         id,
+        room: submission.room,
+        is_new: matches!(content, Content::Text(_)),
         sender: Arc::clone(&sender),
         bytes: content.bytes(),
         text: content
@@ -101,9 +106,10 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     let operation = Operation::Append {
         id,
         settled,
-        room,
+        room: submission.room,
         sender,
         content,
+        mentions,
         moderates,
     };
     hub.stage(connection, operation, what);
@@ -125,23 +131,21 @@ fn may_submit(
     connection: ConnectionId,
     submission: &Submission,
 ) -> Result<bool, ErrorFrame> {
-    let Some(room) = hub.room_of(connection, &submission.room) else {
-        return Ok(false);
-    };
     let Some(session) = hub.sessions.get(&connection) else {
         return Ok(false);
     };
+    let room = submission.room;
+    let in_session = session.is_in(room);
     let requester = session.requester();
     let moot = |id: MessageId| id.device == session.device && id.counter <= session.settled();
     if submission.id.is_some_and(moot) {
         return Ok(false);
     }
-    let room = &hub.rooms[room.at()];
     match submission.content {
-        Ok(Content::Redaction { .. }) => hub.access.may_erase(requester, &room.rules, hub.now),
+        Ok(Content::Redaction { .. }) => hub.access.may_erase(requester, room, in_session, hub.now),
         Ok(Content::Text(_) | Content::Edit { .. }) | Err(_) => hub
             .access
-            .may_write(requester, &room.name, &room.rules, hub.now)
+            .may_write(requester, room, in_session, hub.now)
             .map(|()| false),
     }
 }

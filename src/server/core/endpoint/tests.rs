@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     protocol::{
-        Fingerprint, RoomName,
+        Fingerprint, RoomId,
         frame::{Bye, Departure},
     },
     server::{
@@ -18,7 +18,7 @@ fn channel() -> Channel {
 
 #[test]
 fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
-    let mut replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
+    let mut replica = Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
     let mut endpoint = fresh();
     // A legacy client gets no last frame for its own goodbye: nothing would follow.
     let join = br#"{"type":"join","nickname":"carol","clientID":"3"}"#;
@@ -119,7 +119,7 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
 
 #[test]
 fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
-    let replica = Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
+    let replica = Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
     let refusal = |wait| ErrorFrame {
         retry_after_ms: wait,
         ..ErrorFrame::new(ErrorCode::RateLimited, "Too fast")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Hub, Session, bye, whowas::WhowasRecord};
 use crate::{
     protocol::{
-        Nickname, Role, RoomName, RoomRules, UserId,
+        Nickname, Role, RoomId, RoomRules, UserId,
         admin::{ActsOn, AdminCommand},
         frame::{Change, Departure, Member},
     },
@@ -106,18 +106,6 @@ impl Hub {
         self.users.get(user).map(|user| user.member.role)
     }
 
-    /// The rules of the room that a command names.
-    pub(in crate::server::core) fn rules_named(
-        &self,
-        command: &AdminCommand,
-    ) -> Option<&RoomRules> {
-        let room = command.room()?;
-        let index = self.room_index(room)?;
-        // Access control has a change first, before it is committed.
-        let known = self.access.moderation.rules.get(room);
-        Some(known.unwrap_or(&self.rooms[index.at()].rules))
-    }
-
     /// Carries out the effects of a member's command.
     pub(super) fn carry_out(&mut self, by: &Arc<Member>, effects: Vec<AdminEffect>) {
         for effect in effects {
@@ -133,7 +121,16 @@ impl Hub {
                     self.end_sessions(has, Departure::Kicked, &words);
                 }
                 AdminEffect::SetRole { user, role } => self.set_role(user, role),
-                AdminEffect::SetRules { room, rules } => self.set_rules(&room, rules, by),
+                AdminEffect::SetRules { room, rules } => self.set_rules(room, rules, by),
+                AdminEffect::Entered { user, room } => self.entered(user, room),
+                AdminEffect::Left { user, room, by } => self.left(user, room, by),
+                AdminEffect::IgnoredChanged { user } => {
+                    let frame = self.ignored_frame(user);
+                    self.tell_user(user, &frame);
+                }
+                AdminEffect::ReadChanged { user, room } => self.tell_read(user, room),
+                AdminEffect::RoomChanged { room } => self.room_changed(room),
+                AdminEffect::Event { room, event } => self.note_event(room, by, *event),
             }
         }
     }
@@ -170,10 +167,9 @@ impl Hub {
         self.tell_where(user, &Change::Promoted);
     }
 
-    fn set_rules(&mut self, room: &RoomName, rules: RoomRules, by: &Arc<Member>) {
-        if let Some(index) = self.room_index(room) {
-            self.rooms[index.at()].rules = rules.clone();
-            self.tell([index], by, &Change::Rules(rules));
+    fn set_rules(&mut self, id: RoomId, rules: RoomRules, by: &Arc<Member>) {
+        if self.rooms.contains_key(&id) {
+            self.tell([id], by, &Change::Rules(rules));
         }
     }
 }

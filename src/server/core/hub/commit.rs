@@ -20,8 +20,7 @@ use crate::{
             log_event::LogEvent,
         },
         log::{
-            Batch, Committed, ERASE_MAX, MessageOutcome, OpResult, Operation, Retention, RoomIndex,
-            StoreError,
+            Batch, Committed, ERASE_MAX, MessageOutcome, OpResult, Operation, Retention, StoreError,
         },
     },
     time::Now,
@@ -64,6 +63,7 @@ impl Hub {
             PendingKind::Open
             | PendingKind::Enter
             | PendingKind::PutState { .. }
+            | PendingKind::Note { .. }
             | PendingKind::Withdraw { .. }
             | PendingKind::Refuse { .. } => 0,
         };
@@ -125,7 +125,7 @@ impl Hub {
         let messages = |operation: &_| {
             matches!(
                 operation,
-                Operation::Append { .. } | Operation::Erase { .. }
+                Operation::Append { .. } | Operation::Note { .. } | Operation::Erase { .. }
             )
         };
         let correction = if operations.iter().any(messages) {
@@ -158,7 +158,7 @@ impl Hub {
         if self.state != State::Running {
             return None;
         }
-        let rooms = self.rooms.iter().map(|room| room.extent);
+        let rooms = self.rooms.values().map(|room| room.extent);
         let due = self.retainer.look(clock, rooms);
         if let Some(by) = due.doubt {
             self.record(LogEvent::ClockDoubted { by });
@@ -233,13 +233,13 @@ impl Hub {
         let operations = pending.len() + usize::from(retains);
         debug_assert_eq!(operations, committed.results.len());
         for run in &committed.runs {
-            self.rooms[run.room.at()].extent.head = run.segment.next() - 1;
+            self.rooms[run.room].extent.head = run.segment.next() - 1;
         }
-        for &(room, first) in &committed.firsts {
-            let room = &mut self.rooms[room.at()];
+        for &(id, first) in &committed.firsts {
+            let room = &mut self.rooms[id];
             let from = std::mem::replace(&mut room.extent.first, first);
             if retains {
-                let (room, to) = (room.name.clone(), first - 1);
+                let (room, to) = (self.label(id), first - 1);
                 self.record(LogEvent::Erased { room, from, to });
             }
         }
@@ -248,7 +248,7 @@ impl Hub {
             self.retainer.done(more);
         }
         for &(room, revised) in &committed.revised {
-            self.rooms[room.at()].revised = revised;
+            self.rooms[room].revised = revised;
         }
         if !committed.runs.is_empty() || !committed.firsts.is_empty() {
             self.effects.push(Effect::Publish(Arc::new(Publication {
@@ -266,8 +266,20 @@ impl Hub {
     fn conclude(&mut self, pending: Pending, verdict: &OpResult) {
         let Pending { connection, what } = pending;
         let id = match (&what, verdict) {
-            (PendingKind::Open | PendingKind::Enter, OpResult::Opened { counter, ids }) => {
-                return command::join::opened(self, connection, *counter, ids);
+            (
+                PendingKind::Open | PendingKind::Enter,
+                OpResult::Opened {
+                    counter,
+                    ids,
+                    unread,
+                },
+            ) => {
+                let opened = command::join::Opened {
+                    counter: *counter,
+                    ids: ids.clone(),
+                    unread: unread.clone(),
+                };
+                return command::join::opened(self, connection, &opened);
             }
             (PendingKind::Open | PendingKind::Enter, OpResult::Damaged) => {
                 let message = "The server's record of this device is damaged: tell its operator, \
@@ -283,6 +295,9 @@ impl Hub {
                     self.records_stored(promises);
                 }
                 return;
+            }
+            (PendingKind::Note { room, invited }, verdict) => {
+                return self.noted(*room, *invited, verdict);
             }
             (PendingKind::Erase(request), _) => return self.erase_committed(request, verdict),
             (
@@ -300,7 +315,7 @@ impl Hub {
             }
             OpResult::Repeated(settled) => {
                 self.settled(connection, id);
-                let answer = self.outcome(id, *settled);
+                let answer = Self::outcome(id, *settled);
                 self.answer(connection, answer);
             }
             OpResult::StatePut | OpResult::Erased { .. } => {}
@@ -326,58 +341,55 @@ impl Hub {
                 return self.answer(connection, ServerFrame::Error(ErrorFrame::clone(error)));
             }
             (PendingKind::Message { id, .. } | PendingKind::Withdraw { id }, _) => {
-                let answer = self.outcome(*id, settled);
+                let answer = Self::outcome(*id, settled);
                 return self.answer(connection, answer);
             }
             (
                 PendingKind::Open
                 | PendingKind::Enter
                 | PendingKind::PutState { .. }
+                | PendingKind::Note { .. }
                 | PendingKind::Erase(_),
                 _,
             ) => return,
         };
         let ack = Box::new(Ack {
             id,
-            outcome: self.stored(room, seq, time),
+            outcome: Outcome::Stored { room, seq, time },
         });
         self.command(connection, ConnectionCommand::Stored(ack));
         let PendingKind::Message {
             sender,
             bytes,
             text,
+            is_new,
             ..
         } = what
         else {
             return;
         };
+        if is_new {
+            self.show_again(room);
+        }
         let session = self.sessions.get(&connection);
         let is_left_out = session.is_some_and(|session| !session.abilities.hears_itself);
         self.record(LogEvent::Message {
             sender,
             address: session.map(|session| session.address),
             id,
-            room: self.rooms[room.at()].name.clone(),
+            room: self.label(room),
             seq,
             bytes,
             time,
-            receivers: self.rooms[room.at()].readers - usize::from(is_left_out),
+            receivers: self.rooms[room].readers - usize::from(is_left_out),
             text,
         });
     }
 
-    fn stored(&self, room: RoomIndex, seq: u64, time: Timestamp) -> Outcome {
-        Outcome::Stored {
-            room: self.rooms[room.at()].name.clone(),
-            seq,
-            time,
-        }
-    }
-
     /// The answer for an id that has an outcome.
-    fn outcome(&self, id: MessageId, settled: MessageOutcome) -> ServerFrame {
+    fn outcome(id: MessageId, settled: MessageOutcome) -> ServerFrame {
         let outcome = match settled {
-            MessageOutcome::Stored { room, seq, time } => self.stored(room, seq, time),
+            MessageOutcome::Stored { room, seq, time } => Outcome::Stored { room, seq, time },
             MessageOutcome::Withdrawn => Outcome::Withdrawn,
             MessageOutcome::Unchanged => Outcome::Unchanged,
             MessageOutcome::Forgotten => Outcome::Settled,
@@ -427,6 +439,11 @@ impl Hub {
                 command::join::failed(self, connection, refusal);
             }
             PendingKind::PutState { promises } => self.records_not_stored(promises),
+            // It was about something that is stored anyway.
+            PendingKind::Note { room, invited } => {
+                let next = self.head_ahead(room) + 1;
+                self.begins(room, invited, next);
+            }
             PendingKind::Erase(request) => self.erase_done(&request, Err(EraseError::Unavailable)),
             PendingKind::Message { id, .. }
             | PendingKind::Withdraw { id }

@@ -18,7 +18,7 @@ impl Hub {
         if self.stopping() {
             return self.erase_done(&request, Err(EraseError::Unavailable));
         }
-        let Some(room) = self.room_index(&request.room) else {
+        let Some(room) = self.access.rooms.named_by_operator(&request.room) else {
             return self.erase_done(&request, Err(EraseError::NoRoom));
         };
         let EraseRequest { from, to, .. } = request;

@@ -2,7 +2,7 @@
 
 use crate::{
     protocol::{
-        MessageId, Nickname,
+        MessageId, Nickname, RoomId, UserId,
         admin::AdminResult,
         frame::{ErrorFrame, Member},
     },
@@ -69,6 +69,10 @@ pub(in crate::server::core) enum PendingKind {
     Message {
         /// Its id.
         id: MessageId,
+        /// Its room.
+        room: RoomId,
+        /// Whether it is a new message, and no change of another one.
+        is_new: bool,
         /// The sender.
         sender: Arc<Member>,
         /// Bytes of its text.
@@ -80,6 +84,13 @@ pub(in crate::server::core) enum PendingKind {
     Withdraw {
         /// Its id.
         id: MessageId,
+    },
+    /// An entry about something that happened to a room.
+    Note {
+        /// The room.
+        room: RoomId,
+        /// The user whose membership begins with it.
+        invited: Option<UserId>,
     },
     /// An erasure for the operator.
     Erase(Box<EraseRequest>),
@@ -93,11 +104,28 @@ pub(in crate::server::core) enum PendingKind {
 }
 
 impl PendingKind {
+    /// Whether it may make an entry in a room.
+    pub(super) fn may_add_to(&self, place: RoomId) -> bool {
+        match self {
+            Self::Message { room, .. } | Self::Note { room, .. } => *room == place,
+            Self::Open
+            | Self::Enter
+            | Self::PutState { .. }
+            | Self::Withdraw { .. }
+            | Self::Erase(_)
+            | Self::Refuse { .. } => false,
+        }
+    }
+
     /// The message id that gets an outcome.
     pub(super) fn id(&self) -> Option<MessageId> {
         match self {
             Self::Message { id, .. } | Self::Withdraw { id } | Self::Refuse { id, .. } => Some(*id),
-            Self::Open | Self::Enter | Self::PutState { .. } | Self::Erase(_) => None,
+            Self::Open
+            | Self::Enter
+            | Self::PutState { .. }
+            | Self::Note { .. }
+            | Self::Erase(_) => None,
         }
     }
 }

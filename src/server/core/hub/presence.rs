@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{Hub, Room, Session, User, bye, whowas::WhowasRecord};
 use crate::{
     protocol::{
-        Nickname, ServerFrame, UserId,
+        Nickname, RoomId, ServerFrame, UserId,
         frame::{Change, Departure, Member, Presence},
         wire::encode_server,
     },
@@ -18,7 +18,7 @@ use crate::{
             event::{Effect, MemberChange, PresenceChanges, Publication},
             log_event::LogEvent,
         },
-        log::{RoomIndex, segment::SegmentBuilder},
+        log::segment::SegmentBuilder,
     },
 };
 
@@ -26,7 +26,7 @@ impl Room {
     /// Adds a change to those that this turn publishes.
     fn tell(&mut self, time: Timestamp, member: &Arc<Member>, change: &Change) {
         let frame = ServerFrame::Presence(Presence {
-            room: self.name.clone(),
+            room: self.id,
             version: self.diffs.next(),
             user: member.user,
             nickname: member.nickname.clone(),
@@ -91,22 +91,17 @@ impl Hub {
                 since: self.now.wall,
                 role: session.role,
             }),
-            sessions: 0,
+            connections: SmallVec::new(),
             rooms: SmallVec::with_capacity(session.rooms.len()),
         });
-        present.sessions += 1;
+        present.connections.push(connection);
         let member = Arc::clone(&present.member);
-        let mut entered = Vec::new();
-        for &room in &session.rooms {
-            self.rooms[room.at()].readers += 1;
-            let known = present.rooms.iter_mut().find(|(other, _)| *other == room);
-            if let Some((_, sessions)) = known {
-                *sessions += 1;
-            } else {
-                present.rooms.push((room, 1));
-                entered.push(room);
-            }
-        }
+        let entered: Vec<_> = session
+            .rooms
+            .iter()
+            .copied()
+            .filter(|room| self.count_in(user, *room))
+            .collect();
         self.tell(entered, &member, &Change::Joined);
         let before = self.devices.insert(device, connection);
         self.sessions.insert(connection, Box::new(session));
@@ -172,20 +167,16 @@ impl Hub {
         let Some(present) = self.users.get_mut(&session.user) else {
             return;
         };
-        present.sessions -= 1;
+        present.connections.retain(|other| *other != connection);
+        let is_gone = present.connections.is_empty();
         let member = Arc::clone(&present.member);
-        let mut left = Vec::new();
-        for &room in &session.rooms {
-            self.rooms[room.at()].readers -= 1;
-            if let Some(at) = present.rooms.iter().position(|(other, _)| *other == room) {
-                present.rooms[at].1 -= 1;
-                if present.rooms[at].1 == 0 {
-                    present.rooms.swap_remove(at);
-                    left.push(room);
-                }
-            }
-        }
-        if present.sessions == 0 {
+        let left: Vec<_> = session
+            .rooms
+            .iter()
+            .copied()
+            .filter(|room| self.count_out(session.user, *room))
+            .collect();
+        if is_gone {
             self.users.remove(&session.user);
             self.nicknames.remove(member.nickname.canonical().as_str());
             let gone = WhowasRecord {
@@ -210,12 +201,12 @@ impl Hub {
     /// Announces a change in these rooms.
     pub(super) fn tell(
         &mut self,
-        rooms: impl IntoIterator<Item = RoomIndex>,
+        rooms: impl IntoIterator<Item = RoomId>,
         member: &Arc<Member>,
         change: &Change,
     ) {
         for index in rooms {
-            let room = &mut self.rooms[index.at()];
+            let room = &mut self.rooms[index];
             if room.changes.is_empty() {
                 self.changed.push(index);
             }
@@ -236,7 +227,7 @@ impl Hub {
     pub(super) fn publish_presence(&mut self) {
         let mut presence = Vec::new();
         for index in mem::take(&mut self.changed) {
-            let room = &mut self.rooms[index.at()];
+            let room = &mut self.rooms[index];
             let next = SegmentBuilder::new(room.diffs.next());
             presence.push(PresenceChanges {
                 room: index,

@@ -9,7 +9,7 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use super::{
-    Hub,
+    Hub, State,
     pending::{PendingKind, Promise},
 };
 use crate::{
@@ -18,13 +18,15 @@ use crate::{
         frame::{ErrorCode, ErrorFrame},
     },
     server::{
-        core::{ConnectionId, admin::AdminReply, command, event::JoinRequest},
+        core::{ConnectionId, admin::AdminReply, command, event::JoinRequest, persist::Changes},
         log::Operation,
     },
 };
 
 /// How long after a failure the records are retried.
 const RECORDS_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long records wait for others if all of them can: markers, which move all the time.
+const LAZY_AFTER: Duration = Duration::from_secs(1);
 /// Retry delay for clients whose request was not stored.
 const NOT_STORED_RETRY_MS: u64 = 1_000;
 /// Most commands that wait for their effects because the store refused their records; beyond, no
@@ -43,10 +45,12 @@ impl Hub {
             return;
         };
         session.pending += 1;
+        let by = Arc::clone(&user.member);
+        let effects = self.anticipate(&by, reply.effects);
         self.promised.push(Promise::Command {
             answer: Some((connection, reply.result)),
-            by: Arc::clone(&user.member),
-            effects: reply.effects,
+            by,
+            effects,
         });
     }
 
@@ -102,7 +106,16 @@ impl Hub {
         if self.remembering || waits && !is_wanted {
             return;
         }
+        // Before a stop nothing waits.
+        let is_running = self.state == State::Running;
+        if is_running && !is_wanted && self.access.changes() == Changes::Lazy {
+            let due = self.lazy_due.get_or_insert(self.now.mono + LAZY_AFTER);
+            if self.now.mono < *due {
+                return;
+            }
+        }
         self.records_wait = None;
+        self.lazy_due = None;
         let records = self.access.take_changed();
         let mut promises = mem::take(&mut self.overdue);
         promises.append(&mut self.promised);

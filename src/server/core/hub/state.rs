@@ -6,7 +6,7 @@ use super::{clock::Clock, pending};
 use super::{pending::Promise, retention::Keep};
 use crate::{
     protocol::{
-        ClientId, DeviceId, Epoch, Extent, MessageId, PublicKey, Role, RoomName, RoomRules, UserId,
+        ClientId, DeviceId, Epoch, Extent, MessageId, PublicKey, Role, RoomId, UserId,
         frame::{Departure, Member},
         limits::NUMBER_MAX,
     },
@@ -16,8 +16,10 @@ use crate::{
             access::{self, AccessControl, Visitor},
             client::Abilities,
             event::{Effect, JoinRequest, MemberChange},
+            room_map::RoomMap,
+            rooms::RoomSettings,
         },
-        log::{Revised, RoomIndex, segment::SegmentBuilder},
+        log::{Revised, Standing, segment::SegmentBuilder},
         network::ClientAddress,
     },
     text::Line,
@@ -36,8 +38,8 @@ use std::{
 pub struct Settings {
     /// Most sessions at one time.
     pub clients_max: usize,
-    /// The rooms, in the order of their [`RoomIndex`]. The first is the lobby, which a client
-    /// enters that names no room.
+    /// The rooms that the operator wants. The first is the lobby, which a client enters that names
+    /// no room.
     pub rooms: Vec<RoomSettings>,
     /// The server's program and version.
     pub server: Line,
@@ -49,18 +51,9 @@ pub struct Settings {
     pub access: access::Settings,
 }
 
-/// The operator's settings of one room.
-#[derive(Clone, Debug)]
-pub struct RoomSettings {
-    /// Its name.
-    pub name: RoomName,
-    /// Its topic.
-    pub topic: Option<Line>,
-}
-
+/// What the hub knows of a room besides its record.
 pub(in crate::server::core) struct Room {
-    pub(in crate::server::core) name: RoomName,
-    pub(in crate::server::core) rules: RoomRules,
+    pub(in crate::server::core) id: RoomId,
     pub(in crate::server::core) extent: Extent,
     pub(in crate::server::core) revised: Revised,
     /// Changes of the member list that are not published yet.
@@ -70,12 +63,25 @@ pub(in crate::server::core) struct Room {
     pub(super) readers: usize,
 }
 
+impl Room {
+    pub(in crate::server::core) fn new(id: RoomId, standing: Standing) -> Self {
+        Self {
+            id,
+            extent: standing.extent,
+            revised: standing.revised,
+            diffs: SegmentBuilder::new(1),
+            changes: Vec::new(),
+            readers: 0,
+        }
+    }
+}
+
 pub(in crate::server::core) struct User {
     pub(in crate::server::core) member: Arc<Member>,
-    /// The user's sessions.
-    pub(super) sessions: u32,
+    /// The connections of the user's sessions.
+    pub(super) connections: SmallVec<[ConnectionId; 1]>,
     /// The user's rooms, each with the number of their sessions in it.
-    pub(super) rooms: SmallVec<[(RoomIndex, u32); 1]>,
+    pub(super) rooms: SmallVec<[(RoomId, u32); 1]>,
 }
 
 /// A session: one connection that has joined.
@@ -83,7 +89,9 @@ pub(in crate::server::core) struct Session {
     pub(in crate::server::core) user: UserId,
     pub(in crate::server::core) role: Role,
     /// The rooms that it has joined, each once.
-    pub(super) rooms: SmallVec<[RoomIndex; 2]>,
+    pub(super) rooms: SmallVec<[RoomId; 2]>,
+    /// Whether it is sent all rooms of its user, and what happens to them.
+    pub(in crate::server::core) sees_rooms: bool,
     /// The key that it joined with.
     pub(in crate::server::core) key: Option<PublicKey>,
     pub(in crate::server::core) device: DeviceId,
@@ -124,7 +132,7 @@ impl Session {
     pub(in crate::server::core) fn new(
         entry: &JoinRequest,
         visitor: &Visitor,
-        rooms: SmallVec<[RoomIndex; 2]>,
+        rooms: SmallVec<[RoomId; 2]>,
         counter: u64,
     ) -> Self {
         Self {
@@ -136,6 +144,7 @@ impl Session {
             user: visitor.user,
             role: visitor.role,
             rooms,
+            sees_rooms: entry.join.can.rooms,
             key: entry.key,
             device: entry.device(),
             client_id: entry.join.client_id.clone(),
@@ -152,8 +161,19 @@ impl Session {
     }
 
     /// Whether it has joined a room.
-    pub(in crate::server::core) fn is_in(&self, room: RoomIndex) -> bool {
+    pub(in crate::server::core) fn is_in(&self, room: RoomId) -> bool {
         self.rooms.contains(&room)
+    }
+
+    /// The rooms that it has joined.
+    pub(in crate::server::core) fn rooms(&self) -> &[RoomId] {
+        &self.rooms
+    }
+
+    /// Takes a room away. Returns whether it had joined it.
+    pub(super) fn forget_room(&mut self, room: RoomId) -> bool {
+        let at = self.rooms.iter().position(|other| *other == room);
+        at.map(|at| self.rooms.swap_remove(at)).is_some()
     }
 
     /// Whether an id has to wait, because an earlier one was refused and has not been sent again.
@@ -203,14 +223,15 @@ pub struct Hub {
     pub(super) clock: Clock,
     /// Corrections of the clock that the store has not been told of.
     pub(super) correction: SignedDuration,
-    pub(in crate::server::core) rooms: Vec<Room>,
-    pub(super) room_by_name: HashMap<RoomName, RoomIndex>,
+    pub(in crate::server::core) rooms: RoomMap<Room>,
     /// Rooms with changes of the member list that are not published yet.
-    pub(super) changed: Vec<RoomIndex>,
+    pub(super) changed: Vec<RoomId>,
     /// Accounts, moderation, invites and rate limits.
     pub(in crate::server::core) access: AccessControl,
     /// When to retry records that could not be stored.
     pub(super) records_wait: Option<Duration>,
+    /// When records are stored of which all can wait.
+    pub(super) lazy_due: Option<Duration>,
     /// Records are staged or being committed: later changes wait, so that nothing older is ever
     /// written after something newer.
     pub(super) remembering: bool,

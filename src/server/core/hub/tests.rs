@@ -21,7 +21,10 @@ mod correcting;
 mod ending;
 mod erasing;
 mod keeping;
+mod people;
+mod reading;
 mod rooms;
+mod rooms_made;
 
 /// A join under this nickname.
 fn join_frame(name: &str) -> ClientFrame {
@@ -265,7 +268,7 @@ fn the_same_id_again_gets_the_same_answer() {
     };
     let bad = |counter| {
         ClientFrame::Submit(Submission {
-            room: RoomName::parse("elsewhere").unwrap(),
+            room: RoomId::parse("elsewhere").unwrap(),
             id: Some(id("bob", counter)),
             content: Ok(Content::Text(Body::inert("x"))),
         })
@@ -309,7 +312,7 @@ fn messages_without_ids_are_numbered_by_the_server() {
     world.join("bob");
     let plain = |text: &str| {
         ClientFrame::Submit(Submission {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             id: None,
             content: Ok(Content::Text(Body::inert(text))),
         })
@@ -476,7 +479,7 @@ fn many_refusals_are_told_in_one_line_a_minute() {
     let mut world = World::new();
     world.join("bob");
     for (seconds, told) in [(0, vec![1]), (20, vec![1]), (20, vec![1]), (20, vec![1, 3])] {
-        world.advance(std::time::Duration::from_secs(seconds));
+        world.advance(Duration::from_secs(seconds));
         world.say("bob", &ClientFrame::Pong { reference: None });
         world.fail = Some(StoreError::Refused);
         world.say("bob", &message("bob", 1, "a"));
@@ -561,7 +564,7 @@ fn a_resume_gives_what_follows_and_says_when_it_cannot() {
         let join = Join {
             epoch: Some(epoch),
             rooms: vec![Position {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 seq,
                 id,
             }],
@@ -773,7 +776,7 @@ fn a_client_that_has_used_all_numbers_is_told_so() {
     world.store.append(batch).unwrap();
     world.join("bob");
     let more = ClientFrame::Submit(Submission {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         id: None,
         content: Ok(Content::Text(Body::inert("one more"))),
     });

@@ -22,7 +22,7 @@ fn history(part: Part) -> ClientFrame {
 
 fn history_of(room: &str, part: Part) -> ClientFrame {
     ClientFrame::History(HistoryRequest {
-        room: RoomName::parse(room).unwrap(),
+        room: RoomId::parse(room).unwrap(),
         part,
         reference: Some(7),
     })
@@ -38,7 +38,7 @@ fn backward(from: u64, to: u64) -> ClientFrame {
 
 fn search(words: &str, to: Option<u64>) -> ClientFrame {
     ClientFrame::Search(SearchRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         query: Query {
             words: Words::parse(words).unwrap(),
             sender: None,
@@ -52,7 +52,7 @@ fn search(words: &str, to: Option<u64>) -> ClientFrame {
 
 fn changes() -> ClientFrame {
     ClientFrame::Changes(ChangesRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         since: 0,
         to: NUMBER_MAX,
         erased: false,
@@ -344,7 +344,7 @@ fn history_begins_where_the_log_does() {
     );
     let nobody = Nickname::parse("nobody").unwrap();
     let frame = ClientFrame::Search(SearchRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         query: Query {
             words: Words::default(),
             sender: Some(nobody),

@@ -1,18 +1,14 @@
-//! Moderation: bans, mutes, the rules of rooms, and the audit trail.
+//! Moderation: bans, mutes, slow mode, and the audit trail.
 
-use self::{audit::Audit, bans::Bans, mutes::Mutes, room_rules::SlowMode};
-use super::persist::{Persist, RecordMap};
-use crate::{
-    protocol::{RoomRules, UserId},
-    server::log::StateRecord,
-    text::Line,
-};
+use self::{audit::Audit, bans::Bans, mutes::Mutes, slow_mode::SlowMode};
+use super::persist::Persist;
+use crate::{protocol::UserId, server::log::StateRecord, text::Line};
 
 pub mod audit;
 pub mod bans;
 pub mod mutes;
-pub mod room_rules;
 pub mod sanction;
+pub mod slow_mode;
 
 /// The decisions of moderators.
 #[derive(Debug)]
@@ -21,8 +17,6 @@ pub struct Moderation {
     pub bans: Bans,
     /// Users whose messages are refused.
     pub mutes: Mutes,
-    /// The rules of the rooms whose rules were ever changed.
-    pub rules: RecordMap<RoomRules>,
     /// When users last wrote in rooms in slow mode.
     pub slow_mode: SlowMode,
     /// The audit trail.
@@ -35,18 +29,16 @@ impl Moderation {
         Self {
             bans: Bans::load(records),
             mutes: Mutes::load(records),
-            rules: RecordMap::load(records),
             slow_mode: SlowMode::default(),
             audit: Audit::load(records),
         }
     }
 
     /// The records, for a commit.
-    pub fn records(&mut self) -> [&mut dyn Persist; 4] {
+    pub fn records(&mut self) -> [&mut dyn Persist; 3] {
         [
             self.bans.records(),
             self.mutes.records(),
-            &mut self.rules,
             self.audit.records(),
         ]
     }

@@ -2,8 +2,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     protocol::{
-        ClientFrame, RoomName, ServerFrame, Token, UserId, frame::Change, limits,
-        wire::encode_client,
+        ClientFrame, RoomId, ServerFrame, Token, UserId, frame::Change, limits, wire::encode_client,
     },
     server::{
         core::{
@@ -12,7 +11,7 @@ use crate::{
             subscriber::{Subscriber, Turn},
             testing::{World, join, message, start, token},
         },
-        log::{MemoryLimits, RoomIndex, segment::SegmentBuilder},
+        log::{MemoryLimits, segment::SegmentBuilder},
     },
 };
 
@@ -107,14 +106,14 @@ fn a_caught_up_reader_gets_a_whole_commit_in_one_slice() {
 
 #[test]
 fn a_written_page_is_discarded() {
-    let mut replica = Replica::new([(RoomName::lobby(), 2)], ReplicaLimits::default());
+    let mut replica = Replica::new([(RoomId::LOBBY, 2)], ReplicaLimits::default());
     let mut page = SegmentBuilder::new(1);
     for text in ["one", "two"] {
         page.push(|out| out.extend_from_slice(text.as_bytes()));
     }
     let page = page.finish();
     let mut subscriber = Subscriber::new();
-    subscriber.attach(&[(RoomIndex::LOBBY, 1)]);
+    subscriber.attach(&[(RoomId::LOBBY, 1)], &[RoomId::LOBBY]);
     let mut pages = 0;
     loop {
         let count = match subscriber.poll_turn(&mut replica) {
@@ -224,7 +223,7 @@ fn received_requests_come_before_more_is_read_and_after_the_input_ended() {
     let endpoint = &mut world.client("bob").endpoint;
     endpoint.handle_end_of_input();
     let now = start();
-    let replica = &Replica::new([(RoomName::lobby(), 0)], ReplicaLimits::default());
+    let replica = &Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
     // Two are answered: the other two may be requested now, but no more read.
     for _ in 0..2 {
         endpoint.handle_command(now, replica, ConnectionCommand::Answer(None));
@@ -365,7 +364,7 @@ fn a_room_that_rests_gives_back_what_a_crowd_needed() {
         world.connect("x");
         world.say("x", &ClientFrame::Join(Box::new(join)));
     }
-    let held = |world: &World| world.replica.room(RoomIndex::LOBBY).presence.cost_bytes();
+    let held = |world: &World| world.replica.room(RoomId::LOBBY).presence.cost_bytes();
     let crowded = held(&world);
     assert!(crowded > 16 * 1024, "{crowded}");
     world.replica.rest();

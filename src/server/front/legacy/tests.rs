@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{presence_summary::GATHER, *};
 use crate::{
     protocol::{
-        ClientFrame, Identity,
+        ClientFrame, Identity, RoomId,
         limits::{LEGACY_FRAME_BYTES_MAX, LEGACY_PAUSE},
     },
     server::{
@@ -358,7 +358,7 @@ fn a_basic_client_has_no_say_in_the_numbers_of_its_messages() {
         world.send("bob", text);
         assert_eq!(world.hears("alice"), [format!("{seq} bob: hi")]);
     }
-    let page = world.store.read(RoomIndex::LOBBY, 1, 100_000).unwrap();
+    let page = world.store.read(RoomId::LOBBY, 1, 100_000).unwrap();
     let page = std::str::from_utf8(page.bytes()).unwrap().to_owned();
     assert!(page.contains("-3\""), "{page}");
 }

@@ -28,7 +28,7 @@ fn a_page_passes_over_long_runs_of_edits_in_steps() {
     each(|store| {
         fill(store, 3, (0..5_000).map(|number| number % 3 + 1));
         append(store, 3, [message(1, 5_004)]);
-        let extent = store.extents()[0];
+        let extent = extent(store, LOBBY);
         assert_eq!(extent, Extent::new(1, 5_004));
         let (mut next, mut found, mut pages) = (1, Vec::new(), 0);
         while next <= extent.head {
@@ -232,11 +232,11 @@ fn retention_counts_what_is_shown_and_a_text_goes_with_its_message() {
         assert_eq!(late.results, [gone]);
         // The last entry is a message, and all before it may go; edits have no room of their own.
         append(store, 5, [keep(1)]);
-        assert_eq!(store.extents()[0].first, 11);
+        assert_eq!(extent(store, LOBBY).first, 11);
         append(store, 5, [keep(0)]);
-        assert_eq!(store.extents()[0].first, 16);
+        assert_eq!(extent(store, LOBBY).first, 16);
         // How far the room was revised stays known.
-        let revised = store.standings()[0].revised;
+        let revised = standing(store, LOBBY).revised;
         assert_eq!((revised.changed, revised.redacted), (14, 14));
     });
 }
@@ -257,6 +257,6 @@ fn retention_comes_first_in_its_batch() {
             ]
         );
         assert_eq!(committed.firsts, [(LOBBY, 2)]);
-        assert_eq!(store.extents()[0], Extent::new(2, 3));
+        assert_eq!(extent(store, LOBBY), Extent::new(2, 3));
     });
 }

@@ -7,7 +7,11 @@ use crate::{
 };
 
 /// Submits a content to the lobby, from one of a user's devices.
-pub(super) fn submit(user: u8, (name, counter): (u8, u64), content: Content) -> Operation {
+pub(in crate::server) fn submit(
+    user: u8,
+    (name, counter): (u8, u64),
+    content: Content,
+) -> Operation {
     let mut operation = message(name, counter);
     if let Operation::Append {
         sender,
@@ -29,14 +33,14 @@ pub(super) fn moderated(mut operation: Operation) -> Operation {
     operation
 }
 
-pub(super) fn edit(target: MessageId, text: &str) -> Content {
+pub(in crate::server) fn edit(target: MessageId, text: &str) -> Content {
     Content::Edit {
         target,
         body: Body::inert(text),
     }
 }
 
-pub(super) fn redaction(target: MessageId) -> Content {
+pub(in crate::server) fn redaction(target: MessageId) -> Content {
     Content::Redaction {
         target,
         reason: Some(Line::inert("because")),
@@ -67,13 +71,14 @@ fn says(entry: &Entry) -> String {
             let by = tombstone.by.as_ref().map_or("its author", |by| by.as_str());
             format!("erased {} by {by}", tombstone.redacted)
         }
+        EntryKind::Event(event) => event.alt.as_str().to_owned(),
         EntryKind::Unknown(unknown) => unknown.name.as_str().to_owned(),
     }
 }
 
 /// What all entries of the lobby say.
 pub(super) fn all(store: &mut dyn Store) -> Vec<String> {
-    let extent = store.extents()[0];
+    let extent = extent(store, LOBBY);
     let numbers = extent.numbers();
     numbers.map(|seq| says(&held(store, seq))).collect()
 }
@@ -88,7 +93,7 @@ fn rewritten(committed: &Committed) -> Vec<(u64, String)> {
     committed.rewritten.iter().map(one).collect()
 }
 
-fn revised(changed: u64, redacted: u64) -> Vec<(RoomIndex, Revised)> {
+fn revised(changed: u64, redacted: u64) -> Vec<(RoomId, Revised)> {
     vec![(LOBBY, Revised { changed, redacted })]
 }
 
@@ -138,7 +143,7 @@ fn an_edit_gives_its_message_another_text_and_the_text_before_is_nowhere() {
         // Its envelope is as it was.
         let message = held(store, 1);
         assert_eq!((message.id, message.time), (id(1, 1), at(1)));
-        assert_eq!(store.standings()[0].revised.changed, 4);
+        assert_eq!(standing(store, LOBBY).revised.changed, 4);
     });
 }
 
@@ -337,18 +342,18 @@ fn a_repeated_edit_changes_nothing_again() {
 #[test]
 fn what_was_changed_is_the_same_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
-    let reopen = || SqliteStore::open(&unsynced(directory.path()), &rooms()).unwrap();
+    let reopen = || SqliteStore::open(&unsynced(directory.path())).unwrap();
     let mut store = reopen();
     append(&mut store, 1, [message(1, 1), message(1, 2)]);
     append(&mut store, 2, [submit(1, (1, 3), edit(id(1, 1), "one"))]);
     drop(store);
     let mut store = reopen();
-    assert_eq!(store.standings()[0].revised, revised(3, 0)[0].1);
+    assert_eq!(standing(&store, LOBBY).revised, revised(3, 0)[0].1);
     append(&mut store, 3, [submit(1, (1, 4), edit(id(1, 1), "two"))]);
     append(&mut store, 3, [submit(1, (1, 5), redaction(id(1, 2)))]);
     append(&mut store, 3, [submit(1, (1, 6), redaction(id(1, 2)))]);
     let before = (all(&mut store), store.standings());
-    assert_eq!(before.1[0].revised, revised(5, 5)[0].1);
+    assert_eq!(before.1[0].1.revised, revised(5, 5)[0].1);
     drop(store);
     let mut store = reopen();
     assert_eq!((all(&mut store), store.standings()), before);

@@ -55,7 +55,7 @@ fn the_server_erases_what_can_be_erased_and_is_not() {
         assert_eq!((revised.changed, revised.redacted), (7, 7));
         // There is nothing left.
         assert_eq!(append(store, 3, [erase(1, 7)]).results, [erased(0)]);
-        assert_eq!(store.extents()[0].head, 7);
+        assert_eq!(extent(store, LOBBY).head, 7);
     });
 }
 
@@ -72,7 +72,7 @@ fn an_erasure_takes_the_held_numbers_of_its_range_and_so_many_at_most() {
             let messages = (1..=500).map(|number| message(1, part * 500 + number));
             append(store, 1, messages.collect::<Vec<_>>());
         }
-        let head = store.extents()[0].head;
+        let head = extent(store, LOBBY).head;
         assert_eq!(
             append(store, 2, [erase(head, u64::MAX)]).results,
             [erased(1)]

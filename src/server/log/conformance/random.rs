@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     entries::{edit, moderated, redaction, submit},
+    mentions::{inbox, joined, mentioning, user},
     *,
 };
 use crate::protocol::{Entry, fold::Fold};
@@ -40,7 +41,7 @@ fn assert_read_alike(
     random: &mut fastrand::Rng,
     context: &str,
 ) {
-    let room = RoomIndex(random.u32(..2));
+    let room = [LOBBY, TEA][random.usize(..2)];
     let (from, to) = (random.u64(..60), random.u64(..60));
     let (a, b) = (
         one.read(room, from, random.clone().usize(..4_000)).unwrap(),
@@ -75,6 +76,20 @@ fn assert_read_alike(
         (b.extent, b.through, b.more, b.frames),
         "{context}: {wanted:?}"
     );
+    let name = random.u8(1..4);
+    assert_eq!(inbox(one, name), inbox(other, name), "{context}");
+    let ranges = vec![from..=to, to + 3..=to + 5];
+    let some = [Readable { room, ranges }];
+    let (a, b) = (
+        one.inbox(user(name), &some, None).unwrap(),
+        other.inbox(user(name), &some, None).unwrap(),
+    );
+    assert_eq!(a.frames, b.frames, "{context}: {some:?}");
+    let (a, b) = (
+        one.unread(user(name), &[user(1)], room, from).unwrap(),
+        other.unread(user(name), &[user(1)], room, from).unwrap(),
+    );
+    assert_eq!(a, b, "{context}: above {from}");
     let query = Query::parse("tea", &jiff::tz::TimeZone::UTC).unwrap();
     let (a, b) = (
         one.search(room, &query, to).unwrap(),
@@ -100,10 +115,13 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
     if random.u8(..10) == 0 {
         return Operation::PutState(random_facts(random));
     }
+    if random.u8(..20) == 0 {
+        return joined([LOBBY, TEA][random.usize(..2)], random.u8(1..4));
+    }
     if random.u8(..40) == 0 {
         let from = random.u64(..60);
         return Operation::Erase {
-            room: RoomIndex(random.u32(..2)),
+            room: [LOBBY, TEA][random.usize(..2)],
             from,
             to: from + random.u64(..4),
         };
@@ -139,7 +157,7 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
             };
             let newest = counters[usize::from(author)] + 1;
             let target = id(author, newest.saturating_sub(random.u64(..12)));
-            let in_room = RoomIndex(random.u32(..2));
+            let in_room = [LOBBY, TEA][random.usize(..2)];
             let mut operation = match kind {
                 3..=5 => submit(name, (name, counter), edit(target, text)),
                 6 => submit(name, (name, counter), redaction(target)),
@@ -150,6 +168,10 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
             }
             if let Operation::Append { room, .. } = &mut operation {
                 *room = in_room;
+            }
+            if random.bool() {
+                let users = [random.u8(..4), random.u8(..4)];
+                operation = mentioning(operation, &users[..random.usize(1..3)]);
             }
             operation
         }
@@ -165,8 +187,8 @@ fn random_operation(random: &mut fastrand::Rng, counters: &mut [u64; 4]) -> Oper
 /// A reader who gets every entry live and folds it.
 #[derive(Default)]
 struct Client {
-    entries: BTreeMap<(RoomIndex, u64), Entry>,
-    folds: BTreeMap<RoomIndex, Fold>,
+    entries: BTreeMap<(RoomId, u64), Entry>,
+    folds: BTreeMap<RoomId, Fold>,
 }
 
 impl Client {
@@ -199,7 +221,7 @@ fn both_come_out_of_random_runs_alike() {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut memory = memory();
         let settings = unsynced(&directory.path().join(seed.to_string()));
-        let mut sqlite = SqliteStore::open(&settings, &rooms()).unwrap();
+        let mut sqlite = SqliteStore::open(&settings).unwrap();
         let mut reader = sqlite.reader().unwrap().unwrap();
         let mut counters = [0; 4];
         let mut client = Client::default();
@@ -235,7 +257,7 @@ fn both_come_out_of_random_runs_alike() {
             if random.u8(..10) == 0 {
                 let epoch = sqlite.epoch();
                 drop((sqlite, reader));
-                sqlite = SqliteStore::open(&settings, &rooms()).unwrap();
+                sqlite = SqliteStore::open(&settings).unwrap();
                 reader = sqlite.reader().unwrap().unwrap();
                 assert_eq!(sqlite.epoch(), epoch);
             }

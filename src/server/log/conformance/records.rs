@@ -60,7 +60,7 @@ fn records_and_messages_go_in_one_batch() {
             ]
         );
         assert_eq!(store.state().unwrap().len(), 2);
-        assert_eq!(store.extents()[0].head, 2);
+        assert_eq!(extent(store, LOBBY).head, 2);
     });
 }
 

@@ -27,12 +27,12 @@ fn entries_beyond_retention_go_and_their_numbers_stay_used() {
             (keep(Some(at(12)), Some(25)), 12),
             (keep(None, Some(0)), 31),
         ] {
-            let before = store.extents()[0].first;
+            let before = extent(store, LOBBY).first;
             let committed = append(store, 100, [retention]);
             assert_eq!(committed.results, [OpResult::Retained { more: false }]);
             let moved = (before != first).then_some((LOBBY, first));
             assert_eq!(committed.firsts, moved.into_iter().collect::<Vec<_>>());
-            assert_eq!(store.extents()[0], Extent::new(first, 30));
+            assert_eq!(extent(store, LOBBY), Extent::new(first, 30));
             let read = store.read(LOBBY, 1, 1_000_000).unwrap();
             assert_eq!((read.first(), read.next()), (first, 31));
         }
@@ -91,12 +91,12 @@ fn a_long_run_of_edits_at_the_beginning_does_not_hold_retention_up() {
         };
         assert_eq!(append(store, 2, [keep(3)]).firsts, []);
         append(store, 2, [keep(2)]);
-        assert!((2..=1_002).contains(&store.extents()[0].first));
+        assert!((2..=1_002).contains(&extent(store, LOBBY).first));
         let mut steps = 0;
         while append(store, 2, [keep(1)]).results == [OpResult::Retained { more: true }] {
             steps += 1;
             assert!(steps < 20);
         }
-        assert_eq!(store.extents()[0], Extent::new(12_003, 12_003));
+        assert_eq!(extent(store, LOBBY), Extent::new(12_003, 12_003));
     });
 }

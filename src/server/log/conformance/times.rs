@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Appends one message at each of these times, after a correction of the clock.
 fn say(store: &mut dyn Store, said: &[(i64, i64)]) -> Vec<Entry> {
-    let mut head = store.extents()[0].head;
+    let mut head = extent(store, LOBBY).head;
     for &(second, correction) in said {
         head += 1;
         let batch = Batch {
@@ -201,7 +201,7 @@ fn young_messages_are_kept_and_a_time_to_come_holds_nothing_up() {
         each(|store| {
             say(store, said);
             append(store, now, [keep(since)]);
-            let extent = store.extents()[0];
+            let extent = extent(store, LOBBY);
             assert_eq!(extent.first, first, "{said:?} since {since} at {now}");
             let read = store.read(LOBBY, 1, 1_000_000).unwrap();
             assert_eq!((read.first(), read.next()), (first, extent.head + 1));
@@ -227,7 +227,7 @@ fn however_often_a_clock_was_corrected_the_latest_and_the_oldest_are_found() {
             bytes_max: None,
         });
         append(store, 300, [retain]);
-        assert_eq!(store.extents()[0].first, 41);
+        assert_eq!(extent(store, LOBBY).first, 41);
     });
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::{
-    protocol::{Entry, Extent, MessageId, RoomName, frame::Part},
+    protocol::{Entry, Extent, MessageId, frame::Part},
     search::times::{self, CORRECTIONS_MAX, stretches},
     server::log::{
         Changed, ChangedSince, Page, Retention, Segment, Standing, StoreError,
@@ -21,7 +21,6 @@ use crate::{
 
 #[derive(Debug)]
 pub(super) struct Room {
-    name: RoomName,
     state: RoomState,
     log: Tail,
     /// The ids of the entries held, from `log.first()` on.
@@ -41,9 +40,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(name: &RoomName) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            name: name.clone(),
             state: RoomState::EMPTY,
             log: Tail::new(1),
             ids: VecDeque::new(),
@@ -54,10 +52,6 @@ impl Room {
             revs: BTreeSet::new(),
             erased: BTreeSet::new(),
         }
-    }
-
-    pub(super) fn name(&self) -> &RoomName {
-        &self.name
     }
 
     pub(super) fn state(&self) -> RoomState {

@@ -1,21 +1,25 @@
 //! Makes the plan, one operation after another.
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Change, Lookup, Plan, PlannedDevice, PlannedEntry, PlannedRoom, RoomState, frame};
+use super::{
+    Change, Counts, Lookup, Plan, PlannedDevice, PlannedEntry, PlannedMentions, PlannedRoom,
+    RoomState, frame,
+};
 use crate::{
     protocol::{
-        Content, DeviceId, Entry, EntryKind, MessageId, Nickname, Role, UserId,
+        Content, DeviceId, Entry, EntryKind, Mentions, MessageId, Nickname, Role, RoomEvent,
+        RoomId, UserId,
         entry::Text,
         fold,
         frame::{ErrorCode, Member},
         wire::encode_entry,
     },
     server::log::{
-        DeviceOwner, ERASE_MAX, MessageOutcome, OpResult, Rewritten, RoomIndex, SERVER_DEVICE,
-        SERVER_USER, SegmentBuilder, StateRecord,
+        DeviceOwner, ERASE_MAX, MessageOutcome, OpResult, Rewritten, SERVER_DEVICE, SERVER_USER,
+        SegmentBuilder, StateRecord,
         semantics::{self, CounterOrder, author, entry_time, place},
     },
 };
@@ -44,11 +48,12 @@ pub(super) struct Planner {
     positions: HashMap<DeviceId, usize>,
     /// How far the clock was corrected since the previous batch.
     correction: SignedDuration,
-    /// The rooms that the batch has named so far; all of them if the clock was corrected.
-    rooms: BTreeMap<RoomIndex, Room>,
+    /// The rooms that the batch has named so far; all that had an entry if the clock was corrected.
+    rooms: BTreeMap<RoomId, Room>,
     /// Entries of earlier batches that this one refers to.
-    held: BTreeMap<(RoomIndex, u64), Held>,
-    changes: BTreeMap<(RoomIndex, u64), Change>,
+    held: BTreeMap<(RoomId, u64), Held>,
+    changes: BTreeMap<(RoomId, u64), Change>,
+    mentions: Vec<PlannedMentions>,
     records: Vec<StateRecord>,
 }
 
@@ -63,37 +68,39 @@ impl Planner {
             rooms: BTreeMap::new(),
             held: BTreeMap::new(),
             changes: BTreeMap::new(),
+            mentions: Vec::new(),
             records: Vec::new(),
         };
         if !correction.is_zero() {
             // Each room's next entry is marked, whichever batch it comes in.
-            for room in (0..).map(RoomIndex).take(lookup.rooms()) {
+            for room in lookup.rooms() {
                 planner.name(lookup, room);
             }
         }
         planner
     }
 
-    /// Takes up a room that an operation names, and returns it; `None` if there is no such room.
-    fn name<L: Lookup>(&mut self, lookup: &L, room: RoomIndex) -> Option<&mut Room> {
-        match self.rooms.entry(room) {
-            btree_map::Entry::Occupied(room) => Some(room.into_mut()),
-            btree_map::Entry::Vacant(vacant) => {
-                let before = lookup.state(room)?;
-                let mut state = before;
-                state.correction = state.correction.saturating_add(self.correction);
-                Some(vacant.insert(Room {
-                    before,
-                    next: before.extent.next(),
-                    state,
-                    entries: Vec::new(),
-                }))
+    /// Takes up a room that an operation names, and returns it.
+    fn name<L: Lookup>(&mut self, lookup: &L, room: RoomId) -> &mut Room {
+        let correction = self.correction;
+        self.rooms.entry(room).or_insert_with(|| {
+            let before = lookup.state(room);
+            let mut state = before;
+            // A room's first entry has none before it that the correction would set it apart from.
+            if before.last_time.is_some() {
+                state.correction = state.correction.saturating_add(correction);
             }
-        }
+            Room {
+                before,
+                next: before.extent.next(),
+                state,
+                entries: Vec::new(),
+            }
+        })
     }
 
     /// A room that was taken up.
-    fn room(&mut self, room: RoomIndex) -> &mut Room {
+    fn room(&mut self, room: RoomId) -> &mut Room {
         let named = self.rooms.get_mut(&room);
         named.unwrap_or_else(|| unreachable!("its operation has named it"))
     }
@@ -127,7 +134,7 @@ impl Planner {
         id: DeviceId,
         owner: Option<DeviceOwner>,
         next: Option<u64>,
-        look: &[(RoomIndex, u64)],
+        look: &[(RoomId, u64)],
     ) -> Result<OpResult, L::Error> {
         let Some(device) = self.device(lookup, id)? else {
             return Ok(OpResult::Damaged);
@@ -142,18 +149,20 @@ impl Planner {
             .iter()
             .map(|&(room, seq)| self.id_at(lookup, room, seq));
         let ids = ids.collect::<Result<_, _>>()?;
-        Ok(OpResult::Opened { counter, ids })
+        Ok(OpResult::Opened {
+            counter,
+            ids,
+            unread: Vec::new(),
+        })
     }
 
     fn id_at<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        room: RoomIndex,
+        room: RoomId,
         seq: u64,
     ) -> Result<Option<MessageId>, L::Error> {
-        let Some(here) = self.name(lookup, room) else {
-            return Ok(None);
-        };
+        let here = self.name(lookup, room);
         if seq < here.next {
             return lookup.id_at(room, seq);
         }
@@ -202,9 +211,9 @@ impl Planner {
     pub(super) fn append<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        (id, room): (MessageId, RoomIndex),
+        (id, room): (MessageId, RoomId),
         sender: &Member,
-        content: Content,
+        (content, mentions): (Content, Mentions),
         moderates: bool,
     ) -> Result<MessageOutcome, L::Error> {
         self.name(lookup, room);
@@ -230,31 +239,52 @@ impl Planner {
             }
             target = Some(seq);
         }
-        let name = lookup.name(room).clone();
+        let kind = match content {
+            Content::Text(body) => EntryKind::Text(Text {
+                body,
+                mentions,
+                edited: None,
+            }),
+            Content::Edit { target, body } => EntryKind::Edit {
+                target,
+                body: Some(body),
+                mentions,
+            },
+            Content::Redaction { target, reason } => EntryKind::Redaction { target, reason },
+        };
+        self.add(lookup, (id, room), sender, kind, target)
+    }
+
+    /// Adds an entry to a room that was taken up. `target`: the number of the entry that it changes.
+    fn add<L: Lookup>(
+        &mut self,
+        lookup: &mut L,
+        (id, room): (MessageId, RoomId),
+        sender: &Member,
+        kind: EntryKind,
+        target: Option<u64>,
+    ) -> Result<MessageOutcome, L::Error> {
         let now = self.now;
         let state = &mut self.room(room).state;
         let (time, clock_was) = entry_time(now, state.correction, state.last_time);
         let entry = Entry {
-            room: name,
+            room,
             seq: state.extent.next(),
             id,
             author: author(sender),
             time,
             clock_was,
-            kind: match content {
-                Content::Text(body) => EntryKind::Text(Text { body, edited: None }),
-                Content::Edit { target, body } => EntryKind::Edit {
-                    target,
-                    body: Some(body),
-                },
-                Content::Redaction { target, reason } => EntryKind::Redaction { target, reason },
-            },
+            kind,
         };
         let seq = entry.seq;
         state.extent.head = seq;
         state.last_time = Some(time);
         state.correction = SignedDuration::ZERO;
         state.unshown += u64::from(!entry.is_shown());
+        if let Some(mentions) = PlannedMentions::of(&entry) {
+            let seq = target.unwrap_or(seq);
+            self.mentions.push(PlannedMentions { seq, ..mentions });
+        }
         if let Some(target) = target {
             self.fold(lookup, room, target, &entry)?;
         }
@@ -266,7 +296,7 @@ impl Planner {
     pub(super) fn erase<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        room: RoomIndex,
+        room: RoomId,
         (from, to): (u64, u64),
     ) -> Result<OpResult, L::Error> {
         let server = server();
@@ -277,15 +307,11 @@ impl Planner {
             let Some(target) = self.erasable(lookup, room, seq)? else {
                 continue;
             };
-            let Some(device) = self.device(lookup, SERVER_DEVICE)? else {
+            let Some(id) = self.own_id(lookup)? else {
                 return Ok(OpResult::Damaged);
             };
-            let id = MessageId {
-                device: SERVER_DEVICE,
-                counter: self.devices[device].record.counter + 1,
-            };
             let reason = None;
-            let content = Content::Redaction { target, reason };
+            let content = (Content::Redaction { target, reason }, Mentions::NONE);
             let result = self.settle(lookup, id, 0, |planner, lookup| {
                 planner.append(lookup, (id, room), &server, content, true)
             })?;
@@ -297,11 +323,38 @@ impl Planner {
         Ok(OpResult::Erased { count })
     }
 
+    /// Appends what happened to a room, as an entry with an id of the server's own.
+    pub(super) fn note<L: Lookup>(
+        &mut self,
+        lookup: &mut L,
+        room: RoomId,
+        by: &Member,
+        event: RoomEvent,
+    ) -> Result<OpResult, L::Error> {
+        let Some(id) = self.own_id(lookup)? else {
+            return Ok(OpResult::Damaged);
+        };
+        let kind = EntryKind::Event(Box::new(event));
+        self.settle(lookup, id, 0, |planner, lookup| {
+            planner.name(lookup, room);
+            planner.add(lookup, (id, room), by, kind, None)
+        })
+    }
+
+    /// The id of the server's own next entry; `None` if the record of its device is damaged.
+    fn own_id<L: Lookup>(&mut self, lookup: &mut L) -> Result<Option<MessageId>, L::Error> {
+        let device = self.device(lookup, SERVER_DEVICE)?;
+        Ok(device.map(|device| MessageId {
+            device: SERVER_DEVICE,
+            counter: self.devices[device].record.counter + 1,
+        }))
+    }
+
     /// The id of an entry that has content which can be erased.
     fn erasable<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        room: RoomIndex,
+        room: RoomId,
         seq: u64,
     ) -> Result<Option<MessageId>, L::Error> {
         let id = |entry: &Entry| {
@@ -318,7 +371,7 @@ impl Planner {
     fn find<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        room: RoomIndex,
+        room: RoomId,
         id: MessageId,
     ) -> Result<Option<u64>, L::Error> {
         let device = self.positions.get(&id.device);
@@ -341,14 +394,14 @@ impl Planner {
         Ok(Some(seq))
     }
 
-    fn hold(&mut self, room: RoomIndex, entry: Entry) {
+    fn hold(&mut self, room: RoomId, entry: Entry) {
         let changed = false;
         let place = (room, entry.seq);
         self.held.entry(place).or_insert(Held { entry, changed });
     }
 
     /// An entry of this batch, or one that is held; and the mark of its change.
-    fn entry(&mut self, room: RoomIndex, seq: u64) -> Option<(&mut Entry, Option<&mut bool>)> {
+    fn entry(&mut self, room: RoomId, seq: u64) -> Option<(&mut Entry, Option<&mut bool>)> {
         let here = self.rooms.get_mut(&room)?;
         if let Some(new) = seq.checked_sub(here.next) {
             let entry = here.entries.get_mut(usize::try_from(new).ok()?)?;
@@ -362,7 +415,7 @@ impl Planner {
     fn fold<L: Lookup>(
         &mut self,
         lookup: &mut L,
-        room: RoomIndex,
+        room: RoomId,
         target: u64,
         by: &Entry,
     ) -> Result<(), L::Error> {
@@ -389,7 +442,7 @@ impl Planner {
     /// Changes an entry, if `change` does.
     fn change(
         &mut self,
-        room: RoomIndex,
+        room: RoomId,
         seq: u64,
         by: &Entry,
         change: impl FnOnce(&mut Entry) -> bool,
@@ -416,8 +469,8 @@ impl Planner {
         }
     }
 
-    pub(super) fn finish(self, results: Vec<OpResult>) -> Plan {
-        let rewrite = |((room, seq), held): ((RoomIndex, u64), Held)| {
+    pub(super) fn finish(self, results: Vec<OpResult>, counts: Counts) -> Plan {
+        let rewrite = |((room, seq), held): ((RoomId, u64), Held)| {
             held.changed.then(|| Rewritten {
                 room,
                 seq,
@@ -435,7 +488,9 @@ impl Planner {
                 .collect(),
             rewritten: self.held.into_iter().filter_map(rewrite).collect(),
             changes: self.changes,
+            mentions: self.mentions,
             records: self.records,
+            counts,
         }
     }
 }
@@ -455,13 +510,7 @@ impl Room {
         let mut run = SegmentBuilder::new(self.next);
         let entry = |entry: Entry| {
             run.push(|out| encode_entry(&entry, out));
-            PlannedEntry {
-                seq: entry.seq,
-                id: entry.id,
-                time: entry.time,
-                clock_was: entry.clock_was,
-                shown: entry.is_shown(),
-            }
+            PlannedEntry::of(&entry)
         };
         PlannedRoom {
             state: self.state,
@@ -496,6 +545,7 @@ fn effect(
             EntryKind::Edit { .. }
             | EntryKind::Redaction { .. }
             | EntryKind::Tombstone(_)
+            | EntryKind::Event(_)
             | EntryKind::Unknown(_),
         ) => refused(ErrorCode::Gone),
         (Content::Redaction { .. }, kind) => {

@@ -311,17 +311,6 @@ pub(super) fn below(connection: &Connection, room: i64, seq: u64) -> rusqlite::R
         .collect()
 }
 
-/// Forgets a room that the log does not serve, whose entries can't be read for a rebuild. If it
-/// comes back, it is indexed from its beginning.
-pub(super) fn forget_room(connection: &Connection, room: i64) -> rusqlite::Result<()> {
-    for block in below(connection, room, schema::SEQ_MAX)? {
-        mark_stale(connection, block)?;
-    }
-    connection.execute("DELETE FROM spans WHERE room = ?1", [room])?;
-    connection.execute("DELETE FROM rooms WHERE id = ?1", [room])?;
-    Ok(())
-}
-
 /// The first word in a block from this one on, in byte order. Reads one page of each segment.
 pub(super) fn next_word(
     connection: &Connection,

@@ -1,7 +1,7 @@
 //! The open file of the index: what is in it, and the steps that bring it up to the log.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
     time::Instant,
 };
@@ -13,11 +13,12 @@ use super::{
     blocks::{self, Block, Span, Stage},
     failure::{Failure, Trouble},
     limits::{BATCH_BYTES_MAX, Limits},
-    rebuild::{Progress, Rebuild, Served},
+    rebuild::{Progress, Rebuild},
+    rooms::Rooms,
     schema::{self, Kept},
     shared::{mark, read},
 };
-use crate::{protocol::Extent, server::log::RoomIndex};
+use crate::protocol::{Extent, RoomId};
 
 /// Changed entries that are asked for at a time.
 const CHANGED_MAX: usize = 1_000;
@@ -32,9 +33,9 @@ pub(super) enum Step {
 pub(super) struct Database {
     connection: Connection,
     limits: Limits,
-    rooms: Vec<Kept>,
-    /// The room that comes first in the next batch.
-    turn: usize,
+    rooms: Rooms,
+    /// The room that comes first in the next batch, or the next one in order, by its id in row ids.
+    turn: i64,
     /// The block that is being filled.
     filling: Option<Block>,
     rebuild: Option<Rebuild>,
@@ -42,9 +43,8 @@ pub(super) struct Database {
     resting: HashMap<i64, Instant>,
     /// Blocks that hold entries to be erased beside others.
     erasing: BTreeSet<i64>,
-    /// The number at which each room is to begin, for which `erasing` was found out; empty if the
-    /// blocks have changed since.
-    erasing_below: Vec<u64>,
+    /// Whether `erasing` is what the rooms' wanted first numbers and the blocks say.
+    erasing_known: bool,
     /// Whether the WAL may hold erased texts.
     unsettled: bool,
 }
@@ -52,9 +52,13 @@ pub(super) struct Database {
 impl Database {
     pub(super) fn new(
         mut connection: Connection,
-        rooms: Vec<Kept>,
+        rooms: BTreeMap<RoomId, Kept>,
         limits: Limits,
     ) -> rusqlite::Result<Self> {
+        let mut all = Rooms::default();
+        for (room, kept) in rooms {
+            all.keep(room, kept);
+        }
         let transaction = connection.transaction()?;
         blocks::drop_unfinished(&transaction)?;
         let filling = blocks::filling(&transaction)?;
@@ -63,21 +67,26 @@ impl Database {
             connection,
             filling,
             limits,
-            rooms,
+            rooms: all,
             turn: 0,
             rebuild: None,
             resting: HashMap::new(),
             erasing: BTreeSet::new(),
-            erasing_below: Vec::new(),
+            erasing_known: false,
             // The last run may have left some.
             unsettled: true,
         })
     }
 
-    /// Publishes how far the rooms are indexed and, once no remains are left, erased.
-    pub(super) fn publish(&self, shared: &Shared) {
+    /// Publishes how far rooms are indexed and, once no remains are left, erased.
+    pub(super) fn publish(&mut self, shared: &Shared) {
+        let changed = self.rooms.take_changed();
         let mut state = shared.lock();
-        for (state, kept) in state.rooms.iter_mut().zip(&self.rooms) {
+        for room in &changed {
+            let Some(kept) = self.rooms.get(*room) else {
+                continue;
+            };
+            let state = state.rooms.entry(*room).or_default();
             state.id = kept.id;
             state.indexed = kept.indexed;
             if !self.unsettled {
@@ -86,30 +95,55 @@ impl Database {
         }
         drop(state);
         shared.moved.notify_all();
+        if self.unsettled {
+            self.rooms.mark_changed(changed);
+        }
     }
 
-    /// What the log holds of each room. Fails if it ends before the index, so that its next entries
-    /// would get numbers in use.
-    pub(super) fn extents(&self, log: &mut dyn IndexedLog) -> Result<Vec<Extent>, Failure> {
-        let mut extents = Vec::with_capacity(self.rooms.len());
-        for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
-            let extent = log.extent(index)?;
-            if extent.head < room.indexed {
+    /// Takes up rooms of the log, which may be new or have news. Fails if the log ends before the index,
+    /// so that its next entries would get numbers in use.
+    pub(super) fn meet(
+        &mut self,
+        shared: &Shared,
+        extents: &BTreeMap<RoomId, Extent>,
+    ) -> Result<(), Failure> {
+        let new = |room: &&RoomId| self.rooms.get(**room).is_none();
+        let new: Vec<_> = extents.keys().filter(new).copied().collect();
+        if !new.is_empty() {
+            let transaction = self.connection.transaction()?;
+            let add = |room| Ok((room, schema::add_room(&transaction, room)?));
+            let added: rusqlite::Result<Vec<_>> = new.into_iter().map(add).collect();
+            let added = added?;
+            transaction.commit()?;
+            for (room, kept) in added {
+                self.rooms.keep(room, kept);
+            }
+        }
+        let state = shared.lock();
+        for (&room, &extent) in extents {
+            let kept = self.rooms.get(room);
+            if kept.is_some_and(|kept| extent.head < kept.indexed) {
                 let why = "the log no longer has its entries".to_owned();
                 return Err(Trouble::Useless(why).into());
             }
-            extents.push(extent);
+            let erase_below = state.rooms.get(&room).map_or(0, |room| room.erase_below);
+            self.erasing_known &= !self.rooms.meet(room, extent, erase_below);
         }
-        Ok(extents)
+        Ok(())
+    }
+
+    /// The rooms that the index has.
+    pub(super) fn known(&self) -> impl Iterator<Item = RoomId> {
+        self.rooms.all().map(|(room, _)| room)
     }
 
     /// Fails if a room's last indexed entry is another one in the log: then an older copy of the
     /// log was put in its place, and continued from there.
     pub(super) fn compare(&self, log: &mut dyn IndexedLog) -> Result<(), Failure> {
-        for (index, room) in (0..).map(RoomIndex).zip(&self.rooms) {
+        for (id, room) in self.rooms.all() {
             let Some(kept) = room.mark else { continue };
             // One that can't be read can't be compared.
-            let segment = read(log, index, room.indexed, 0)?;
+            let segment = read(log, id, room.indexed, 0)?;
             if segment.is_some_and(|it| it.frame(room.indexed).map(mark) != Some(kept)) {
                 let why = "it belongs to another copy of the log".to_owned();
                 return Err(Trouble::Useless(why).into());
@@ -118,36 +152,24 @@ impl Database {
         Ok(())
     }
 
-    /// The number at which each room is to begin.
-    pub(super) fn wanted_firsts(&self, shared: &Shared, extents: &[Extent]) -> Vec<u64> {
-        let state = shared.lock();
-        let rooms = state.rooms.iter().zip(&self.rooms).zip(extents);
-        rooms
-            .map(|((room, kept), extent)| room.erase_below.max(extent.first).max(kept.first))
-            .collect()
-    }
-
     /// Drops a block all of whose entries are to be erased, and finds out which blocks hold such
     /// entries beside others. Entries below a room's wanted first number that are not indexed yet
     /// never will be.
-    pub(super) fn erase(&mut self, firsts: &[u64]) -> Result<Step, Failure> {
-        if self.erasing_below == firsts {
+    pub(super) fn erase(&mut self) -> Result<Step, Failure> {
+        if self.erasing_known {
             return Ok(Step::Drained);
         }
-        let served = self.served(firsts);
         let transaction = self.connection.transaction()?;
         let mut erasing = BTreeSet::new();
-        for (kept, &first) in self.rooms.iter().zip(firsts) {
-            if first > kept.first {
-                erasing.extend(blocks::below(&transaction, kept.id, first)?);
-            }
+        for (_, kept, wanted) in self.rooms.raising() {
+            erasing.extend(blocks::below(&transaction, kept.id, wanted)?);
         }
         let mut dropped = None;
         for &block in &erasing {
             let spans = blocks::spans(&transaction, block)?;
             let is_gone = |span: &Span| {
-                let room = served.get(&span.room);
-                room.is_some_and(|(_, first)| span.last < *first)
+                let room = self.rooms.of_row(span.room);
+                room.is_some_and(|(_, wanted)| span.last < wanted)
             };
             if spans.iter().all(is_gone) {
                 blocks::drop(&transaction, block)?;
@@ -161,10 +183,10 @@ impl Database {
         if abandoned {
             blocks::drop_unfinished(&transaction)?;
         }
-        let rooms = raise(&transaction, &self.rooms, firsts)?;
+        let raised = raise(&transaction, &self.rooms)?;
         let filling = blocks::filling(&transaction)?;
         transaction.commit()?;
-        (self.rooms, self.filling) = (rooms, filling);
+        self.keep(raised, filling);
         if abandoned {
             self.rebuild = None;
         }
@@ -174,53 +196,49 @@ impl Database {
             return Ok(Step::More);
         }
         self.erasing = erasing;
-        self.erasing_below = firsts.to_vec();
+        self.erasing_known = true;
         Ok(Step::Drained)
     }
 
-    fn served(&self, firsts: &[u64]) -> Served {
-        let rooms = (0..).map(RoomIndex).zip(self.rooms.iter().zip(firsts));
-        rooms
-            .map(|(index, (kept, &first))| (kept.id, (index, first)))
-            .collect()
+    /// Takes over what a transaction has changed.
+    fn keep(&mut self, rooms: Vec<(RoomId, Kept)>, filling: Option<Block>) {
+        for (room, kept) in rooms {
+            self.rooms.keep(room, kept);
+        }
+        self.filling = filling;
     }
 
     /// Indexes the next entries of the log in one transaction, and what they have changed. Rooms
     /// take turns, so that none waits for another's long history. Within a transaction they come in
     /// the order of their rows, which FTS5 takes without a flush in between.
-    pub(super) fn follow(
-        &mut self,
-        log: &mut dyn IndexedLog,
-        extents: &[Extent],
-    ) -> Result<Step, Failure> {
+    pub(super) fn follow(&mut self, log: &mut dyn IndexedLog) -> Result<Step, Failure> {
         let transaction = self.connection.transaction()?;
-        let mut kept = self.rooms.clone();
         let mut filling = self.filling;
         let mut left = BATCH_BYTES_MAX;
-        let mut turn = self.turn;
         let mut moved = Vec::new();
-        while turn < kept.len() && left > 0 {
-            let room = &mut kept[turn];
-            if room.indexed < extents[turn].head {
-                let block = match filling.take() {
-                    Some(block) => block,
-                    None => blocks::create(&transaction, Stage::Filling)?,
-                };
-                let block = filling.insert(block);
-                let capacity = self.limits.block_entries.saturating_sub(block.entries);
-                let before = room.indexed;
-                let source = (room_index(turn), left);
-                let bytes = add(&transaction, log, source, room, block, capacity)?;
-                left = left.saturating_sub(bytes);
-                moved.push((turn, before + 1..=room.indexed));
-                if block.entries >= self.limits.block_entries {
-                    blocks::keep(&transaction, *block, Stage::Full)?;
-                    filling = None;
-                    // The next batch begins another block.
-                    left = 0;
-                }
+        let mut turn = 0;
+        for (id, kept) in self.rooms.behind(self.turn) {
+            if left == 0 {
+                turn = kept.id;
+                break;
             }
-            turn += 1;
+            let mut room = kept;
+            let block = match filling.take() {
+                Some(block) => block,
+                None => blocks::create(&transaction, Stage::Filling)?,
+            };
+            let block = filling.insert(block);
+            let capacity = self.limits.block_entries.saturating_sub(block.entries);
+            let source = (id, left);
+            let bytes = add(&transaction, log, source, &mut room, block, capacity)?;
+            left = left.saturating_sub(bytes);
+            moved.push((id, room, kept.indexed + 1..=room.indexed));
+            if block.entries >= self.limits.block_entries {
+                blocks::keep(&transaction, *block, Stage::Full)?;
+                filling = None;
+                // The next batch begins another block.
+                left = 0;
+            }
         }
         if let Some(block) = filling
             && !moved.is_empty()
@@ -228,9 +246,14 @@ impl Database {
             blocks::keep(&transaction, block, Stage::Filling)?;
         }
         let mut changed = Vec::new();
-        for (turn, revs) in moved {
-            let room = (room_index(turn), kept[turn].id);
-            changes(&transaction, log, room, revs, &mut changed)?;
+        for (id, room, revs) in &moved {
+            changes(
+                &transaction,
+                log,
+                (*id, room.id),
+                revs.clone(),
+                &mut changed,
+            )?;
         }
         transaction.commit()?;
         if let Some(rebuild) = &mut self.rebuild {
@@ -238,10 +261,10 @@ impl Database {
                 rebuild.note_changed(block, room, seq);
             }
         }
-        self.turn = if turn == kept.len() { 0 } else { turn };
-        (self.rooms, self.filling) = (kept, filling);
-        let mut rooms = self.rooms.iter().zip(extents);
-        Ok(if rooms.all(|(room, extent)| room.indexed >= extent.head) {
+        self.turn = turn;
+        let moved = moved.into_iter().map(|(id, room, _)| (id, room));
+        self.keep(moved.collect(), filling);
+        Ok(if self.rooms.is_drained() {
             Step::Drained
         } else {
             Step::More
@@ -250,15 +273,10 @@ impl Database {
 
     /// Does the next step of a rebuild, empties the WAL, or merges segments. Nothing more is to be
     /// done at the moment if it returns [`Step::Drained`].
-    pub(super) fn clean(
-        &mut self,
-        log: &mut dyn IndexedLog,
-        firsts: &[u64],
-    ) -> Result<Step, Failure> {
+    pub(super) fn clean(&mut self, log: &mut dyn IndexedLog) -> Result<Step, Failure> {
         if let Some(rebuild) = self.rebuild.take() {
-            let served = self.served(firsts);
             let transaction = self.connection.transaction()?;
-            let replaced = match rebuild.step(&transaction, log, &served, self.limits)? {
+            let replaced = match rebuild.step(&transaction, log, &self.rooms, self.limits)? {
                 Progress::Going(rebuild) => {
                     transaction.commit()?;
                     self.rebuild = Some(rebuild);
@@ -266,11 +284,11 @@ impl Database {
                 }
                 Progress::Done(replaced) => replaced,
             };
-            let rooms = raise(&transaction, &self.rooms, firsts)?;
+            let raised = raise(&transaction, &self.rooms)?;
             let filling = blocks::filling(&transaction)?;
             transaction.commit()?;
-            (self.rooms, self.filling) = (rooms, filling);
-            self.erasing_below = Vec::new();
+            self.keep(raised, filling);
+            self.erasing_known = false;
             self.unsettled = true;
             let now = Instant::now();
             self.resting.retain(|_, until| *until > now);
@@ -290,9 +308,8 @@ impl Database {
         let Some((block, _)) = blocks.find(|(_, at)| is_due(*at)) else {
             return self.merge();
         };
-        let served = self.served(firsts);
         let transaction = self.connection.transaction()?;
-        let rebuild = Rebuild::begin(&transaction, block, &served, self.limits)?;
+        let rebuild = Rebuild::begin(&transaction, block, &self.rooms, self.limits)?;
         transaction.commit()?;
         self.rebuild = Some(rebuild);
         Ok(Step::More)
@@ -344,25 +361,19 @@ impl Database {
     }
 }
 
-fn room_index(at: usize) -> RoomIndex {
-    RoomIndex(u32::try_from(at).unwrap_or(u32::MAX))
-}
-
 /// Raises each room's first number as far as no block holds a lower one, at most to the wanted
 /// one. What is below that and not indexed yet is passed over.
-fn raise(connection: &Connection, rooms: &[Kept], firsts: &[u64]) -> rusqlite::Result<Vec<Kept>> {
-    let mut raised = rooms.to_vec();
-    for (room, &wanted) in raised.iter_mut().zip(firsts) {
-        if wanted <= room.first {
-            continue;
-        }
+fn raise(connection: &Connection, rooms: &Rooms) -> rusqlite::Result<Vec<(RoomId, Kept)>> {
+    let mut raised = Vec::new();
+    for (id, mut room, wanted) in rooms.raising() {
         let lowest = blocks::lowest(connection, room.id)?;
         room.first = lowest.map_or(wanted, |lowest| lowest.clamp(room.first, wanted));
         if wanted > room.indexed + 1 {
             room.indexed = wanted - 1;
             room.mark = None;
         }
-        schema::keep(connection, *room)?;
+        schema::keep(connection, room)?;
+        raised.push((id, room));
     }
     Ok(raised)
 }
@@ -371,7 +382,7 @@ fn raise(connection: &Connection, rooms: &[Kept], firsts: &[u64]) -> rusqlite::R
 fn add(
     connection: &Connection,
     log: &mut dyn IndexedLog,
-    (index, bytes_max): (RoomIndex, usize),
+    (index, bytes_max): (RoomId, usize),
     room: &mut Kept,
     block: &mut Block,
     capacity: u64,
@@ -407,7 +418,7 @@ fn add(
 fn changes(
     connection: &Connection,
     log: &mut dyn IndexedLog,
-    (index, room): (RoomIndex, i64),
+    (index, room): (RoomId, i64),
     revs: RangeInclusive<u64>,
     changed: &mut Vec<(i64, i64, u64)>,
 ) -> Result<(), Failure> {

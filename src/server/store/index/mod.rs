@@ -60,6 +60,7 @@ mod expression;
 mod failure;
 mod limits;
 mod rebuild;
+mod rooms;
 mod schema;
 mod search;
 mod shared;
@@ -76,14 +77,14 @@ use std::{
 
 pub use self::search::{Bounds, IndexReader};
 use crate::{
-    protocol::{Epoch, RoomName},
-    server::{log::RoomIndex, priority, supervisor::Supervisor},
+    protocol::{Epoch, RoomId},
+    server::{priority, supervisor::Supervisor},
 };
 
 pub use self::shared::IndexedLog;
 use self::{
     limits::Limits,
-    shared::{Shared, State, message},
+    shared::{RoomState, Shared, State, message},
 };
 #[cfg(doc)]
 use crate::search::Query;
@@ -101,30 +102,28 @@ pub struct Index {
 
 impl Index {
     /// Starts to maintain the index of a log in a file. Returns at once; the thread does all that
-    /// is necessary before searches find anything. `rooms` in the order of [`RoomIndex`].
+    /// is necessary before searches find anything.
     ///
     /// # Errors
     /// If the thread can't be started.
     pub fn start(
         path: &Path,
         epoch: Epoch,
-        rooms: &[RoomName],
         log: Box<dyn IndexedLog + Send>,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
-        Self::start_within(Limits::default(), path, epoch, rooms, log, supervisor)
+        Self::start_within(Limits::default(), path, epoch, log, supervisor)
     }
 
     fn start_within(
         limits: Limits,
         path: &Path,
         epoch: Epoch,
-        rooms: &[RoomName],
         log: Box<dyn IndexedLog + Send>,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(rooms.len()));
-        let writer = writer::Writer::new(path, epoch, rooms, log, limits, Arc::clone(&shared));
+        let shared = Arc::new(Shared::new());
+        let writer = writer::Writer::new(path, epoch, log, limits, Arc::clone(&shared));
         let thread = supervisor.start("index", move || {
             priority::behind_talk();
             writer.run();
@@ -137,37 +136,49 @@ impl Index {
         })
     }
 
-    /// Tells the thread that the log has new entries. To be called after a commit; never waits.
-    pub fn poke(&self) {
-        self.shared.change(|state| state.poked = true);
+    /// Tells the thread that the log has new entries in these rooms, or dropped some. To be called after
+    /// a commit; never waits.
+    pub fn poke(&self, rooms: impl IntoIterator<Item = RoomId>) {
+        self.shared.change(|state| {
+            state.news.extend(rooms);
+            state.poked = true;
+        });
     }
 
     /// Asks for all entries of a room below a number to be removed. Returns at once;
     /// [`erased`](Self::erased) tells when it is done.
-    pub fn erase(&self, room: RoomIndex, below: u64) {
+    pub fn erase(&self, room: RoomId, below: u64) {
         self.shared.change(|state| {
-            let room = &mut state.rooms[room.at()];
-            room.erase_below = room.erase_below.max(below);
-            state.poked = true;
+            let of = state.rooms.entry(room).or_default();
+            if of.erase_below < below {
+                of.erase_below = below;
+                state.news.insert(room);
+                state.poked = true;
+            }
         });
     }
 
     /// The lowest number of a room that the index may hold: no lower entry is in its files, or ever
     /// will be. 0 while that is not known.
-    pub fn erased(&self, room: RoomIndex) -> u64 {
-        self.shared.lock().rooms[room.at()].first
+    pub fn erased(&self, room: RoomId) -> u64 {
+        self.state(room).first
     }
 
     /// The number up to which a room is indexed.
-    pub fn indexed(&self, room: RoomIndex) -> u64 {
-        self.shared.lock().rooms[room.at()].indexed
+    pub fn indexed(&self, room: RoomId) -> u64 {
+        self.state(room).indexed
+    }
+
+    fn state(&self, room: RoomId) -> RoomState {
+        let state = self.shared.lock().rooms.get(&room).copied();
+        state.unwrap_or_default()
     }
 
     /// Waits until a room is indexed up to a number and erased below another; false after
     /// `patience`. For tests and benchmarks.
-    pub fn wait(&self, room: RoomIndex, indexed: u64, erased: u64, patience: Duration) -> bool {
+    pub fn wait(&self, room: RoomId, indexed: u64, erased: u64, patience: Duration) -> bool {
         let done = |state: &mut State| {
-            let room = state.rooms[room.at()];
+            let room = state.rooms.get(&room).copied().unwrap_or_default();
             room.indexed >= indexed && room.first >= erased
         };
         let waited = self

@@ -16,17 +16,13 @@ use super::{
     blocks::{self, Block, Span, Stage},
     failure::Failure,
     limits::Limits,
+    rooms::Rooms,
     schema,
     shared::read,
 };
-use crate::server::log::RoomIndex;
 
 /// Bytes of an entry's frame, roughly, to read about as much of the log as is necessary.
 const FRAME_BYTES: usize = 512;
-
-/// The rooms that the log serves, by their ids in row ids, and the number at which each is to
-/// begin.
-pub(super) type Served = HashMap<i64, (RoomIndex, u64)>;
 
 /// A rebuild in progress.
 #[derive(Debug)]
@@ -64,18 +60,11 @@ impl Rebuild {
     pub(super) fn begin(
         connection: &Connection,
         block: i64,
-        served: &Served,
+        rooms: &Rooms,
         limits: Limits,
     ) -> rusqlite::Result<Self> {
         blocks::drop_unfinished(connection)?;
-        let sources = sources(connection, block, served, limits)?;
-        for &source in &sources {
-            for span in blocks::spans(connection, source)? {
-                if !served.contains_key(&span.room) {
-                    blocks::forget_room(connection, span.room)?;
-                }
-            }
-        }
+        let sources = sources(connection, block, rooms, limits)?;
         Ok(Self {
             sources,
             target: blocks::create(connection, Stage::Unfinished)?,
@@ -104,7 +93,7 @@ impl Rebuild {
         mut self,
         connection: &Connection,
         log: &mut dyn IndexedLog,
-        served: &Served,
+        rooms: &Rooms,
         limits: Limits,
     ) -> Result<Progress, Failure> {
         let began = Instant::now();
@@ -115,11 +104,11 @@ impl Rebuild {
                 self.left = self.unread(connection)?;
             }
             let Some(span) = self.left.pop_front() else {
-                let block = self.finish(connection, log, served, limits)?;
+                let block = self.finish(connection, log, rooms, limits)?;
                 let worked = self.worked + began.elapsed();
                 return Ok(Progress::Done(Replaced { block, worked }));
             };
-            let rest = self.copy(connection, log, served, span, &mut bytes_left)?;
+            let rest = self.copy(connection, log, rooms, span, &mut bytes_left)?;
             if let Some(rest) = rest {
                 self.left.push_front(rest);
             }
@@ -149,13 +138,13 @@ impl Rebuild {
         &mut self,
         connection: &Connection,
         log: &mut dyn IndexedLog,
-        served: &Served,
+        rooms: &Rooms,
         span: Span,
         bytes_left: &mut usize,
     ) -> Result<Option<Span>, Failure> {
         let room = span.room;
         // What is below is erased.
-        let Some(&(index, keep_from)) = served.get(&room).filter(|(_, from)| *from <= span.last)
+        let Some((index, keep_from)) = rooms.of_row(room).filter(|(_, from)| *from <= span.last)
         else {
             self.reached.insert(room, span.last);
             return Ok(None);
@@ -197,7 +186,7 @@ impl Rebuild {
         &self,
         connection: &Connection,
         log: &mut dyn IndexedLog,
-        served: &Served,
+        rooms: &Rooms,
         limits: Limits,
     ) -> Result<Option<i64>, Failure> {
         let filled = blocks::filling(connection)?.is_some_and(|block| self.replaces(block.id));
@@ -220,7 +209,7 @@ impl Rebuild {
         };
         blocks::keep(connection, Block { id, entries }, stage)?;
         for &(room, seq) in &self.changed {
-            let Some(&(index, keep_from)) = served.get(&room) else {
+            let Some((index, keep_from)) = rooms.of_row(room) else {
                 continue;
             };
             if seq >= keep_from && blocks::of_entry(connection, room, seq)? == Some(id) {
@@ -238,7 +227,7 @@ impl Rebuild {
 fn sources(
     connection: &Connection,
     block: i64,
-    served: &Served,
+    rooms: &Rooms,
     limits: Limits,
 ) -> rusqlite::Result<Vec<i64>> {
     let mut sources = vec![block];
@@ -248,7 +237,7 @@ fn sources(
         return Ok(sources);
     }
     let kept = blocks::spans(connection, block)?.into_iter().map(|span| {
-        let keep_from = served.get(&span.room).map_or(u64::MAX, |(_, from)| *from);
+        let keep_from = rooms.of_row(span.room).map_or(u64::MAX, |(_, from)| from);
         let first = span.first.max(keep_from);
         Span { first, ..span }.count()
     });

@@ -1,11 +1,11 @@
 //! The index's file: its tables, and whether it can be used.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::failure::{Trouble, cannot_open};
-use crate::protocol::{Epoch, Nickname, RoomName};
+use crate::protocol::{Epoch, Nickname, RoomId};
 use crate::search::fold;
 
 /// The version of the tables and of the tokenization; a file with another version is rebuilt. To be
@@ -96,8 +96,7 @@ pub(super) fn words(nickname: &Nickname, text: &str, out: &mut String) {
 pub(super) fn open(
     path: &Path,
     epoch: Epoch,
-    rooms: &[RoomName],
-) -> Result<(Connection, Vec<Kept>), Trouble> {
+) -> Result<(Connection, BTreeMap<RoomId, Kept>), Trouble> {
     create(path).map_err(|error| cannot_open(&error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
@@ -126,10 +125,7 @@ pub(super) fn open(
     if found != epoch.to_string() {
         return Err(Trouble::Useless("it belongs to another log".to_owned()));
     }
-    let kept = rooms
-        .iter()
-        .map(|name| room(&transaction, name))
-        .collect::<Result<_, _>>()?;
+    let kept = rooms(&transaction)?;
     transaction.commit()?;
     Ok((connection, kept))
 }
@@ -143,16 +139,36 @@ fn create(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-fn room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Kept> {
-    connection.execute(
-        "INSERT OR IGNORE INTO rooms(name, first, indexed) VALUES (?1, 1, 0)",
-        [name.as_str()],
-    )?;
-    connection.query_row(
-        "SELECT id, first, indexed, mark FROM rooms WHERE name = ?1",
-        [name.as_str()],
-        kept,
-    )
+/// What is indexed of each room. A room's name is its id's text; older versions wrote the name.
+fn rooms(connection: &Connection) -> Result<BTreeMap<RoomId, Kept>, Trouble> {
+    let mut rows = connection.prepare("SELECT id, first, indexed, mark, name FROM rooms")?;
+    let mut rows = rows.query([])?;
+    let mut rooms = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(4)?.as_str().unwrap_or_default();
+        let room = RoomId::parse(name).ok();
+        if room.is_none_or(|room| rooms.contains_key(&room)) {
+            return Err(Trouble::Useless(
+                "it names a room that there can't be".to_owned(),
+            ));
+        }
+        let kept = kept(row)?;
+        rooms.extend(room.map(|room| (room, kept)));
+    }
+    Ok(rooms)
+}
+
+/// Adds a room of which nothing is indexed.
+pub(super) fn add_room(connection: &Connection, room: RoomId) -> rusqlite::Result<Kept> {
+    let id = connection
+        .prepare_cached("INSERT INTO rooms(name, first, indexed) VALUES (?1, 1, 0)")?
+        .insert([room.to_string()])?;
+    Ok(Kept {
+        id,
+        first: 1,
+        indexed: 0,
+        mark: None,
+    })
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {

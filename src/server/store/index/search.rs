@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     protocol::{
-        Extent,
+        Extent, RoomId,
         limits::{HISTORY_BYTES_MAX, HISTORY_PAGE_MAX},
     },
     search::{
@@ -34,7 +34,7 @@ use crate::{
         times::{first_not, stretches},
     },
     server::{
-        log::{Found, RoomIndex, StoreError, segment::Segment},
+        log::{Found, StoreError, segment::Segment},
         store::deadline::Deadline,
     },
     text::Body,
@@ -116,7 +116,7 @@ impl IndexReader {
     pub fn search(
         &mut self,
         log: &mut dyn IndexedLog,
-        room: RoomIndex,
+        room: RoomId,
         query: &Query,
         to: u64,
     ) -> Result<Found, StoreError> {
@@ -153,10 +153,13 @@ impl IndexReader {
     }
 
     /// A snapshot of the file, and the indexed part of the room. `None` if there is none (yet).
-    fn open(&mut self, room: RoomIndex) -> Option<(View<'_>, Kept)> {
+    fn open(&mut self, room: RoomId) -> Option<(View<'_>, Kept)> {
         let (generation, id) = {
             let state = self.shared.lock();
-            (state.generation, state.rooms[room.at()].id)
+            (
+                state.generation,
+                state.rooms.get(&room).map_or(0, |room| room.id),
+            )
         };
         if id == 0 {
             return None;
@@ -197,7 +200,7 @@ impl Drop for View<'_> {
 /// The state of one search.
 struct Search<'a> {
     log: &'a mut dyn IndexedLog,
-    room: RoomIndex,
+    room: RoomId,
     query: &'a Query,
     bounds: Bounds,
     /// When FTS5 is interrupted.
@@ -224,7 +227,7 @@ enum Ended {
 impl<'a> Search<'a> {
     fn new(
         log: &'a mut dyn IndexedLog,
-        room: RoomIndex,
+        room: RoomId,
         query: &'a Query,
         bounds: Bounds,
         deadline: Deadline,

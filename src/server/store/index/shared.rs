@@ -1,10 +1,11 @@
 //! What the index needs from a log, and the state that its thread and readers share.
 
 use crate::{
-    protocol::{Entry, Extent, wire::parse_entry},
-    server::log::{RoomIndex, StoreError, segment::Segment},
+    protocol::{Entry, Extent, RoomId, wire::parse_entry},
+    server::log::{StoreError, segment::Segment},
 };
 use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -12,16 +13,18 @@ use std::{
 
 /// The log, as the index reads it. It sees everything committed.
 pub trait IndexedLog {
+    /// The range of numbers that each room's log holds.
+    fn extents(&mut self) -> Result<BTreeMap<RoomId, Extent>, StoreError>;
+
     /// The range of numbers that a room's log holds.
-    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError>;
+    fn extent(&mut self, room: RoomId) -> Result<Extent, StoreError>;
 
     /// The numbers of the entries that are marked with a clock correction, in order; at most the
     /// latest [`CORRECTIONS_MAX`](crate::search::times::CORRECTIONS_MAX).
-    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError>;
+    fn marked(&mut self, room: RoomId, extent: Extent) -> Result<Vec<u64>, StoreError>;
 
     /// Like [`LogReader::read`](crate::server::log::LogReader::read).
-    fn read(&mut self, room: RoomIndex, from: u64, bytes_max: usize)
-    -> Result<Segment, StoreError>;
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError>;
 
     /// The entries that later entries of the same room have changed, with these numbers in `revs`:
     /// pairs of the later entry's number (the rev) and the changed entry's, in order of rev, at
@@ -29,7 +32,7 @@ pub trait IndexedLog {
     /// with that one's number.
     fn changed(
         &mut self,
-        room: RoomIndex,
+        room: RoomId,
         revs: RangeInclusive<u64>,
         max: usize,
     ) -> Result<Vec<(u64, u64)>, StoreError>;
@@ -53,12 +56,14 @@ pub(super) struct State {
     pub(super) damaged: bool,
     /// How often the file was created or opened: readers with an older generation open it again.
     pub(super) generation: u64,
-    pub(super) rooms: Vec<RoomState>,
+    /// Rooms to be looked at.
+    pub(super) news: BTreeSet<RoomId>,
+    pub(super) rooms: HashMap<RoomId, RoomState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RoomState {
-    /// The room's id in row ids; 0 while the file is not open.
+    /// The room's row number in the file; 0 while the file is not open.
     pub(super) id: i64,
     pub(super) indexed: u64,
     pub(super) first: u64,
@@ -67,14 +72,15 @@ pub(super) struct RoomState {
 }
 
 impl Shared {
-    pub(super) fn new(rooms: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: Mutex::new(State {
                 poked: true,
                 stopped: false,
                 damaged: false,
                 generation: 0,
-                rooms: vec![RoomState::default(); rooms],
+                news: BTreeSet::new(),
+                rooms: HashMap::new(),
             }),
             woken: Condvar::new(),
             moved: Condvar::new(),
@@ -122,7 +128,7 @@ impl Shared {
 /// Reads entries from a number on. `None` if the first of them is damaged: it has no words.
 pub(super) fn read(
     log: &mut dyn IndexedLog,
-    room: RoomIndex,
+    room: RoomId,
     from: u64,
     bytes_max: usize,
 ) -> Result<Option<Segment>, StoreError> {

@@ -17,8 +17,8 @@ use super::{
     schema,
 };
 use crate::{
-    protocol::{Epoch, RoomName},
-    server::store::disk_space,
+    protocol::{Epoch, Extent},
+    server::{log::StoreError, store::disk_space},
 };
 
 /// How long to wait for more entries after a commit of the log: many small transactions would
@@ -34,7 +34,6 @@ const BROKEN_MAX: u32 = 5;
 pub(super) struct Writer {
     path: PathBuf,
     epoch: Epoch,
-    names: Vec<RoomName>,
     log: Box<dyn IndexedLog + Send>,
     limits: Limits,
     shared: Arc<Shared>,
@@ -57,7 +56,6 @@ impl Writer {
     pub(super) fn new(
         path: &Path,
         epoch: Epoch,
-        rooms: &[RoomName],
         log: Box<dyn IndexedLog + Send>,
         limits: Limits,
         shared: Arc<Shared>,
@@ -65,7 +63,6 @@ impl Writer {
         Self {
             path: path.to_owned(),
             epoch,
-            names: rooms.to_vec(),
             log,
             limits,
             shared,
@@ -149,20 +146,35 @@ impl Writer {
         let database = match &mut self.database {
             Some(database) => database,
             none => {
-                let (connection, rooms) = schema::open(&self.path, self.epoch, &self.names)?;
-                let database = Database::new(connection, rooms, self.limits)?;
+                let (connection, rooms) = schema::open(&self.path, self.epoch)?;
+                let mut database = Database::new(connection, rooms, self.limits)?;
                 database.compare(log)?;
+                let mut extents = log.extents()?;
+                for room in database.known() {
+                    // Of a room that the log does not have it must have nothing.
+                    extents.entry(room).or_insert(Extent::EMPTY);
+                }
+                database.meet(&self.shared, &extents)?;
                 self.shared.lock().generation += 1;
                 none.insert(database)
             }
         };
-        let extents = database.extents(log)?;
-        let firsts = database.wanted_firsts(&self.shared, &extents);
-        let erased = database.erase(&firsts)?;
+        let news = std::mem::take(&mut self.shared.lock().news);
+        let met = news
+            .iter()
+            .map(|room| Ok((*room, log.extent(*room)?)))
+            .collect::<Result<_, StoreError>>()
+            .map_err(Failure::from)
+            .and_then(|extents| database.meet(&self.shared, &extents));
+        if met.is_err() {
+            self.shared.lock().news.extend(news);
+        }
+        met?;
+        let erased = database.erase()?;
         // New messages don't wait until everything is erased.
-        let followed = database.follow(log, &extents)?;
+        let followed = database.follow(log)?;
         database.publish(&self.shared);
-        let cleaned = database.clean(log, &firsts)?;
+        let cleaned = database.clean(log)?;
         database.publish(&self.shared);
         Ok(if [erased, followed, cleaned].contains(&Step::More) {
             Next::Step

@@ -3,30 +3,35 @@
 //! Retention comes first. Then the [plan](crate::server::log::plan) of the other operations is
 //! made and carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    Room, SqliteStore,
+    Room, Rooms, SqliteStore,
     compact::Compaction,
     damage::Damages,
     devices::{Changes, Device, Devices},
     failure,
     lookup::SqliteLookup,
-    retain,
+    mentions, read, retain, rooms,
     schema::{FORM, SEQ_MAX, entry_key, milliseconds, number, set_meta},
     state,
 };
-use crate::server::{
-    log::{
-        Batch, Committed, MessageOutcome, OpResult, Operation, Retention, Rewritten, RoomIndex,
-        Run, StoreError,
-        plan::{Change, Plan, PlannedDevice, PlannedEntry, RoomState, plan},
+use crate::{
+    protocol::{Extent, RoomId, UserId},
+    server::{
+        log::{
+            Batch, Committed, MessageOutcome, OpResult, Operation, Retention, Rewritten, Run,
+            StoreError, Unread,
+            plan::{
+                Change, Counts, Plan, PlannedDevice, PlannedEntry, RoomState, count_unread, plan,
+            },
+        },
+        store::index::Index,
     },
-    store::index::Index,
 };
 
 /// The code in `spent` of a message that would have changed nothing.
@@ -35,19 +40,24 @@ pub(super) const UNCHANGED: &str = "unchanged";
 /// The state of a transaction: what it has done so far, and the state after its commit.
 pub(super) struct Work<'a> {
     pub(super) connection: &'a Connection,
-    pub(super) rooms: &'a [Room],
+    pub(super) rooms: &'a Rooms,
     known: &'a Devices,
     index: Option<&'a Index>,
     pub(super) damages: &'a Damages,
     /// The index could not say what it holds, so nothing may be removed.
     blocked: bool,
-    pub(super) states: Vec<RoomState>,
+    /// The states of the rooms that it has changed.
+    pub(super) states: BTreeMap<RoomId, RoomState>,
+    /// The rooms that it has made.
+    made: BTreeMap<RoomId, i64>,
+    /// The rooms whose rows it has written, as they are now.
+    written: Vec<Room>,
     devices: Changes,
     runs: Vec<Run>,
     /// The new frames of entries of earlier batches.
-    pub(super) rewritten: BTreeMap<(RoomIndex, u64), Bytes>,
+    pub(super) rewritten: BTreeMap<(RoomId, u64), Bytes>,
     /// The entries whose content was erased.
-    erased: Vec<(RoomIndex, u64)>,
+    erased: Vec<(RoomId, u64)>,
     compaction: &'a Compaction,
     /// Bytes of state records.
     record_bytes: usize,
@@ -57,7 +67,8 @@ pub(super) struct Work<'a> {
 /// The results of a committed batch, for the store to apply to its state in memory.
 pub(super) struct Done {
     pub(super) committed: Committed,
-    pub(super) states: Vec<RoomState>,
+    /// The rooms that it has changed.
+    pub(super) rooms: Vec<Room>,
     pub(super) devices: Changes,
     /// Whether anything was written.
     pub(super) wrote: bool,
@@ -66,7 +77,7 @@ pub(super) struct Done {
     /// Retention was blocked by the index.
     pub(super) blocked: bool,
     /// The entries whose content was erased.
-    pub(super) erased: Vec<(RoomIndex, u64)>,
+    pub(super) erased: Vec<(RoomId, u64)>,
 }
 
 impl SqliteStore {
@@ -98,11 +109,12 @@ impl SqliteStore {
     /// stored.
     pub(super) fn answer(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut work = Work::new(self);
-        match work.plan(batch, Vec::new()) {
-            Ok(plan) => {
-                work.results = plan.results;
-                Ok(work.finish(false).committed)
-            }
+        let counted = work.plan(batch, Vec::new()).and_then(|plan| {
+            work.results = plan.results;
+            work.count(plan.counts)
+        });
+        match counted {
+            Ok(()) => Ok(work.finish(false).committed),
             Err(error) if failure::may_pass(&error, self.directory()) => Err(StoreError::Refused),
             Err(error) => {
                 let what = format!("The log can't be read: {}", failure::reason(&error));
@@ -132,15 +144,16 @@ impl SqliteStore {
 
 impl<'a> Work<'a> {
     fn new(store: &'a SqliteStore) -> Self {
-        let rooms = &store.rooms;
         Self {
             connection: &store.connection,
-            rooms,
+            rooms: &store.rooms,
             known: &store.devices,
             index: store.index.as_ref(),
             damages: &store.damages,
             blocked: false,
-            states: rooms.iter().map(|room| room.state).collect(),
+            states: BTreeMap::new(),
+            made: BTreeMap::new(),
+            written: Vec::new(),
             devices: Changes::default(),
             runs: Vec::new(),
             rewritten: BTreeMap::new(),
@@ -166,7 +179,7 @@ impl<'a> Work<'a> {
         let mut lookup = SqliteLookup {
             connection: self.connection,
             rooms: self.rooms,
-            states: &self.states,
+            changed: &self.states,
             known: self.known,
             devices: &mut self.devices,
             damages: self.damages,
@@ -198,17 +211,17 @@ impl<'a> Work<'a> {
             self.write_device(device)?;
         }
         self.record_bytes = state::write(self.connection, &plan.records)?;
-        for (index, planned) in plan.rooms {
-            let room = &self.rooms[index.at()];
+        for (id, planned) in plan.rooms {
+            let room = self.row(id)?;
             for entry in &planned.entries {
                 let frame = planned.run.frame(entry.seq).unwrap_or_default();
                 let device = self.devices.row(entry.id.device);
-                insert(self.connection, (room.no, device), *entry, frame)?;
+                insert(self.connection, (room, device), *entry, frame)?;
             }
-            self.states[index.at()] = planned.state;
+            self.states.insert(id, planned.state);
             if !planned.run.is_empty() {
                 self.runs.push(Run {
-                    room: index,
+                    room: id,
                     segment: planned.run,
                 });
             }
@@ -219,8 +232,11 @@ impl<'a> Work<'a> {
         if !plan.changes.is_empty() {
             self.compaction.mark(self.connection)?;
         }
+        for planned in &plan.mentions {
+            mentions::put(self.connection, self.row(planned.room)?, planned)?;
+        }
         for ((room, seq), change) in plan.changes {
-            put_change(self.connection, self.rooms[room.at()].no, seq, change)?;
+            put_change(self.connection, self.row(room)?, seq, change)?;
             if change.redacted.is_some() {
                 self.erased.push((room, seq));
             }
@@ -228,6 +244,24 @@ impl<'a> Work<'a> {
         self.devices.write(self.connection)?;
         self.write_rooms()?;
         self.results = plan.results;
+        self.count(plan.counts)
+    }
+
+    /// Counts what is unread, as far as it can be read.
+    fn count(&mut self, counts: Counts) -> rusqlite::Result<()> {
+        let mut results = std::mem::take(&mut self.results);
+        count_unread(&mut results, counts, |user, ignored, id, above| {
+            if self.state(id).extent.head <= above {
+                return Ok(None);
+            }
+            let room = self.row(id)?;
+            let reader = (user, ignored);
+            match mentions::unread(self.connection, self.damages, reader, (room, above)) {
+                Err(error) if self.damages.tell(&error) => Ok(Some(Unread::default())),
+                unread => unread.map(Some),
+            }
+        })?;
+        self.results = results;
         Ok(())
     }
 
@@ -257,22 +291,50 @@ impl<'a> Work<'a> {
     }
 
     /// Replaces the frame of an entry of an earlier batch.
-    pub(super) fn rewrite(
-        &mut self,
-        room: RoomIndex,
-        seq: u64,
-        frame: Bytes,
-    ) -> rusqlite::Result<()> {
-        rewrite(self.connection, self.rooms[room.at()].no, seq, &frame)?;
+    pub(super) fn rewrite(&mut self, room: RoomId, seq: u64, frame: Bytes) -> rusqlite::Result<()> {
+        rewrite(self.connection, self.row(room)?, seq, &frame)?;
         self.rewritten.insert((room, seq), frame);
         Ok(())
     }
 
-    fn write_rooms(&self) -> rusqlite::Result<()> {
-        for (room, state) in self.rooms.iter().zip(&self.states) {
-            if room.state == *state {
-                continue;
+    /// A room's row number. It is made if there is none.
+    fn row(&mut self, id: RoomId) -> rusqlite::Result<i64> {
+        if let Some(room) = self.rooms.get(id) {
+            return Ok(room.no);
+        }
+        Ok(match self.made.entry(id) {
+            btree_map::Entry::Occupied(made) => *made.get(),
+            btree_map::Entry::Vacant(vacant) => {
+                *vacant.insert(rooms::make(self.connection, id)?.no)
             }
+        })
+    }
+
+    /// A room's state, as far as this batch has come.
+    pub(super) fn state(&self, id: RoomId) -> RoomState {
+        let state = self.states.get(&id).copied();
+        state.unwrap_or_else(|| self.state_before(id))
+    }
+
+    fn state_before(&self, id: RoomId) -> RoomState {
+        let room = self.rooms.get(id);
+        room.map_or(RoomState::EMPTY, |room| room.state)
+    }
+
+    /// The time of a room's oldest entry.
+    fn oldest(&self, id: RoomId, no: i64, held: Extent) -> rusqlite::Result<Option<Timestamp>> {
+        match self.rooms.get(id) {
+            Some(room) if room.state.extent.first == held.first && room.oldest.is_some() => {
+                Ok(room.oldest)
+            }
+            _ if held.is_empty() => Ok(None),
+            _ => read::entry_time(self.connection, no, held.first).map(Some),
+        }
+    }
+
+    fn write_rooms(&mut self) -> rusqlite::Result<()> {
+        for (id, state) in self.states.clone() {
+            let no = self.row(id)?;
             let last_time = state.last_time.map_or(0, Timestamp::as_millisecond);
             self.connection
                 .prepare_cached(
@@ -281,7 +343,7 @@ impl<'a> Work<'a> {
                      WHERE no = ?1",
                 )?
                 .execute((
-                    room.no,
+                    no,
                     number(state.extent.first),
                     number(state.extent.head),
                     last_time,
@@ -290,25 +352,33 @@ impl<'a> Work<'a> {
                     number(state.revised.redacted),
                     number(state.unshown),
                 ))?;
+            let oldest = self.oldest(id, no, state.extent)?;
+            self.written.push(Room {
+                id,
+                no,
+                state,
+                oldest,
+            });
         }
         Ok(())
     }
 
     fn finish(self, wrote: bool) -> Done {
-        let rooms = || {
-            (0..)
-                .map(RoomIndex)
-                .zip(self.rooms.iter().zip(&self.states))
-        };
-        let firsts: Vec<_> = rooms()
-            .filter(|(_, (room, state))| room.state.extent.first != state.extent.first)
-            .map(|(index, (_, state))| (index, state.extent.first))
+        let changes = self.states.iter().map(|(id, state)| {
+            let before = self.state_before(*id);
+            (*id, before, *state)
+        });
+        let firsts: Vec<_> = changes
+            .clone()
+            .filter(|(_, before, state)| before.extent.first != state.extent.first)
+            .map(|(id, _, state)| (id, state.extent.first))
             .collect();
-        let revised: Vec<_> = rooms()
-            .filter(|(_, (room, state))| room.state.revised != state.revised)
-            .map(|(index, (_, state))| (index, state.revised))
+        let revised: Vec<_> = changes
+            .filter(|(_, before, state)| before.revised != state.revised)
+            .map(|(id, _, state)| (id, state.revised))
             .collect();
-        let first = |room: RoomIndex| self.states[room.at()].extent.first;
+        let states = &self.states;
+        let first = |room: RoomId| states.get(&room).map_or(0, |state| state.extent.first);
         // Retention may have dropped some of them later in the same step.
         let rewritten = self.rewritten.into_iter();
         let rewritten: Vec<_> = rewritten
@@ -327,7 +397,7 @@ impl<'a> Work<'a> {
                 firsts,
                 revised,
             },
-            states: self.states,
+            rooms: self.written,
             devices: self.devices,
             blocked: self.blocked,
             erased: self.erased,
@@ -346,10 +416,11 @@ pub(super) fn insert(
     if entry.seq > SEQ_MAX {
         return Err(rusqlite::Error::IntegralValueOutOfRange(0, i64::MAX));
     }
+    let author = entry.counts.map(UserId::to_bytes);
     connection
         .prepare_cached(
-            "INSERT INTO entry(id, time, clock_was, device, counter, frame, form, shown)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO entry(id, time, clock_was, device, counter, frame, form, shown, author)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute((
             entry_key(room, entry.seq),
@@ -360,6 +431,7 @@ pub(super) fn insert(
             frame,
             FORM,
             entry.shown,
+            author.as_ref().map_or(&[][..], |author| author),
         ))?;
     Ok(())
 }
@@ -377,7 +449,8 @@ pub(super) fn rewrite(
     Ok(())
 }
 
-/// Keeps what was done to an entry of a room.
+/// Keeps what was done to an entry of a room. If it was erased, it no longer counts as unread, and
+/// mentions nobody.
 pub(super) fn put_change(
     connection: &Connection,
     room: i64,
@@ -401,5 +474,11 @@ pub(super) fn put_change(
             edited.map(number),
             redacted.map(number),
         ))?;
+    if redacted.is_some() {
+        connection
+            .prepare_cached("UPDATE entry SET author = x'' WHERE id = ?1")?
+            .execute([entry_key(room, seq)])?;
+        mentions::remove(connection, room, seq..seq + 1)?;
+    }
     Ok(())
 }

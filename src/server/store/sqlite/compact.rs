@@ -258,7 +258,7 @@ mod tests {
     use crate::server::{
         log::{
             Operation,
-            conformance::{append, id, message_in, rooms, settings},
+            conformance::{LOBBY, append, id, message_in, settings},
         },
         store::sqlite::{Durability, Settings},
     };
@@ -323,12 +323,8 @@ mod tests {
         assert!(compaction.begin(&at("2026-11-24T03:00:00"), QUIET));
     }
 
-    fn lobby() -> crate::server::log::RoomIndex {
-        crate::server::log::RoomIndex(0)
-    }
-
     fn erase(from: u64, to: u64) -> Operation {
-        let room = lobby();
+        let room = LOBBY;
         Operation::Erase { room, from, to }
     }
 
@@ -351,7 +347,7 @@ mod tests {
             compact: Compact::default(),
             ..settings(directory)
         };
-        SqliteStore::open(&settings, &rooms()).unwrap()
+        SqliteStore::open(&settings).unwrap()
     }
 
     /// Runs a compaction as if the store had been idle at night.
@@ -369,19 +365,19 @@ mod tests {
         // Texts of all lengths, and edits that make them longer, so that rows move between pages.
         for counter in 1..=1_000 {
             let text = format!("hush {}", "x".repeat(random.usize(..600)));
-            append(&mut store, 1, [message_in(lobby(), 1, counter, &text)]);
+            append(&mut store, 1, [message_in(LOBBY, 1, counter, &text)]);
         }
         for counter in 1_001..=1_300 {
             let target = id(1, random.u64(1..=1_000));
             let text = format!("hush {}", "y".repeat(random.usize(..1_500)));
-            let mut operation = message_in(lobby(), 1, counter, &text);
+            let mut operation = message_in(LOBBY, 1, counter, &text);
             if let Operation::Append { content, .. } = &mut operation {
                 let body = content.body().unwrap().clone();
                 *content = crate::protocol::Content::Edit { target, body };
             }
             append(&mut store, 1, [operation]);
         }
-        append(&mut store, 1, [message_in(lobby(), 1, 1_301, "open")]);
+        append(&mut store, 1, [message_in(LOBBY, 1, 1_301, "open")]);
         assert!(!holders(directory.path(), "hush").is_empty());
         let committed = append(&mut store, 2, [erase(1, 1_000)]);
         assert_eq!(
@@ -391,7 +387,7 @@ mod tests {
         pass_night(&mut store);
         assert_eq!(holders(directory.path(), "hush"), [""; 0]);
         assert!(!holders(directory.path(), "open").is_empty());
-        assert_eq!(store.rooms[0].state.extent.head, 2_301);
+        assert_eq!(store.rooms.get(LOBBY).unwrap().state.extent.head, 2_301);
         drop(store);
         assert_eq!(holders(directory.path(), "hush"), [""; 0]);
     }
@@ -400,7 +396,7 @@ mod tests {
     fn it_is_due_from_an_erasure_on_also_over_a_restart_until_it_was_done() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        append(&mut store, 1, [message_in(lobby(), 1, 1, "hush")]);
+        append(&mut store, 1, [message_in(LOBBY, 1, 1, "hush")]);
         assert!(!store.compaction.due);
         append(&mut store, 1, [erase(1, 1)]);
         assert!(store.compaction.due);
@@ -422,7 +418,7 @@ mod tests {
     fn while_another_program_reads_the_command_says_that_texts_may_be_left() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = open(directory.path());
-        append(&mut store, 1, [message_in(lobby(), 1, 1, "hush")]);
+        append(&mut store, 1, [message_in(LOBBY, 1, 1, "hush")]);
         let reader = Connection::open(directory.path().join("log.db")).unwrap();
         reader
             .execute_batch("BEGIN; SELECT * FROM entry LIMIT 1;")

@@ -24,14 +24,11 @@ use super::{
     paths::{not_through_links, private, sync_directory},
     schema::{entry_key, entry_of, number_at, time_at},
 };
-use crate::{
-    protocol::{DeviceId, MessageId, RoomName},
-    server::log::RoomIndex,
-};
+use crate::protocol::{DeviceId, MessageId, RoomId};
 
 /// The ledger, in the data directory.
 const NAME: &str = "erasures.jsonl";
-/// Bytes of a line: a room's name, an id, a time.
+/// Bytes of a line: a room's id, an entry's, a time.
 const LINE_BYTES_MAX: u64 = 512;
 
 /// A line of the file.
@@ -45,7 +42,7 @@ struct Line {
 /// An entry that was erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Erasure {
-    pub(super) room: RoomName,
+    pub(super) room: RoomId,
     pub(super) id: MessageId,
     /// When it was erased.
     time: Timestamp,
@@ -125,7 +122,7 @@ impl Ledger {
         }
         for Erasure { room, id, time } in erasures {
             let line = Line {
-                room: room.as_str().to_owned(),
+                room: room.to_string(),
                 id: id.to_string(),
                 time: time.to_string(),
             };
@@ -160,7 +157,7 @@ impl Ledger {
 
 impl SqliteStore {
     /// Adds the erasures of a commit to the ledger. The commit stands whatever becomes of that.
-    pub(super) fn note_erasures(&mut self, erased: &[(RoomIndex, u64)]) {
+    pub(super) fn note_erasures(&mut self, erased: &[(RoomId, u64)]) {
         if erased.is_empty() {
             return;
         }
@@ -169,8 +166,8 @@ impl SqliteStore {
         }
         let rooms = &self.rooms;
         let places = erased.iter().filter_map(|(room, seq)| {
-            let room = rooms.get(room.at())?;
-            Some((&room.name, entry_key(room.no, *seq)))
+            let no = rooms.get(*room)?.no;
+            Some((*room, entry_key(no, *seq)))
         });
         let found = places
             .filter_map(|(room, key)| erasure(&self.connection, room, key).transpose())
@@ -217,17 +214,17 @@ fn all(connection: &Connection) -> Result<Vec<Erasure>> {
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let name: String = row.get(1)?;
-        let Ok(room) = RoomName::parse(&name) else {
+        let Ok(room) = RoomId::parse(&name) else {
             continue;
         };
-        all.extend(erasure(connection, &room, row.get(0)?)?);
+        all.extend(erasure(connection, room, row.get(0)?)?);
     }
     Ok(all)
 }
 
 /// The erasure of an entry; `None` if it is not erased, or not held. Edits, which lose their text with
 /// their message, are left out.
-fn erasure(connection: &Connection, room: &RoomName, key: i64) -> Result<Option<Erasure>> {
+fn erasure(connection: &Connection, room: RoomId, key: i64) -> Result<Option<Erasure>> {
     connection
         .prepare_cached(
             "SELECT device.id, entry.counter, redaction.time FROM change
@@ -238,7 +235,7 @@ fn erasure(connection: &Connection, room: &RoomName, key: i64) -> Result<Option<
         )?
         .query_row((key, entry_key(entry_of(key).0, 0)), |row| {
             Ok(Erasure {
-                room: room.clone(),
+                room,
                 id: MessageId {
                     device: DeviceId::from_bytes(row.get(0)?),
                     counter: number_at(row, 1)?,
@@ -252,7 +249,7 @@ fn erasure(connection: &Connection, room: &RoomName, key: i64) -> Result<Option<
 fn parse(line: &[u8]) -> Option<Erasure> {
     let Line { room, id, time } = serde_json::from_slice(line).ok()?;
     Some(Erasure {
-        room: RoomName::parse(&room).ok()?,
+        room: RoomId::parse(&room).ok()?,
         id: MessageId::parse(&id).ok()?,
         time: time.parse().ok()?,
     })
@@ -276,12 +273,12 @@ mod tests {
     use super::*;
     use crate::server::log::{
         Operation,
-        conformance::{append, message_in, rooms, settings},
+        conformance::{append, message_in, settings},
     };
 
     fn erasure(counter: u64) -> Erasure {
         Erasure {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             id: MessageId {
                 device: DeviceId::from_bytes([7; 12]),
                 counter,
@@ -331,8 +328,8 @@ mod tests {
     #[test]
     fn every_erasure_is_noted_once_and_what_is_missing_is_added_at_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || SqliteStore::open(&settings(directory.path()), &rooms()).unwrap();
-        let room = RoomIndex(0);
+        let open = || SqliteStore::open(&settings(directory.path())).unwrap();
+        let room = RoomId::LOBBY;
         let noted = || {
             let read = Ledger::of(directory.path()).read().unwrap();
             assert_eq!(read.unread, 0);

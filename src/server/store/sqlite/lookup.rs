@@ -1,18 +1,20 @@
 //! What the plan of a batch asks of the log.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Result, Row};
 
 use super::{
-    Room,
+    Room, Rooms,
     append::UNCHANGED,
     damage::{Damages, InRow, damaged},
     devices::{Changes, Devices},
     schema::{SEQ_MAX, entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
-    protocol::{DeviceId, Entry, MessageId, RoomName, frame::ErrorCode, wire::ERROR_CODES},
+    protocol::{DeviceId, Entry, MessageId, RoomId, frame::ErrorCode, wire::ERROR_CODES},
     server::log::{
-        MessageOutcome, RoomIndex,
+        MessageOutcome,
         plan::{Lookup, RoomState},
         semantics::{DeviceRecord, decode_entry},
     },
@@ -21,9 +23,9 @@ use crate::{
 /// Looks into the log within a transaction.
 pub(super) struct SqliteLookup<'a> {
     pub(super) connection: &'a Connection,
-    pub(super) rooms: &'a [Room],
-    /// The rooms' states, with what this batch's retention did.
-    pub(super) states: &'a [RoomState],
+    pub(super) rooms: &'a Rooms,
+    /// The states of those that this batch's retention has changed.
+    pub(super) changed: &'a BTreeMap<RoomId, RoomState>,
     pub(super) known: &'a Devices,
     pub(super) devices: &'a mut Changes,
     pub(super) damages: &'a Damages,
@@ -48,16 +50,14 @@ impl SqliteLookup<'_> {
 impl Lookup for SqliteLookup<'_> {
     type Error = rusqlite::Error;
 
-    fn rooms(&self) -> usize {
-        self.rooms.len()
+    fn rooms(&self) -> Vec<RoomId> {
+        self.rooms.all().map(|room| room.id).collect()
     }
 
-    fn name(&self, room: RoomIndex) -> &RoomName {
-        &self.rooms[room.at()].name
-    }
-
-    fn state(&self, room: RoomIndex) -> Option<RoomState> {
-        self.states.get(room.at()).copied()
+    fn state(&self, room: RoomId) -> RoomState {
+        let state = || self.rooms.get(room).map(|room| room.state);
+        let changed = self.changed.get(&room).copied();
+        changed.or_else(state).unwrap_or(RoomState::EMPTY)
     }
 
     fn device(&mut self, id: DeviceId) -> Result<Option<DeviceRecord>> {
@@ -85,15 +85,11 @@ impl Lookup for SqliteLookup<'_> {
         let stored = self.unless_damaged(stored)?;
         if let Some((row, time)) = stored {
             let (no, seq) = entry_of(row);
-            let room = (0..).zip(self.rooms).find(|(_, room)| room.no == no);
-            // In a room that this server does not serve.
-            return Ok(room.map_or(MessageOutcome::Forgotten, |(index, _)| {
-                MessageOutcome::Stored {
-                    room: RoomIndex(index),
-                    seq,
-                    time,
-                }
-            }));
+            return Ok(match self.rooms.of_row(no) {
+                Some(room) => MessageOutcome::Stored { room, seq, time },
+                // No room has such a row number: the row is damaged.
+                None => MessageOutcome::Forgotten,
+            });
         }
         let spent: Result<Option<Option<String>>> = self
             .connection
@@ -111,8 +107,8 @@ impl Lookup for SqliteLookup<'_> {
         })
     }
 
-    fn id_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<MessageId>> {
-        let Some(room) = self.rooms.get(room.at()) else {
+    fn id_at(&mut self, room: RoomId, seq: u64) -> Result<Option<MessageId>> {
+        let Some(room) = self.rooms.get(room) else {
             return Ok(None);
         };
         if seq > SEQ_MAX {
@@ -135,11 +131,13 @@ impl Lookup for SqliteLookup<'_> {
         self.unless_damaged(id)
     }
 
-    fn entry(&mut self, room: RoomIndex, id: MessageId) -> Result<Option<Entry>> {
+    fn entry(&mut self, room: RoomId, id: MessageId) -> Result<Option<Entry>> {
+        let Some(room) = self.rooms.get(room) else {
+            return Ok(None);
+        };
         let Some(device) = self.row(id.device)? else {
             return Ok(None);
         };
-        let room = &self.rooms[room.at()];
         let entry = self
             .connection
             .prepare_cached("SELECT id, frame FROM entry WHERE device = ?1 AND counter = ?2")?
@@ -153,8 +151,10 @@ impl Lookup for SqliteLookup<'_> {
         self.unless_damaged(entry)
     }
 
-    fn entry_at(&mut self, room: RoomIndex, seq: u64) -> Result<Option<Entry>> {
-        let room = &self.rooms[room.at()];
+    fn entry_at(&mut self, room: RoomId, seq: u64) -> Result<Option<Entry>> {
+        let Some(room) = self.rooms.get(room) else {
+            return Ok(None);
+        };
         let entry = entry_at(self.connection, room, seq);
         self.unless_damaged(entry)
     }
@@ -173,7 +173,7 @@ pub(super) fn entry_at(connection: &Connection, room: &Room, seq: u64) -> Result
 fn sound(row: &Row<'_>, column: usize, room: &Room, key: i64) -> Result<Entry> {
     let frame = row.get_ref(column)?.as_blob().ok();
     let entry = frame.and_then(decode_entry);
-    let entry = entry.filter(|entry| entry.seq == entry_of(key).1 && entry.room == room.name);
+    let entry = entry.filter(|entry| entry.seq == entry_of(key).1 && entry.room == room.id);
     entry.ok_or_else(|| damaged("entry", key, "its frame is not this entry"))
 }
 

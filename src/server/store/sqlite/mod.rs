@@ -49,6 +49,7 @@ mod ledger;
 pub(in crate::server) mod lock;
 mod lookup;
 pub mod maintenance;
+mod mentions;
 mod open;
 mod open_error;
 pub(in crate::server) mod owner;
@@ -74,7 +75,7 @@ use rusqlite::{Connection, Error, config::DbConfig};
 
 pub use self::compact::CompactError;
 pub use self::open_error::OpenError;
-use self::rooms::{Refusals, Room};
+use self::rooms::{Refusals, Room, Rooms};
 pub use self::settings::{Compact, Durability, Settings};
 use self::{
     checkpoint::Checkpoints,
@@ -85,20 +86,18 @@ use self::{
     ledger::Ledger,
     lock::Lock,
     paths::INDEX,
-    read::{SqliteLog, SqliteReader, within},
+    read::{NO_ROW, SqliteLog, SqliteReader, within},
 };
 use super::index::Index;
 use crate::server::log::{
-    Batch, Changed, ChangedSince, Committed, Found, KnownTimes, LogReader, LogWriter, Operation,
-    Page, Reader, SearchIndex, Standing, StateRecord, StateStore, Store, StoreError,
+    Batch, Changed, ChangedSince, Committed, Found, Inbox, KnownTimes, LogReader, LogWriter,
+    Operation, Page, Readable, Reader, SearchIndex, Standing, StateRecord, StateStore, Store,
+    StoreError, Unread,
 };
 use crate::{
-    protocol::{Epoch, frame::Part},
+    protocol::{Epoch, RoomId, UserId, frame::Part},
     search::Query,
-    server::{
-        event_log::EventLog,
-        log::{RoomIndex, segment::Segment},
-    },
+    server::{event_log::EventLog, log::segment::Segment},
 };
 
 /// Steps of retention that the index may block before a warning.
@@ -116,7 +115,7 @@ pub struct SqliteStore {
     connection: Connection,
     path: PathBuf,
     epoch: Epoch,
-    rooms: Vec<Room>,
+    rooms: Rooms,
     devices: Devices,
     durability: Durability,
     recorder: EventLog,
@@ -264,12 +263,13 @@ impl LogWriter for SqliteStore {
         self.epoch
     }
 
-    fn standings(&self) -> Vec<Standing> {
+    fn standings(&self) -> Vec<(RoomId, Standing)> {
         let standing = |room: &Room| Standing {
             extent: room.state.extent,
             revised: room.state.revised,
         };
-        self.rooms.iter().map(standing).collect()
+        let rooms = self.rooms.all();
+        rooms.map(|room| (room.id, standing(room))).collect()
     }
 
     fn known_times(&self) -> KnownTimes {
@@ -277,7 +277,7 @@ impl LogWriter for SqliteStore {
         let believed = schema::meta(&self.connection, retain::BELIEVED)
             .ok()
             .flatten();
-        let times = self.rooms.iter().filter_map(|room| room.state.last_time);
+        let times = self.rooms.all().filter_map(|room| room.state.last_time);
         KnownTimes {
             believed: believed.and_then(|time| time.parse().ok()),
             last: times.max(),
@@ -302,8 +302,9 @@ impl LogWriter for SqliteStore {
             (done, _) => done?,
         };
         drop(writing);
-        for (room, state) in self.rooms.iter_mut().zip(done.states) {
-            room.state = state;
+        let changed: Vec<_> = done.rooms.iter().map(|room| room.id).collect();
+        for room in done.rooms {
+            self.rooms.put(room);
         }
         self.devices.keep(done.devices);
         if done.wrote {
@@ -313,7 +314,7 @@ impl LogWriter for SqliteStore {
             checkpoints.committed(done.bytes, !done.committed.firsts.is_empty());
         }
         if let Some(index) = &self.index {
-            index.poke();
+            index.poke(changed);
         }
         self.count_blocked(done.blocked);
         if !done.committed.runs.is_empty() {
@@ -343,7 +344,7 @@ impl Store for SqliteStore {
     }
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
-        let rooms = self.rooms.iter().map(|room| room.no).collect();
+        let rooms = self.rooms.rows();
         let damages = self.damages.clone();
         let log = SqliteLog::open(&self.path, rooms, damages).map_err(|_| StoreError::Refused)?;
         let index = self.index.as_ref().map(Index::reader);
@@ -354,41 +355,59 @@ impl Store for SqliteStore {
 impl SqliteStore {
     fn read_here<T>(
         &self,
-        room: RoomIndex,
+        room: RoomId,
         read: impl FnOnce(&Connection, i64) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        within(
-            &self.connection,
-            self.rooms[room.at()].no,
-            &self.damages,
-            read,
-        )
+        let no = self.rooms.get(room).map_or(NO_ROW, |room| room.no);
+        within(&self.connection, &self.damages, || {
+            read(&self.connection, no)
+        })
     }
 }
 
 impl LogReader for SqliteStore {
-    fn read(
-        &mut self,
-        room: RoomIndex,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<Segment, StoreError> {
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
         self.read_here(room, |connection, no| {
             read::segment(connection, no, from, bytes_max)
         })
     }
 
-    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
+    fn page(&mut self, room: RoomId, part: Part) -> Result<Page, StoreError> {
         self.read_here(room, |connection, no| read::page(connection, no, part))
     }
 
-    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
+    fn changed(&mut self, room: RoomId, wanted: ChangedSince) -> Result<Changed, StoreError> {
         self.read_here(room, |connection, no| read::changed(connection, no, wanted))
+    }
+
+    fn inbox(
+        &mut self,
+        user: UserId,
+        readable: &[Readable],
+        before: Option<u64>,
+    ) -> Result<Inbox, StoreError> {
+        let row = |part: &Readable| self.rooms.get(part.room).map_or(NO_ROW, |room| room.no);
+        let rooms = readable.iter().map(|part| (row(part), part)).collect();
+        within(&self.connection, &self.damages, || {
+            mentions::inbox(&self.connection, &self.damages, user, &rooms, before)
+        })
+    }
+
+    fn unread(
+        &mut self,
+        user: UserId,
+        ignored: &[UserId],
+        room: RoomId,
+        above: u64,
+    ) -> Result<Unread, StoreError> {
+        self.read_here(room, |connection, no| {
+            mentions::unread(connection, &self.damages, (user, ignored), (no, above))
+        })
     }
 }
 
 impl SearchIndex for SqliteStore {
-    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
+    fn search(&mut self, room: RoomId, query: &Query, to: u64) -> Result<Found, StoreError> {
         self.read_here(room, |connection, no| {
             read::search(connection, no, query, to)
         })

@@ -8,11 +8,10 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    Durability, Refusals, Room, Settings, SqliteStore,
+    Durability, Refusals, Rooms, Settings, SqliteStore,
     checkpoint::{self, Checkpoints, connect_to_copy},
     compact::Compaction,
     damage::{Damages, InRow},
@@ -29,14 +28,14 @@ use super::{
     read::{self, SqliteLog, extent_at, is_possible},
     schema::{
         APPLICATION_ID, BUSY, connect, create, entry_key, entry_of, foreign, meta, migrate,
-        number_at, set_meta, time_at, use_wal, version,
+        number_at, set_meta, use_wal, version,
     },
 };
 use crate::{
-    protocol::{Epoch, RoomName},
+    protocol::Epoch,
     server::{
         event_log::EventLog,
-        log::{Revised, plan::RoomState, semantics::decode_entry},
+        log::semantics::decode_entry,
         store::{fresh_epoch, index::Index},
     },
 };
@@ -46,21 +45,18 @@ pub(super) const EPOCH: &str = "epoch";
 /// The key in `meta` that is set while a server with [`Durability::Relaxed`] runs.
 pub(super) const RELAXED: &str = "relaxed";
 
-/// Entries at a room's end that are checked when a database is opened.
+/// Entries at a room's end that are checked when a database is opened: so many,
 const LAST_CHECKED: u64 = 16;
+/// but with many rooms not more than so many of all rooms together, and one of each.
+const CHECKED_MAX: u64 = 4_096;
 
 impl SqliteStore {
-    /// Opens the log in a data directory, or creates a new one. `rooms` are served; other rooms in
-    /// it are kept.
-    pub fn open(settings: &Settings, rooms: &[RoomName]) -> Result<Self, OpenError> {
-        Self::open_on(settings, rooms, None)
+    /// Opens the log in a data directory, or creates a new one.
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        Self::open_on(settings, None)
     }
 
-    pub(super) fn open_on(
-        settings: &Settings,
-        rooms: &[RoomName],
-        vfs: Option<&str>,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open_on(settings: &Settings, vfs: Option<&str>) -> Result<Self, OpenError> {
         let directory = &settings.directory;
         let lock = take(directory)?;
         if is_there(&directory.join(RESTORING))? {
@@ -72,22 +68,17 @@ impl SqliteStore {
             make(directory, vfs)?;
         }
         let connection = open_database(&path, vfs)?;
-        Self::open_with(settings, rooms, connection, path, is_new, Some(lock))
+        Self::open_with(settings, connection, path, is_new, Some(lock))
     }
 
     /// Opens a database that is not the log yet, in a data directory that this process has locked.
-    pub(super) fn open_file(
-        settings: &Settings,
-        path: &Path,
-        rooms: &[RoomName],
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open_file(settings: &Settings, path: &Path) -> Result<Self, OpenError> {
         let connection = open_database(path, None)?;
-        Self::open_with(settings, rooms, connection, path.to_owned(), false, None)
+        Self::open_with(settings, connection, path.to_owned(), false, None)
     }
 
     fn open_with(
         settings: &Settings,
-        rooms: &[RoomName],
         connection: Connection,
         path: PathBuf,
         is_new: bool,
@@ -100,7 +91,7 @@ impl SqliteStore {
         let recorder = settings.recorder.clone();
         let prepare = || {
             let settled = settle(&connection, &path, settings.durability, fresh, &recorder)?;
-            let rooms = find_rooms(&connection, rooms)?;
+            let rooms = Rooms::load(&connection)?;
             let compaction = Compaction::load(&connection, settings.compact)?;
             if settled.durability == Durability::Relaxed {
                 connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -158,16 +149,14 @@ impl SqliteStore {
 fn start_index(
     path: &Path,
     epoch: Epoch,
-    rooms: &[Room],
+    rooms: &Rooms,
     settings: &Settings,
     damages: &Damages,
 ) -> Result<Index, OpenError> {
-    let nos = rooms.iter().map(|room| room.no).collect();
-    let names: Vec<_> = rooms.iter().map(|room| room.name.clone()).collect();
-    let log = SqliteLog::open(path, nos, damages.clone()).map_err(|error| refusal(path, error))?;
+    let log = SqliteLog::open(path, rooms.rows(), damages.clone())
+        .map_err(|error| refusal(path, error))?;
     let path = path.with_file_name(INDEX);
-    Index::start(&path, epoch, &names, Box::new(log), &settings.supervisor)
-        .map_err(OpenError::System)
+    Index::start(&path, epoch, Box::new(log), &settings.supervisor).map_err(OpenError::System)
 }
 
 /// Creates a new database, complete before it gets its name.
@@ -327,6 +316,13 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
 }
 
 fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+    let count = connection.query_row("SELECT count(*) FROM room", [], |row| number_at(row, 0))?;
+    let checked = (CHECKED_MAX / count.max(1)).clamp(1, LAST_CHECKED);
+    // A single query for both would scan every row in between.
+    let mut ends = connection.prepare(
+        "SELECT (SELECT min(id) FROM entry WHERE id BETWEEN ?1 AND ?2),
+                (SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2)",
+    )?;
     let mut rooms = connection.prepare("SELECT no, first, head FROM room")?;
     let mut rooms = rooms.query([])?;
     while let Some(room) = rooms.next()? {
@@ -335,18 +331,15 @@ fn fault(connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
         if !is_possible(extent) {
             return Ok(Some("a room does not hold the messages that it should"));
         }
-        // A single query for both would scan every row in between.
-        let ends = "SELECT (SELECT min(id) FROM entry WHERE id BETWEEN ?1 AND ?2),
-                           (SELECT max(id) FROM entry WHERE id BETWEEN ?1 AND ?2)";
         let all = (entry_key(no, 0), entry_key(no, u64::MAX));
         let (lowest, highest): (Option<i64>, Option<i64>) =
-            connection.query_row(ends, all, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            ends.query_row(all, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let seq = |row: Option<i64>| row.map(|row| entry_of(row).1);
         let wanted = (!extent.is_empty()).then_some((extent.first, extent.head));
         if (seq(lowest), seq(highest)) != wanted.unzip() {
             return Ok(Some("a room does not hold the messages that it should"));
         }
-        let from = extent.latest(LAST_CHECKED);
+        let from = extent.latest(checked);
         let mut sound = true;
         read::each(connection, no, from, extent.head, false, |seq, frame| {
             sound &= decode_entry(frame).is_some_and(|entry| entry.seq == seq);
@@ -425,80 +418,4 @@ fn settle_epoch(
     }
     transaction.commit()?;
     Ok(epoch)
-}
-
-/// Finds the rooms that are served, and creates missing ones.
-fn find_rooms(connection: &Connection, names: &[RoomName]) -> rusqlite::Result<Vec<Room>> {
-    let transaction = connection.unchecked_transaction()?;
-    let rooms = names
-        .iter()
-        .map(|name| match find_room(connection, name)? {
-            Some(mut room) => {
-                add_state(connection, &mut room)?;
-                Ok(room)
-            }
-            None => make_room(connection, name),
-        })
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.commit()?;
-    Ok(rooms)
-}
-
-/// Adds to a room's state what older schemas don't have.
-fn add_state(connection: &Connection, room: &mut Room) -> rusqlite::Result<()> {
-    let state = "SELECT correction, changed, redacted, unshown FROM room WHERE no = ?1";
-    room.state = connection
-        .query_row(state, [room.no], |row| {
-            Ok(RoomState {
-                correction: SignedDuration::from_millis(row.get(0)?),
-                revised: Revised {
-                    changed: number_at(row, 1)?,
-                    redacted: number_at(row, 2)?,
-                },
-                unshown: number_at(row, 3)?,
-                ..room.state
-            })
-        })
-        .in_row("room", room.no)?;
-    Ok(())
-}
-
-/// Finds a room by its name, in a log of any schema: with its extent and last time only.
-pub(super) fn find_room(
-    connection: &Connection,
-    name: &RoomName,
-) -> rusqlite::Result<Option<Room>> {
-    connection
-        .query_row(
-            "SELECT no, first, head, last_time FROM room WHERE name = ?1",
-            [name.as_str()],
-            |row| {
-                let no = row.get(0)?;
-                let extent = extent_at(row, 1).in_row("room", no)?;
-                let last_time = time_at(row, 3).in_row("room", no)?;
-                Ok(Room {
-                    no,
-                    name: name.clone(),
-                    state: RoomState {
-                        extent,
-                        last_time: (extent.head > 0).then_some(last_time),
-                        ..RoomState::EMPTY
-                    },
-                })
-            },
-        )
-        .optional()
-}
-
-/// Creates an empty room.
-pub(super) fn make_room(connection: &Connection, name: &RoomName) -> rusqlite::Result<Room> {
-    connection.execute(
-        "INSERT INTO room(name, first, head, last_time) VALUES(?1, 1, 0, 0)",
-        [name.as_str()],
-    )?;
-    Ok(Room {
-        no: connection.last_insert_rowid(),
-        name: name.clone(),
-        state: RoomState::EMPTY,
-    })
 }

@@ -1,6 +1,11 @@
 //! Reads the log, on the store's own connection and on those of its readers.
 
-use std::{ops::RangeInclusive, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    path::Path,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -8,17 +13,19 @@ use rusqlite::{Connection, Error, Result, Row, Rows, config::DbConfig};
 
 use super::{
     damage::{Damages, InRow, damage, damaged},
+    mentions, rooms,
     schema::{SEQ_MAX, connect_to_read, entry_key, entry_of, number, number_at, time_at},
 };
 use crate::{
-    protocol::{Entry, Extent, frame::Part},
+    protocol::{Entry, Extent, RoomId, UserId, frame::Part},
     search::{
         Query,
         times::{self, CORRECTIONS_MAX, stretches},
     },
     server::{
         log::{
-            Changed, ChangedSince, Found, LogReader, Page, RoomIndex, SearchIndex, StoreError,
+            Changed, ChangedSince, Found, Inbox, LogReader, Page, Readable, SearchIndex,
+            StoreError, Unread,
             segment::{Segment, SegmentBuilder},
             semantics::{CHANGES_MAX, ChangedScan, PageScan, Scan, decode_entry, span},
         },
@@ -31,18 +38,20 @@ use crate::{
 
 /// The longest time of a read, for which it may delay the write-ahead log's restart.
 const READ_MAX: Duration = Duration::from_secs(1);
+/// Stands for the row number of a room that has no row: the first one is 1. It reads as an empty log.
+pub(super) const NO_ROW: i64 = 0;
 
 /// Reads the log beside the store, on a connection of its own. Every read is one short transaction.
 pub(super) struct SqliteLog {
     connection: Connection,
-    /// The rows of the rooms, in the order of [`RoomIndex`].
-    rooms: Vec<i64>,
+    /// The row numbers of the rooms that were found so far.
+    rooms: HashMap<RoomId, i64>,
     deadline: Deadline,
     damages: Damages,
 }
 
 impl SqliteLog {
-    pub(super) fn open(path: &Path, rooms: Vec<i64>, damages: Damages) -> Result<Self> {
+    pub(super) fn open(path: &Path, rooms: HashMap<RoomId, i64>, damages: Damages) -> Result<Self> {
         let connection = connect_to_read(path)?;
         // The store checkpoints when it closes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -59,29 +68,63 @@ impl SqliteLog {
     /// Runs one read in one transaction.
     fn within<T>(
         &mut self,
-        room: RoomIndex,
+        room: RoomId,
         read: impl FnOnce(&Connection, i64) -> Result<T>,
     ) -> Result<T, StoreError> {
         self.deadline.set(READ_MAX);
-        within(&self.connection, self.rooms[room.at()], &self.damages, read)
+        let connection = &self.connection;
+        within(connection, &self.damages, || {
+            let no = row(connection, &mut self.rooms, room)?;
+            read(connection, no)
+        })
+    }
+
+    fn inbox(
+        &mut self,
+        user: UserId,
+        readable: &[Readable],
+        before: Option<u64>,
+    ) -> Result<Inbox, StoreError> {
+        self.deadline.set(READ_MAX);
+        let (connection, damages) = (&self.connection, &self.damages);
+        within(connection, damages, || {
+            let row = |part: &Readable| row(connection, &mut self.rooms, part.room);
+            let rows = readable.iter().map(row).collect::<Result<Vec<_>>>()?;
+            let rooms = rows.into_iter().zip(readable).collect();
+            mentions::inbox(connection, damages, user, &rooms, before)
+        })
     }
 }
 
+/// The row number of a room, among those that were found before or in the database.
+fn row(connection: &Connection, found: &mut HashMap<RoomId, i64>, room: RoomId) -> Result<i64> {
+    if let Some(no) = found.get(&room) {
+        return Ok(*no);
+    }
+    let no = rooms::row(connection, room)?;
+    if no != NO_ROW {
+        found.insert(room, no);
+    }
+    Ok(no)
+}
+
 impl IndexedLog for SqliteLog {
-    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
+    fn extents(&mut self) -> Result<BTreeMap<RoomId, Extent>, StoreError> {
+        self.deadline.set(READ_MAX);
+        within(&self.connection, &self.damages, || {
+            extents(&self.connection)
+        })
+    }
+
+    fn extent(&mut self, room: RoomId) -> Result<Extent, StoreError> {
         self.within(room, extent)
     }
 
-    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
+    fn marked(&mut self, room: RoomId, extent: Extent) -> Result<Vec<u64>, StoreError> {
         self.within(room, |connection, no| marked(connection, no, extent, true))
     }
 
-    fn read(
-        &mut self,
-        room: RoomIndex,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<Segment, StoreError> {
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
         self.within(room, |connection, no| {
             segment(connection, no, from, bytes_max)
         })
@@ -89,7 +132,7 @@ impl IndexedLog for SqliteLog {
 
     fn changed(
         &mut self,
-        room: RoomIndex,
+        room: RoomId,
         revs: RangeInclusive<u64>,
         max: usize,
     ) -> Result<Vec<(u64, u64)>, StoreError> {
@@ -107,28 +150,45 @@ pub(super) struct SqliteReader {
 }
 
 impl LogReader for SqliteReader {
-    fn read(
-        &mut self,
-        room: RoomIndex,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<Segment, StoreError> {
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
         IndexedLog::read(&mut self.log, room, from, bytes_max)
     }
 
-    fn page(&mut self, room: RoomIndex, part: Part) -> Result<Page, StoreError> {
+    fn page(&mut self, room: RoomId, part: Part) -> Result<Page, StoreError> {
         self.log
             .within(room, |connection, no| page(connection, no, part))
     }
 
-    fn changed(&mut self, room: RoomIndex, wanted: ChangedSince) -> Result<Changed, StoreError> {
+    fn changed(&mut self, room: RoomId, wanted: ChangedSince) -> Result<Changed, StoreError> {
         self.log
             .within(room, |connection, no| changed(connection, no, wanted))
+    }
+
+    fn inbox(
+        &mut self,
+        user: UserId,
+        readable: &[Readable],
+        before: Option<u64>,
+    ) -> Result<Inbox, StoreError> {
+        self.log.inbox(user, readable, before)
+    }
+
+    fn unread(
+        &mut self,
+        user: UserId,
+        ignored: &[UserId],
+        room: RoomId,
+        above: u64,
+    ) -> Result<Unread, StoreError> {
+        let damages = self.log.damages.clone();
+        self.log.within(room, |connection, no| {
+            mentions::unread(connection, &damages, (user, ignored), (no, above))
+        })
     }
 }
 
 impl SearchIndex for SqliteReader {
-    fn search(&mut self, room: RoomIndex, query: &Query, to: u64) -> Result<Found, StoreError> {
+    fn search(&mut self, room: RoomId, query: &Query, to: u64) -> Result<Found, StoreError> {
         match &mut self.index {
             Some(index) => index.search(&mut self.log, room, query, to),
             None => self
@@ -141,13 +201,12 @@ impl SearchIndex for SqliteReader {
 /// Reads in a transaction. Except for damage, an error may pass.
 pub(super) fn within<T>(
     connection: &Connection,
-    room: i64,
     damages: &Damages,
-    read: impl FnOnce(&Connection, i64) -> Result<T>,
+    read: impl FnOnce() -> Result<T>,
 ) -> Result<T, StoreError> {
     let all = || {
         let transaction = connection.unchecked_transaction()?;
-        let read = read(connection, room)?;
+        let read = read()?;
         // It has changed nothing.
         transaction.rollback()?;
         Ok(read)
@@ -162,35 +221,59 @@ pub(super) fn within<T>(
 }
 
 /// A room, as its row has it.
-struct Served {
-    no: i64,
-    extent: Extent,
-    name: String,
+pub(super) struct Served {
+    pub(super) no: i64,
+    pub(super) extent: Extent,
+    /// `None` if it has no row.
+    id: Option<RoomId>,
 }
 
 impl Served {
-    fn find(connection: &Connection, no: i64) -> Result<Self> {
+    pub(super) fn find(connection: &Connection, no: i64) -> Result<Self> {
+        if no == NO_ROW {
+            let extent = Extent::EMPTY;
+            return Ok(Self {
+                no,
+                extent,
+                id: None,
+            });
+        }
         connection
             .prepare_cached("SELECT first, head, name FROM room WHERE no = ?1")?
-            .query_row([no], |row| {
-                let extent = extent_at(row, 0)?;
-                if !is_possible(extent) {
-                    let what = format!("no room goes from {} to {}", extent.first, extent.head);
-                    return Err(damaged("room", no, what));
-                }
-                let name = row.get(2)?;
-                Ok(Self { no, extent, name })
-            })
+            .query_row([no], |row| Self::at(row, no))
             .in_row("room", no)
+    }
+
+    /// The room in the columns of a row.
+    fn at(row: &Row<'_>, no: i64) -> Result<Self> {
+        let extent = extent_at(row, 0).in_row("room", no)?;
+        if !is_possible(extent) {
+            let what = format!("no room goes from {} to {}", extent.first, extent.head);
+            return Err(damaged("room", no, what));
+        }
+        let id = Some(rooms::id_at(row, 2, no)?);
+        Ok(Self { no, extent, id })
     }
 
     /// Decodes the frame of a row, which must be an entry of this room, with the row's number.
     fn sound(&self, key: i64, frame: &[u8]) -> Result<Entry> {
         let seq = entry_of(key).1;
         decode_entry(frame)
-            .filter(|entry| entry.seq == seq && entry.room.as_str() == self.name)
+            .filter(|entry| entry.seq == seq && Some(entry.room) == self.id)
             .ok_or_else(|| damaged("entry", key, format!("its frame is not entry {seq}")))
     }
+}
+
+/// The range of numbers that each room holds.
+fn extents(connection: &Connection) -> Result<BTreeMap<RoomId, Extent>> {
+    let mut rows = connection.prepare_cached("SELECT first, head, name, no FROM room")?;
+    let mut rows = rows.query([])?;
+    let mut extents = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let room = Served::at(row, row.get(3)?)?;
+        extents.extend(room.id.map(|id| (id, room.extent)));
+    }
+    Ok(extents)
 }
 
 /// The range of numbers that a room holds.
@@ -251,7 +334,9 @@ pub(super) fn changed(connection: &Connection, room: i64, wanted: ChangedSince) 
     // The last revision may have two entries, and one more row says whether another follows.
     let max = CHANGES_MAX + 2;
     for (rev, seq) in changed_between(connection, room.no, &revs, wanted.erased, max)? {
-        if !page.take(rev, seq, || frame(connection, &room, seq))? {
+        if !page.take(rev, seq, || {
+            Ok::<_, Error>(entry(connection, &room, seq)?.1)
+        })? {
             break;
         }
     }
@@ -281,13 +366,12 @@ pub(super) fn changed_between(
         .collect()
 }
 
-/// Reads the frame of one entry, which must be sound.
-fn frame(connection: &Connection, room: &Served, seq: u64) -> Result<Bytes> {
+/// Reads one entry and its frame, which must be sound.
+pub(super) fn entry(connection: &Connection, room: &Served, seq: u64) -> Result<(Entry, Bytes)> {
     let key = entry_key(room.no, seq);
     let sound = |row: &Row<'_>| {
         let frame = row.get_ref(0)?.as_blob().unwrap_or_default();
-        room.sound(key, frame)?;
-        Ok(Bytes::copy_from_slice(frame))
+        Ok((room.sound(key, frame)?, Bytes::copy_from_slice(frame)))
     };
     connection
         .prepare_cached("SELECT frame FROM entry WHERE id = ?1")?

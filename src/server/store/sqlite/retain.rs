@@ -13,15 +13,16 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Result};
 
 use super::{
+    Room,
     append::Work,
-    damage::InRow,
-    lookup, read,
-    schema::{entry_key, entry_of, number, number_at, time_at},
+    lookup, mentions, read,
+    schema::{entry_key, entry_of, number, number_at},
 };
 use crate::{
+    protocol::RoomId,
     search::times::{CORRECTIONS_MAX, stretches},
     server::log::{
-        KEPT_BY_BYTES, OpResult, Retention, RoomIndex,
+        KEPT_BY_BYTES, OpResult, Retention,
         plan::{RoomState, without_text},
         semantics::first_young,
     },
@@ -51,20 +52,20 @@ const STEP_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) fn step(
     work: &mut Work<'_>,
     retention: (Timestamp, Retention),
-    mut forget: impl FnMut(RoomIndex, u64) -> u64,
+    mut forget: impl FnMut(RoomId, u64) -> u64,
 ) -> Result<OpResult> {
     let (mut left, mut bytes_left) = (STEP_MAX, STEP_BYTES_MAX);
     let mut more = false;
-    for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
-        let state = work.states[index.at()];
+    for room in work.rooms.all() {
+        let state = work.state(room.id);
         let first = state.extent.first;
-        let (due, complete) = due(work.connection, room.no, &state, retention)?;
+        let (due, complete) = due(work.connection, room, &state, retention)?;
         if due == first {
             continue;
         }
-        let may = due.min(forget(index, due)).max(first);
-        left -= remove(work, index, may.min(first + left), &mut bytes_left)?;
-        let reached = work.states[index.at()].extent.first;
+        let may = due.min(forget(room.id, due)).max(first);
+        left -= remove(work, room, may.min(first + left), &mut bytes_left)?;
+        let reached = work.state(room.id).extent.first;
         // What the index holds is removed once it has forgotten it.
         more |= reached < may || reached == due && !complete;
     }
@@ -80,39 +81,37 @@ fn shorten(
     work: &mut Work<'_>,
     max: u64,
     mut left: u64,
-    forget: &mut impl FnMut(RoomIndex, u64) -> u64,
+    forget: &mut impl FnMut(RoomId, u64) -> u64,
 ) -> Result<bool> {
     let mut bytes_left = STEP_BYTES_MAX;
     loop {
         let over = size(work.connection)?.saturating_sub(max);
-        let Some(index) = oldest(work)? else {
+        let Some(room) = oldest(work)? else {
             return Ok(false);
         };
         if over == 0 || left == 0 || bytes_left == 0 {
             return Ok(over > 0);
         }
-        let room = &work.rooms[index.at()];
-        let held = work.states[index.at()].extent;
+        let held = work.state(room.id).extent;
         let most = held.latest(KEPT_BY_BYTES).min(held.first + FORGET_MAX);
         let mut over = over.min(FORGET_BYTES_MAX);
         let due = reach(work.connection, room.no, held.first..most, &mut over)?;
-        let due = due.min(forget(index, due));
+        let due = due.min(forget(room.id, due));
         if due <= held.first {
             // The rest is removed once the index has forgotten it.
             return Ok(false);
         }
         // Only a few at a time, so that the rooms take turns by age.
         let to = due.min(held.first + left.min(TURN_MAX));
-        left -= remove(work, index, to, &mut bytes_left)?;
+        left -= remove(work, &room, to, &mut bytes_left)?;
     }
 }
 
 /// Removes a room's entries below `to` until `bytes_left` is used up; returns how many. Edits of
 /// them that are still held lose their texts.
-fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) -> Result<u64> {
+fn remove(work: &mut Work<'_>, room: &Room, to: u64, bytes_left: &mut u64) -> Result<u64> {
     let connection = work.connection;
-    let room = &work.rooms[index.at()];
-    let state = &mut work.states[index.at()];
+    let mut state = work.state(room.id);
     let first = state.extent.first;
     let to = reach(connection, room.no, first..to, bytes_left)?;
     if to == first {
@@ -126,6 +125,7 @@ fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) 
         state.unshown = state.unshown.saturating_sub(unshown);
     }
     state.extent.first = to;
+    work.states.insert(room.id, state);
     let edits: Vec<u64> = connection
         .prepare_cached(
             "SELECT edited FROM change
@@ -140,7 +140,7 @@ fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) 
             found => found?,
         };
         if let Some(frame) = found.and_then(without_text) {
-            work.rewrite(index, edit, frame)?;
+            work.rewrite(room.id, edit, frame)?;
         }
     }
     for table in [
@@ -149,6 +149,7 @@ fn remove(work: &mut Work<'_>, index: RoomIndex, to: u64, bytes_left: &mut u64) 
     ] {
         connection.prepare_cached(table)?.execute(range)?;
     }
+    mentions::remove(connection, room.no, first..to)?;
     Ok(to - first)
 }
 
@@ -163,24 +164,25 @@ fn size(connection: &Connection) -> Result<u64> {
 }
 
 /// The room with the oldest first entry, among those that may lose some.
-fn oldest(work: &Work<'_>) -> Result<Option<RoomIndex>> {
-    let mut time = work
-        .connection
-        .prepare_cached("SELECT time FROM entry WHERE id = ?1")?;
-    let mut oldest: Option<(Timestamp, RoomIndex)> = None;
-    for (index, room) in (0..).map(RoomIndex).zip(work.rooms) {
-        let held = work.states[index.at()].extent;
+fn oldest(work: &Work<'_>) -> Result<Option<Room>> {
+    let mut oldest: Option<(Timestamp, Room)> = None;
+    for room in work.rooms.all() {
+        let held = work.state(room.id).extent;
         if held.len() <= KEPT_BY_BYTES {
             continue;
         }
-        let key = entry_key(room.no, held.first);
-        let at = time.query_row([key], |row| time_at(row, 0));
-        let at = at.in_row("entry", key)?;
+        let known = room
+            .oldest
+            .filter(|_| held.first == room.state.extent.first);
+        let at = match known {
+            Some(at) => at,
+            None => read::entry_time(work.connection, room.no, held.first)?,
+        };
         if oldest.is_none_or(|(before, _)| at < before) {
-            oldest = Some((at, index));
+            oldest = Some((at, *room));
         }
     }
-    Ok(oldest.map(|(_, index)| index))
+    Ok(oldest.map(|(_, room)| room))
 }
 
 /// The number in a range at which a step has used up `bytes_left`, which it reduces.
@@ -205,27 +207,32 @@ fn reach(
 }
 
 /// The lowest number of a room that is to be kept, and whether that is known for sure: if not, a
-/// later step may drop more.
+/// later step may drop more. A room with nothing to drop is not read: there may be many.
 fn due(
     connection: &Connection,
-    room: i64,
+    room: &Room,
     state: &RoomState,
     (now, retention): (Timestamp, Retention),
 ) -> Result<(u64, bool)> {
     let extent = state.extent;
     let (by_number, complete) = match retention.messages_max {
-        Some(max) => latest_shown(connection, room, state, max)?,
+        Some(max) => latest_shown(connection, room.no, state, max)?,
         None => (extent.first, true),
     };
+    let oldest = room
+        .oldest
+        .filter(|_| extent.first == room.state.extent.first);
     let by_age = match retention.keep_since {
+        // All others are kept with it; see `first_young`.
+        Some(since) if oldest.is_some_and(|oldest| (since..=now).contains(&oldest)) => None,
         Some(since) => {
-            let mut marked = read::marked(connection, room, extent, false)?;
+            let mut marked = read::marked(connection, room.no, extent, false)?;
             // Later corrections wait for the next step.
             let full = marked.len() == CORRECTIONS_MAX;
             let end = marked.pop_if(|_| full).unwrap_or(extent.next());
             let stretches = stretches(extent.first..end, &marked);
             first_young(stretches, since, now, |seq| {
-                read::entry_time(connection, room, seq)
+                read::entry_time(connection, room.no, seq)
             })?
         }
         None => None,
@@ -272,15 +279,13 @@ mod tests {
     use crate::server::{
         log::{
             LogWriter, MessageOutcome, Operation,
-            conformance::{LOBBY, append, message_in, rooms, settings},
+            conformance::{LOBBY, TEA, append, extent, message_in, settings},
         },
         store::{
             SqliteStore,
             sqlite::{Durability, Settings},
         },
     };
-
-    const OTHER: RoomIndex = RoomIndex(1);
 
     fn by_bytes(bytes_max: u64) -> Operation {
         Operation::Retain(Retention {
@@ -293,7 +298,7 @@ mod tests {
     fn fill(store: &mut SqliteStore, messages: u64) {
         let text = "x".repeat(4_000);
         for counter in 1..=messages {
-            let room = if counter % 2 == 0 { LOBBY } else { OTHER };
+            let room = if counter % 2 == 0 { LOBBY } else { TEA };
             let second = i64::try_from(counter).unwrap();
             append(store, second, [message_in(room, 1, counter, &text)]);
         }
@@ -308,26 +313,26 @@ mod tests {
                 durability: Durability::Relaxed,
                 ..settings(directory.path())
             };
-            let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+            let mut store = SqliteStore::open(&settings).unwrap();
             fill(&mut store, 1_000);
             let before = size(&store.connection).unwrap();
             assert_eq!(
                 append(&mut store, 9_000, [by_bytes(before)]).results,
                 [OpResult::Retained { more: false }]
             );
-            assert_eq!(store.extents()[0].first, 1, "at the limit");
+            assert_eq!(extent(&store, LOBBY).first, 1, "at the limit");
             let max = before / 2;
             let mut steps = 0;
             while size(&store.connection).unwrap() > max {
                 steps += 1;
                 assert!(steps < 1_000);
-                let firsts: Vec<u64> = store.extents().iter().map(|e| e.first).collect();
+                let firsts = [LOBBY, TEA].map(|room| extent(&store, room).first);
                 let committed = append(&mut store, 9_000, [by_bytes(max)]);
                 if committed.results != [OpResult::Retained { more: true }]
                     && let Some(index) = &store.index
                 {
                     // The index is asked to forget them first, which takes some time.
-                    for (room, first) in [(LOBBY, firsts[0]), (OTHER, firsts[1])] {
+                    for (room, first) in [(LOBBY, firsts[0]), (TEA, firsts[1])] {
                         let below = first.saturating_sub(1);
                         assert!(index.wait(room, 500, below, Duration::from_mins(1)));
                     }
@@ -335,7 +340,7 @@ mod tests {
                     steps = 0;
                 }
             }
-            let [lobby, other] = [0, 1].map(|room| store.extents()[room]);
+            let [lobby, other] = [LOBBY, TEA].map(|room| extent(&store, room));
             assert_eq!((lobby.head, other.head), (500, 500));
             // Of the same age, give or take a turn; and no more than necessary.
             assert!(
@@ -344,7 +349,7 @@ mod tests {
             );
             assert!((150..=350).contains(&lobby.first), "{lobby:?}");
             // Numbers and ids stay used.
-            let again = append(&mut store, 9_000, [message_in(OTHER, 1, 1, "x")]);
+            let again = append(&mut store, 9_000, [message_in(TEA, 1, 1, "x")]);
             assert_eq!(
                 again.results,
                 [OpResult::Repeated(MessageOutcome::Forgotten)]
@@ -359,7 +364,7 @@ mod tests {
             durability: Durability::Relaxed,
             ..settings(directory.path())
         };
-        let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+        let mut store = SqliteStore::open(&settings).unwrap();
         fill(&mut store, 1_000);
         let mut steps = 0;
         while append(&mut store, 9_000, [by_bytes(1)]).results
@@ -368,7 +373,7 @@ mod tests {
             steps += 1;
             assert!(steps < 100);
         }
-        for extent in &store.extents()[..2] {
+        for (_, extent) in store.extents() {
             assert_eq!((extent.first, extent.head), (401, 500));
         }
     }

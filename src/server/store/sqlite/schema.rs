@@ -86,7 +86,10 @@ pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 /// entries have done to one: `rev` is the row id that the last of them has in `entry`, `edited` the
 /// number of the edit that its text is from, and `redacted` that of the entry that erased its
 /// content. `room.changed` and `redacted` are the highest numbers of entries that changed and erased
-/// others, even if those are no longer held.
+/// others, even if those are no longer held. `entry.author` is the author of an entry that counts as
+/// unread for others, and empty if it does not count; in older rows it is null. `mention` has a row for
+/// each user whom an entry's texts have mentioned, in the order in which they did; one of twelve zero
+/// bytes is for all members.
 const STEPS: &[M<'static>] = &[
 M::up(
     "CREATE TABLE meta(key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
@@ -145,6 +148,17 @@ M::up(
      ) STRICT;
      CREATE INDEX change_rev ON change(rev);
      CREATE INDEX change_erased ON change(rev) WHERE redacted IS NOT NULL;",
+),
+M::up(
+    "CREATE TABLE mention(
+         no INTEGER PRIMARY KEY,
+         user BLOB NOT NULL,
+         entry INTEGER NOT NULL
+     ) STRICT;
+     ALTER TABLE entry ADD COLUMN author BLOB;
+     CREATE INDEX mention_user ON mention(user);
+     CREATE UNIQUE INDEX mention_user_entry ON mention(user, entry);
+     CREATE INDEX mention_entry ON mention(entry);",
 ),
 ];
 
@@ -280,7 +294,9 @@ pub(super) fn create_at(connection: &mut Connection, version: usize) {
 
 /// Reverts a log's schema to the one before clock corrections were marked. It loses its records.
 #[cfg(test)]
-pub(super) const WITHOUT_MARKS: &str = "DROP TABLE change;
+pub(super) const WITHOUT_MARKS: &str = "DROP TABLE mention;
+     ALTER TABLE entry DROP COLUMN author;
+     DROP TABLE change;
      ALTER TABLE room DROP COLUMN unshown;
      ALTER TABLE room DROP COLUMN redacted;
      ALTER TABLE room DROP COLUMN changed;

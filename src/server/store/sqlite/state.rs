@@ -51,12 +51,12 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<StateRecord>> {
 mod tests {
     use super::super::{
         maintenance, schema,
-        tests::{killed, limit, open, pages},
+        tests::{killed, limit, lobby, open, pages},
     };
     use super::*;
     use crate::server::log::{
         Batch, LogWriter, Operation, StateStore, StoreError,
-        conformance::{LOBBY, append, at, fact, message, message_in, rooms},
+        conformance::{LOBBY, append, at, extent, fact, message, message_in},
     };
 
     #[test]
@@ -110,9 +110,9 @@ mod tests {
         append(&mut store, 1, [remember("after")]);
         drop(store);
         let mut lines = Vec::new();
-        maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
+        maintenance::export(directory.path(), &lobby(), &mut lines).unwrap();
         let other = tempfile::tempdir().unwrap();
-        maintenance::import(other.path(), &rooms()[0], &mut &lines[..]).unwrap();
+        maintenance::import(other.path(), &lobby(), &mut &lines[..]).unwrap();
         assert_eq!(open(other.path()).state().unwrap(), []);
         maintenance::restore(directory.path(), &backup).unwrap();
         let restored = open(directory.path()).state().unwrap();
@@ -139,7 +139,7 @@ mod tests {
             }
             let mut store = open(directory.path());
             assert_eq!(
-                (store.state().unwrap().len(), store.extents()[0].head),
+                (store.state().unwrap().len(), extent(&store, LOBBY).head),
                 (0, 1)
             );
             append(

@@ -1,12 +1,12 @@
 use std::{fs, path::Path, time::Duration};
 
-use super::*;
+use super::{maintenance::NamedRoom, *};
 use crate::{
     protocol::{Extent, RoomName},
     server::log::{
         MessageOutcome, OpResult, Operation, Retention,
         conformance::{
-            self, LOBBY, append, at, id, message, message_in, rooms, settings, spend, stored,
+            self, LOBBY, append, at, extent, id, message, message_in, settings, spend, stored,
         },
         semantics,
     },
@@ -14,10 +14,16 @@ use crate::{
 use jiff::SignedDuration;
 
 mod entries;
+mod mentions;
 mod removal;
+mod rooms;
+
+pub(super) fn lobby() -> NamedRoom {
+    NamedRoom::from(&RoomName::lobby())
+}
 
 pub(super) fn open(directory: &Path) -> SqliteStore {
-    SqliteStore::open(&settings(directory), &rooms()).unwrap()
+    SqliteStore::open(&settings(directory)).unwrap()
 }
 
 fn open_relaxed(directory: &Path) -> SqliteStore {
@@ -25,11 +31,11 @@ fn open_relaxed(directory: &Path) -> SqliteStore {
         durability: Durability::Relaxed,
         ..settings(directory)
     };
-    SqliteStore::open(&settings, &rooms()).unwrap()
+    SqliteStore::open(&settings).unwrap()
 }
 
 fn refusal(directory: &Path) -> OpenError {
-    SqliteStore::open(&settings(directory), &rooms()).unwrap_err()
+    SqliteStore::open(&settings(directory)).unwrap_err()
 }
 
 /// Copies the files that a process killed now would leave behind.
@@ -119,14 +125,14 @@ fn while_somebody_reads_the_end_is_in_order_and_the_start_goes_on() {
     let before = fs::read(&wal).unwrap();
     assert!(!before.is_empty());
     let mut store = open_relaxed(directory.path());
-    assert_eq!((store.epoch(), store.extents()[0].head), (epoch, 2));
+    assert_eq!((store.epoch(), extent(&store, LOBBY).head), (epoch, 2));
     append(&mut store, 3, [message(1, 3)]);
     // As soon as no reader is in the way, the rest is done.
     drop(reader);
     store.checkpoints.as_ref().unwrap().settle();
     assert!(fs::read(&wal).unwrap().is_empty());
     drop(store);
-    assert_eq!(open(directory.path()).extents()[0].head, 3);
+    assert_eq!(extent(&open(directory.path()), LOBBY).head, 3);
 }
 
 #[test]
@@ -283,7 +289,7 @@ fn nothing_is_made_where_there_may_be_a_log() {
         let before = path.symlink_metadata().ok().map(|found| found.file_type());
         let said = refusal(copy.path()).to_string();
         assert!(said.contains(expected), "{name}: {said}");
-        let room = RoomName::parse("coffee").unwrap();
+        let room = NamedRoom::from(&RoomName::parse("coffee").unwrap());
         let imported = maintenance::import(copy.path(), &room, &mut &b""[..]);
         let said = imported.unwrap_err().to_string();
         assert!(said.contains(expected), "{name}: {said}");
@@ -326,7 +332,7 @@ fn a_directory_that_cannot_be_is_refused() {
 fn a_file_system_without_shared_memory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     // SQLite's fallback for file locks does not support a write-ahead log.
-    let opened = SqliteStore::open_on(&settings(directory.path()), &rooms(), Some("unix-dotfile"));
+    let opened = SqliteStore::open_on(&settings(directory.path()), Some("unix-dotfile"));
     let error = opened.unwrap_err();
     assert!(matches!(error, OpenError::NoWal(_)), "{error:?}");
     assert!(!directory.path().join("log.db").exists());
@@ -355,27 +361,6 @@ fn a_creation_that_was_interrupted_is_begun_anew() {
     fs::write(directory.path().join("new.db-wal"), "half").unwrap();
     append(&mut open(directory.path()), 1, [message(1, 1)]);
     assert!(!directory.path().join("new.db").exists());
-}
-
-#[test]
-fn rooms_that_are_not_served_are_kept() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path());
-    let tea = RoomIndex(1);
-    append(&mut store, 7, [message_in(tea, 1, 1, "hot")]);
-    drop(store);
-    let mut lobby = SqliteStore::open(&settings(directory.path()), &rooms()[..1]).unwrap();
-    // The message's outcome can't be told without its room.
-    let repeated = append(&mut lobby, 8, [message_in(LOBBY, 1, 1, "hot")]);
-    assert_eq!(
-        repeated.results,
-        [OpResult::Repeated(MessageOutcome::Forgotten)]
-    );
-    drop(lobby);
-    let mut both = open(directory.path());
-    assert_eq!(both.extents()[1], Extent::new(1, 1));
-    let page = both.read(tea, 1, 10_000).unwrap();
-    assert!(std::str::from_utf8(page.bytes()).unwrap().contains("hot"));
 }
 
 pub(super) fn pages(store: &SqliteStore) -> i64 {
@@ -424,7 +409,11 @@ fn on_a_full_disk_devices_are_opened_and_the_refusal_is_told_once() {
         let expected = [(1, vec![Some(id(1, 1))]), (7, vec![])];
         assert_eq!(
             opened,
-            expected.map(|(counter, ids)| OpResult::Opened { counter, ids })
+            expected.map(|(counter, ids)| OpResult::Opened {
+                counter,
+                ids,
+                unread: Vec::new(),
+            })
         );
         // Nothing is written for this one either.
         append(&mut store, 2, [message(3, 5)]);
@@ -452,7 +441,7 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
     let mut reader = store.reader().unwrap().unwrap();
     for _ in 0..2 {
         assert_eq!(store.append(batch()).unwrap_err(), StoreError::Refused);
-        assert_eq!(store.extents()[0].head, 1);
+        assert_eq!(extent(&store, LOBBY).head, 1);
         assert_eq!(reader.read(LOBBY, 1, 10_000).unwrap().next(), 2);
     }
     limit(&store, 10_000);
@@ -462,7 +451,7 @@ fn a_full_disk_refuses_and_service_resumes_by_itself() {
         [OpResult::Done(stored(2, 2)), OpResult::Done(stored(3, 2))]
     );
     drop(store);
-    assert_eq!(open(directory.path()).extents()[0].head, 3);
+    assert_eq!(extent(&open(directory.path()), LOBBY).head, 3);
 }
 
 #[test]
@@ -484,7 +473,7 @@ fn after_a_failure_nothing_more_is_stored_and_the_files_stay_as_they_are() {
     assert!(!before.is_empty());
     drop(store);
     assert_eq!(fs::read(&wal).unwrap(), before);
-    assert_eq!(open(directory.path()).extents()[0].head, 1);
+    assert_eq!(extent(&open(directory.path()), LOBBY).head, 1);
     // The contents of the write-ahead log have been written and synced again.
     assert!(!wal.exists() || fs::read(&wal).unwrap().is_empty());
 }
@@ -530,7 +519,7 @@ fn a_log_of_before_corrections_were_marked_goes_on_from_the_right_time() {
     drop(earlier);
     // It can be exported before a current server opens it.
     let mut lines = Vec::new();
-    maintenance::export(directory.path(), &rooms()[0], &mut lines).unwrap();
+    maintenance::export(directory.path(), &lobby(), &mut lines).unwrap();
     assert_eq!(String::from_utf8(lines).unwrap().lines().count(), 3);
     let mut store = open(directory.path());
     append(&mut store, 2_000, [message(1, 4)]);

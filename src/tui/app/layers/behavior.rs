@@ -1,5 +1,6 @@
 //! The trait of all layers: rank, keys, text field, texts.
 
+use super::picker::Choice;
 use crate::{
     client::event::Security,
     tui::{
@@ -50,6 +51,8 @@ pub enum KeyOutcome {
     Enter,
     /// Another hit was chosen: the search may have to go on.
     Further,
+    /// The layer closes, and an entry of its list was chosen.
+    Choose(Choice),
 }
 
 /// A key and its effect now.

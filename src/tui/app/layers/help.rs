@@ -113,7 +113,7 @@ struct Part {
 impl Help {
     /// Lays the help out for a screen.
     pub fn new(layout: &Layout) -> Self {
-        let width = layout.messages.union(layout.members).width;
+        let width = layout.body().width;
         let margin = u16::from(width >= 32);
         let count = if width >= TWO_FROM { 2 } else { 1 };
         let width = width.saturating_sub(margin) / count;
@@ -205,7 +205,7 @@ fn parts() -> Vec<Part> {
                 .bindings
                 .iter()
                 .map(|binding| Line {
-                    keys: binding.keys.iter().map(ToString::to_string).collect(),
+                    keys: binding.labels(),
                     help: binding.help,
                 })
                 .collect(),
@@ -270,7 +270,9 @@ mod tests {
         let wishes = LayoutRequest {
             input_rows: 1,
             status_rows: 0,
-            members: true,
+            rooms: 1,
+            members: 4,
+            side: None,
         };
         for width in 12..=200 {
             let help = Help::new(&Layout::new(width, 24, wishes));

@@ -3,7 +3,8 @@
 //!
 //! - [`search`], [`search_results`]: a search and the list of what it found.
 //! - [`prompt`]: asks for what the server needs to admit us.
-//! - [`help`], [`paste`], [`host`]: dialogs.
+//! - [`help`], [`paste`], [`host`]: dialogs; [`picker`]: a list to choose from, also one;
+//!   [`server_list`]: the part of it that comes from the server.
 //!
 //! A further layer is a file here that implements [`LayerBehavior`], a variant of [`Layer`] with
 //! its arms in this file, and, if it draws something of its own, a variant of [`Body`]. A layer
@@ -13,14 +14,17 @@ mod behavior;
 pub mod help;
 pub mod host;
 pub mod paste;
+pub mod picker;
 pub mod prompt;
 pub mod search;
 pub mod search_results;
+pub mod server_list;
 
 pub use self::behavior::{Hint, Input, KeyOutcome, LayerBehavior, Press, Rank, hint};
 
 use self::{
-    help::HelpScreen, host::HostQuestion, paste::PasteQuestion, prompt::Prompt, search::Search,
+    help::HelpScreen, host::HostQuestion, paste::PasteQuestion, picker::Picker, prompt::Prompt,
+    search::Search,
 };
 use super::{composer::Composer, layout::Layout};
 use crate::client::event::Security;
@@ -37,6 +41,8 @@ pub enum Layer {
     Help(HelpScreen),
     /// The question whether a large text is to be inserted.
     Paste(PasteQuestion),
+    /// A list to choose from.
+    Picker(Picker),
     /// The question whether the hosted server is to keep running.
     Host(HostQuestion),
 }
@@ -60,6 +66,7 @@ impl Layer {
             Self::Prompt(prompt) => prompt,
             Self::Help(help) => help,
             Self::Paste(paste) => paste,
+            Self::Picker(picker) => picker,
             Self::Host(host) => host,
         }
     }
@@ -70,6 +77,7 @@ impl Layer {
             Self::Prompt(prompt) => prompt,
             Self::Help(help) => help,
             Self::Paste(paste) => paste,
+            Self::Picker(picker) => picker,
             Self::Host(host) => host,
         }
     }
@@ -109,9 +117,9 @@ impl Layers {
                 self.stack.pop();
                 KeyOutcome::Taken
             }
-            KeyOutcome::Insert(text) => {
+            outcome @ (KeyOutcome::Insert(_) | KeyOutcome::Choose(_)) => {
                 self.stack.pop();
-                KeyOutcome::Insert(text)
+                outcome
             }
             other => other,
         }
@@ -126,6 +134,22 @@ impl Layers {
     pub fn dialog(&self) -> Option<&Layer> {
         self.top()
             .filter(|layer| layer.behavior().rank() == Rank::Dialog)
+    }
+
+    /// The open list to choose from.
+    pub fn picker(&self) -> Option<&Picker> {
+        match self.top() {
+            Some(Layer::Picker(picker)) => Some(picker),
+            _ => None,
+        }
+    }
+
+    /// The open list to choose from, mutable.
+    pub fn picker_mut(&mut self) -> Option<&mut Picker> {
+        match self.stack.last_mut() {
+            Some(Layer::Picker(picker)) => Some(picker),
+            _ => None,
+        }
     }
 
     /// The open search.
@@ -177,7 +201,7 @@ impl Layers {
             Layer::Help(help) => Some(Body::Help(help)),
             Layer::Prompt(_) => Some(Body::Conversation),
             Layer::Search(search) => search.listed.then_some(Body::Results(search)),
-            Layer::Paste(_) | Layer::Host(_) => None,
+            Layer::Paste(_) | Layer::Host(_) | Layer::Picker(_) => None,
         });
         body.unwrap_or(Body::Conversation)
     }

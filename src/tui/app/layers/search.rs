@@ -427,10 +427,12 @@ impl Search {
         let last = self.hits.len().saturating_sub(1);
         let (to, further) = match action {
             Action::Send => return KeyOutcome::Enter,
-            Action::Up | Action::RowUp => (self.selected.saturating_sub(1), false),
+            Action::Up | Action::RowUp | Action::PreviousRoom => {
+                (self.selected.saturating_sub(1), false)
+            }
             Action::PageUp => (self.selected.saturating_sub(page), false),
             Action::Start => (0, false),
-            Action::Down | Action::RowDown => (self.selected + 1, true),
+            Action::Down | Action::RowDown | Action::NextRoom => (self.selected + 1, true),
             Action::PageDown => (self.selected + page, true),
             Action::End => (last, true),
             Action::Home if self.writing.is_empty() => (0, false),

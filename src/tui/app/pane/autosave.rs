@@ -54,6 +54,11 @@ impl Autosave {
         }
     }
 
+    /// Takes the read position that is saved.
+    pub fn is_read(&mut self, seq: u64) {
+        self.read = self.read.max(seq);
+    }
+
     /// Forgets the read position: another log has other numbers.
     pub fn forget_read(&mut self) {
         self.read = 0;
@@ -89,14 +94,13 @@ impl Pane {
     /// The commands to save all changes.
     pub fn flush_autosave(&mut self) -> Vec<Command> {
         let text = self.draft();
-        let (room, seq) = (self.key.room.clone(), self.read);
+        let (room, seq) = (self.key.room, self.read);
         let autosave = &mut self.autosave;
         autosave.due = None;
         let mut commands = Vec::new();
         if seq > autosave.read {
             autosave.read = seq;
-            let room = room.clone();
-            commands.push(Command::Read { room, seq });
+            commands.push(Command::MarkRead { room, seq });
         }
         if text != autosave.draft {
             autosave.draft.clone_from(&text);
@@ -110,6 +114,7 @@ impl Pane {
     /// skipping any.
     pub fn see(&mut self, columns: &Columns, height: u16) {
         let seen = match self.scroll {
+            _ if self.holds_marker => 0,
             Scroll::Follow if self.unread_line_waits() || self.timeline.first() == 0 => 0,
             Scroll::Follow => self.timeline.last(),
             Scroll::At { .. } => self

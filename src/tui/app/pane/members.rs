@@ -87,9 +87,9 @@ impl Pane {
         time: Timestamp,
         context: Context<'_>,
     ) {
-        let before = std::mem::replace(&mut self.rules, rules);
+        let before = std::mem::replace(&mut self.info.rules, rules);
         let Some(by) = by else { return };
-        for what in user_text::changes(&before, &self.rules) {
+        for what in user_text::changes(&before, &self.info.rules) {
             let change = PresenceChange::Did(by.clone(), what);
             self.timeline.push_change(change, time, context.zone);
         }

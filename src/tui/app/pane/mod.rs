@@ -3,8 +3,8 @@
 //!
 //! - [`timeline_item`], [`presence`], [`timeline`]: the scrollback, in order, as far as it is
 //!   loaded.
-//! - `members`, `outbox`, `unread`: the members, our messages that are not acknowledged, unread
-//!   messages.
+//! - `members`, `outbox`, `unread`, `counts`: the members, our messages that are not acknowledged,
+//!   unread messages, and their counts for the room list.
 //! - `changes`, [`hidden`]: edits and deletions of messages.
 //! - [`rows`], [`spans`], [`scroll`]: the rows of a text, its highlighted parts, and scrolling.
 //! - [`paging`]: which pages are loaded, and when.
@@ -13,6 +13,7 @@
 pub mod autosave;
 mod changes;
 mod context;
+mod counts;
 pub mod hidden;
 mod members;
 mod outbox;
@@ -28,30 +29,32 @@ mod unread;
 
 pub use self::{
     context::Context,
+    counts::Counts,
     outbox::{ChangeUnderWay, Outgoing, OutgoingState},
     position::{Scroll, ScrollItemKey},
 };
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
     autosave::Autosave,
     paging::Paging,
     timeline::{Timeline, TimelineKey},
-    timeline_item::{Own, TimelineItem, TimelineMessage},
+    timeline_item::{Own, TextSpan, TextSpanKind, TimelineItem, TimelineMessage},
     unread::Unread,
 };
 use super::composer::Composer;
 use crate::{
     client::event::{LocalId, Received, RestoredRoom, Said},
     protocol::{
-        Entry, RoomName, RoomRules,
+        Entry, Mentions, NotifyLevel, ReadState, RoomId, RoomInfo, RoomKind, UserId,
         fold::Fold,
         frame::{Member, Reset, RoomStart},
     },
     text::Body,
+    tui::user_text,
 };
 
 /// The key of a pane: server and room.
@@ -60,7 +63,7 @@ pub struct PaneKey {
     /// The server, as people write it: `localhost:10500`.
     pub server: String,
     /// The room.
-    pub room: RoomName,
+    pub room: RoomId,
 }
 
 /// A room on the screen.
@@ -68,8 +71,11 @@ pub struct PaneKey {
 pub struct Pane {
     /// The room.
     pub key: PaneKey,
-    /// The room's rules: topic, who may write.
-    pub rules: RoomRules,
+    /// What the room is: its name, topic, who may write.
+    pub info: RoomInfo,
+    /// How far the user has read the room on all their devices, their settings of it, and what is
+    /// unread, as the session said last.
+    pub read_state: ReadState,
     /// All members, ourselves included, sorted by nickname.
     pub members: Vec<Member>,
     /// The scrollback.
@@ -94,8 +100,12 @@ pub struct Pane {
     pub paging: Paging,
     /// The message that the reader was led to.
     pub found: Option<TimelineKey>,
-    /// The number up to which the reader has read.
+    /// The number up to which the reader has read here.
     pub read: u64,
+    /// Whether what is on the screen counts as not read until the reader goes elsewhere.
+    pub(super) holds_marker: bool,
+    /// Whether the server has opened the room.
+    pub opened: bool,
     /// The highest number when we joined: lower numbers that are missing are on their way.
     pub head: u64,
     /// The changes that have come, for messages that are loaded later.
@@ -106,8 +116,6 @@ pub struct Pane {
     unread: Option<Unread>,
     /// The key up to which the reader has seen everything.
     seen_to: TimelineKey,
-    /// The number of the last message before we first joined: those are not news.
-    history_to: u64,
     /// The number of our messages that were typed here.
     typed: u64,
 }
@@ -123,10 +131,11 @@ pub struct Offered {
 
 impl Pane {
     /// An empty pane.
-    pub fn new(key: PaneKey) -> Self {
+    pub fn new(key: PaneKey, info: RoomInfo) -> Self {
         Self {
             key,
-            rules: RoomRules::default(),
+            info,
+            read_state: ReadState::default(),
             members: Vec::new(),
             timeline: Timeline::default(),
             outbox: Vec::new(),
@@ -139,12 +148,13 @@ impl Pane {
             paging: Paging::default(),
             found: None,
             read: 0,
+            holds_marker: false,
+            opened: false,
             head: 0,
             fold: Fold::default(),
             erased: Vec::new(),
             unread: None,
             seen_to: TimelineKey::default(),
-            history_to: 0,
             typed: 0,
         }
     }
@@ -157,27 +167,48 @@ impl Pane {
             room: restored.room,
         };
         let mut pane = Self {
-            rules: RoomRules {
-                topic: restored.topic,
-                ..RoomRules::default()
-            },
-            read: restored.read,
-            autosave: Autosave::new(&restored.draft, restored.read),
-            ..Self::new(key)
+            read: restored.read.marker.seq,
+            read_state: restored.read,
+            autosave: Autosave::new(&restored.draft, restored.read.marker.seq),
+            ..Self::new(key, restored.info)
         };
         let _fits_as_it_was_written_here = pane.composer.set(&restored.draft);
         pane.timeline.begins_at(latest.extent.first);
         pane.timeline.passes(latest.to);
         pane.insert((latest.from, latest.to), latest.entries, context);
-        if pane.read < latest.to && !pane.timeline.is_empty() {
-            pane.unread = Some(Unread {
-                from: pane.timeline.key_of(pane.read + 1),
-                to: Some(pane.timeline.key_of(latest.to + 1)),
-                line_seen: false,
-            });
-            pane.pass_own();
+        if !pane.timeline.is_empty() {
+            pane.draw_unread_line(latest.to);
         }
         pane
+    }
+
+    /// The room as people read it: `#build`, or the others in a direct conversation: `@bob, carol`.
+    /// `own`: our user.
+    pub fn label(&self, own: Option<UserId>) -> String {
+        user_text::room_title(&self.info, own)
+    }
+
+    /// Whether it is a direct conversation between people.
+    pub fn is_direct(&self) -> bool {
+        self.info.kind == RoomKind::Direct
+    }
+
+    /// Whether the user wants to hear of nothing in it.
+    pub fn is_muted(&self) -> bool {
+        self.read_state.preferences.notify == NotifyLevel::Nothing
+    }
+
+    /// The last message that is loaded, of those that somebody said.
+    pub fn latest(&self) -> Option<&TimelineMessage> {
+        self.timeline.iter().rev().find_map(|item| match item {
+            TimelineItem::Message(message) if !message.is_event() => Some(message),
+            _ => None,
+        })
+    }
+
+    /// The time of the last message that is loaded.
+    pub fn active(&self) -> Option<Timestamp> {
+        self.latest().map(|message| message.said.time())
     }
 
     /// Whether the reader is not at the end, or is being led elsewhere.
@@ -187,21 +218,18 @@ impl Pane {
 
     /// Takes the opening of the room by the server; marks a break if its log is another.
     pub fn opened(&mut self, opened: &RoomStart, zone: &TimeZone) {
-        self.rules.topic.clone_from(&opened.topic);
+        self.info = opened.info.clone();
         // Notices from before we first joined belong to no log.
         let never_opened = self.timeline.first() == 0 && self.timeline.holds_no_message();
         let nothing_held = self.timeline.is_empty() || never_opened;
-        if nothing_held {
-            self.history_to = opened.extent.head;
-        }
         if let Some(reset) = opened.reset {
             self.timeline.begin_log();
             self.fold = Fold::default();
             self.paging = Paging::default();
             self.echoed_to(u64::MAX);
             self.read = 0;
+            self.read_state = ReadState::default();
             self.autosave.forget_read();
-            self.history_to = 0;
             if !nothing_held {
                 let text = match reset {
                     Reset::Epoch => "the server's history was reset: it begins here",
@@ -217,11 +245,13 @@ impl Pane {
         let passed = opened.next.saturating_sub(1);
         self.timeline.opens(opened.extent, passed);
         self.head = opened.extent.head;
-        // In another log everything is new: the old read position means nothing there.
-        if !nothing_held && opened.extent.head > held_to {
-            self.missed(held_to, opened.extent.head);
-        }
         self.echoed_to(passed);
+        self.set_read_state(opened.read);
+        self.opened = true;
+        let came = nothing_held || opened.extent.head > held_to;
+        if came && !opened.read.unread.is_zero() {
+            self.draw_unread_line(opened.extent.head);
+        }
     }
 
     /// Inserts the entries of a page, which begins and ends with the numbers of `range`. Returns
@@ -252,7 +282,7 @@ impl Pane {
             }
         }
         let (seq, local) = (received.said.seq(), received.local);
-        let news = seq.is_none_or(|seq| seq > self.history_to.max(self.read));
+        let news = seq.is_none_or(|seq| seq > self.read);
         if let Some(seq) = seq {
             self.timeline.passes(seq);
             self.echoed_to(seq);
@@ -312,12 +342,32 @@ impl Pane {
     }
 }
 
+/// The highlighted parts of a message; `own`: it is one of ours.
+fn mention_spans(said: &Said, own: bool, context: Context<'_>) -> Vec<TextSpan> {
+    let mentions = match said {
+        Said::Logged(entry) => entry.mentions(),
+        Said::Unlogged(_) => &Mentions::NONE,
+    };
+    // An older log does not say whom its messages mention.
+    let by_name = mentions.is_empty();
+    let by_id = context.user.is_some_and(|user| mentions.include(user));
+    if own || !by_name && !by_id {
+        return spans::find(said.words(), None);
+    }
+    let spans = spans::find(said.words(), Some(context.nickname));
+    let is_mention = |span: &TextSpan| span.kind == TextSpanKind::Mention;
+    if by_name || spans.iter().any(is_mention) {
+        return spans;
+    }
+    // Our nickname was another one then, or all are mentioned.
+    spans::find_names(said.words())
+}
+
 fn timeline_message(received: Received, context: Context<'_>) -> TimelineMessage {
     let Received { said, local } = received;
     let own = local.is_some() || (said.user().is_some() && said.user() == context.user);
-    let mention = (!own).then_some(context.nickname);
     TimelineMessage {
-        spans: spans::find(said.words(), mention),
+        spans: mention_spans(&said, own, context),
         said,
         own: own.then_some(Own::Sent),
         unfolded: false,

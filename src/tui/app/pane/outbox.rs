@@ -319,7 +319,7 @@ impl Pane {
         self.timeline.push(
             TimelineItem::Message(TimelineMessage {
                 said: Said::Unlogged(Unlogged {
-                    room: self.key.room.clone(),
+                    room: self.key.room,
                     user: context.user,
                     nickname: context.nickname.clone(),
                     time: now,

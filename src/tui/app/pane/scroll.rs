@@ -100,7 +100,7 @@ impl Pane {
             (
                 Some(ScrollItem::Outgoing(_)),
                 Some(ScrollItem::Timeline(TimelineItem::Message(message))),
-            ) => message.own.is_none(),
+            ) => message.own.is_none() || message.is_event(),
             _ => true,
         }
     }
@@ -141,10 +141,11 @@ impl Pane {
 
     /// The rows above an item's text that belong to the item.
     pub fn rows_above(&self, index: usize, columns: &Columns) -> u32 {
-        let says_something = matches!(
-            self.item(index),
-            Some(ScrollItem::Outgoing(_) | ScrollItem::Timeline(TimelineItem::Message(_)))
-        );
+        let says_something = match self.item(index) {
+            Some(ScrollItem::Outgoing(_)) => true,
+            Some(ScrollItem::Timeline(item)) => item.is_said(),
+            None => false,
+        };
         self.line_count(index)
             + u32::from(columns.stacked() && says_something && self.has_head(index))
     }

@@ -1,24 +1,47 @@
 //! Finds the highlighted parts of a text: our own nickname, and web addresses.
 
+use std::ops::Range;
+
 use super::timeline_item::{TextSpan, TextSpanKind};
 use crate::protocol::Nickname;
 
 /// The highlighted parts of a text, in order and not overlapping.
 pub fn find(text: &str, own: Option<&Nickname>) -> Vec<TextSpan> {
-    let mut spans = links(text);
-    if let Some(own) = own {
-        let inside =
-            |at: usize, spans: &[TextSpan]| spans.iter().any(|span| span.range.contains(&at));
-        for range in mentions(text, own.as_str()) {
-            if !inside(range.start, &spans) {
-                spans.push(TextSpan {
-                    range,
-                    kind: TextSpanKind::Mention,
-                });
+    let names = own.map_or_else(Vec::new, |own| mentions(text, own.as_str()));
+    with_links(text, names)
+}
+
+/// As [`find`], with all names that have an `@` before them instead of our own.
+pub fn find_names(text: &str) -> Vec<TextSpan> {
+    let mut names = Vec::new();
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        if c == '@' && !before.is_some_and(joins) {
+            let rest = &text[at + 1..];
+            let is_end = |c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '.');
+            let length = rest.find(is_end).unwrap_or(rest.len());
+            if length > 0 {
+                names.push(at..at + 1 + length);
             }
         }
-        spans.sort_by_key(|span| span.range.start);
+        before = Some(c);
     }
+    with_links(text, names)
+}
+
+/// The links in a text, and those names that are in none of them.
+fn with_links(text: &str, names: Vec<Range<usize>>) -> Vec<TextSpan> {
+    let mut spans = links(text);
+    let inside = |at: usize, spans: &[TextSpan]| spans.iter().any(|span| span.range.contains(&at));
+    for range in names {
+        if !inside(range.start, &spans) {
+            spans.push(TextSpan {
+                range,
+                kind: TextSpanKind::Mention,
+            });
+        }
+    }
+    spans.sort_by_key(|span| span.range.start);
     spans
 }
 
@@ -53,7 +76,7 @@ fn links(text: &str) -> Vec<TextSpan> {
 }
 
 /// The positions of the nickname as a word of its own, in any case, with or without `@`.
-fn mentions(text: &str, own: &str) -> Vec<std::ops::Range<usize>> {
+fn mentions(text: &str, own: &str) -> Vec<Range<usize>> {
     let wanted: Vec<char> = own.chars().flat_map(char::to_lowercase).collect();
     let mut found = Vec::new();
     let mut before = None;

@@ -158,11 +158,19 @@ impl TimelineItem {
         let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
             return false;
         };
+        if this.is_event() || before.is_event() {
+            return false;
+        }
         let (this, before) = (&this.said, &before.said);
         this.nickname() == before.nickname()
             && this.user() == before.user()
             && this.unproven() == before.unproven()
             && this.time().as_second() - before.time().as_second() <= RUN_SECONDS_MAX
+    }
+
+    /// Whether somebody said it, so that their name stands before it.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Message(message) if !message.is_event())
     }
 
     /// Whether it has rows of its own, to be copied.
@@ -207,6 +215,12 @@ impl TimelineMessage {
     /// Whether it is a message with its text: neither deleted nor of an unknown kind.
     pub fn is_text(&self) -> bool {
         self.logged().is_none_or(|entry| entry.text().is_some())
+    }
+
+    /// Whether it is something that happened to the room, which nobody said.
+    pub fn is_event(&self) -> bool {
+        let kind = self.logged().map(|entry| &entry.kind);
+        matches!(kind, Some(EntryKind::Event(_)))
     }
 
     /// Whether it was deleted.

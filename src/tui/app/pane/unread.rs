@@ -1,7 +1,7 @@
 //! Unread messages of a pane: the line above them, and their number.
 
 use super::{Pane, Scroll, timeline::TimelineKey, timeline_item::TimelineItem};
-use crate::protocol::UserId;
+use crate::protocol::{ReadState, UserId};
 
 /// The messages that came while the reader was away; a line is shown above them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +86,26 @@ impl Pane {
         self.unread = (!nothing_left).then_some(unread);
     }
 
-    /// Takes the messages up to `head` that were sent while we were disconnected.
-    pub(super) fn missed(&mut self, held_to: u64, head: u64) {
-        let from = match self.unread {
-            Some(unread) if !unread.line_seen => unread.from,
-            _ => self.timeline.key_of(held_to + 1),
-        };
-        self.unread = Some(Unread {
+    /// Draws the unread line below what was read; messages up to `head` are unread, and those of an
+    /// earlier log that the reader was not led to.
+    pub(super) fn draw_unread_line(&mut self, head: u64) {
+        let next = self.timeline.key_of(self.read + 1);
+        let earlier = self.unread.filter(|unread| !unread.line_seen);
+        let earlier = earlier.map(|unread| unread.from);
+        let from = earlier.filter(|from| !from.same_log(next)).unwrap_or(next);
+        self.unread = (self.read < head).then(|| Unread {
             from,
             to: Some(self.timeline.key_of(head + 1)),
             line_seen: false,
         });
+        self.pass_own();
+    }
+
+    /// The reader goes elsewhere: from now on what is on the screen counts as read again.
+    pub fn release_marker(&mut self) {
+        if std::mem::take(&mut self.holds_marker) {
+            self.draw_unread_line(self.timeline.last());
+        }
     }
 
     /// Notes that the end of the room is on the screen.
@@ -124,9 +133,60 @@ impl Pane {
         self.unread.is_some_and(|unread| !unread.line_seen)
     }
 
+    /// Takes how far the user has read on all their devices, and what is unread.
+    pub fn set_read_state(&mut self, read_state: ReadState) {
+        let before = std::mem::replace(&mut self.read_state, read_state).marker;
+        let marker = read_state.marker;
+        if marker.generation != before.generation {
+            // It was set by hand, there or here.
+            self.set_read(marker.seq, self.opened);
+        } else if marker.seq > self.read {
+            // Another device has read further.
+            self.read = marker.seq;
+            if self.read >= self.timeline.last() {
+                self.read_all();
+            }
+        }
+        self.autosave.is_read(marker.seq);
+    }
+
+    /// Sets by hand how far the reader has read. If that is back and `hold` is set, nothing counts as
+    /// read until they go elsewhere.
+    pub fn set_read(&mut self, seq: u64, hold: bool) {
+        self.read = seq;
+        self.autosave.forget_read();
+        self.autosave.is_read(seq);
+        let last = self.timeline.last();
+        self.holds_marker = hold && seq < last;
+        self.draw_unread_line(last);
+        if self.holds_marker {
+            self.saw_unread_line();
+        }
+    }
+
+    /// The number of the last message that is not ours, or else of the last one.
+    pub fn last_of_others(&self) -> u64 {
+        let mut indices = (0..self.timeline.len()).rev();
+        let of_others = indices.find_map(|index| {
+            let counts = self.timeline.get(index)?.counts();
+            let seq = self.timeline.get(index)?.logged()?.seq;
+            counts.then_some(seq)
+        });
+        of_others.unwrap_or(self.timeline.last())
+    }
+
     /// Marks all messages as read.
     pub fn read_all(&mut self) {
         self.unread = None;
+    }
+
+    /// Notes that the reader looks away, at another room or another window. If they were at the end,
+    /// all messages so far count as read, and the unread line will be above those that come from now
+    /// on. A line that the reader has not been led to stays.
+    pub fn look_away(&mut self) {
+        if self.scroll == Scroll::Follow && !self.unread_line_waits() && !self.holds_marker {
+            self.read_all();
+        }
     }
 
     /// The number of messages of others that came while the reader was away.

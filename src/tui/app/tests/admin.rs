@@ -15,6 +15,7 @@ fn result(message: &str, lines: &[&str]) -> AdminResult {
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
         code: None,
+        room: None,
         reference: None,
     }
 }
@@ -30,7 +31,7 @@ fn rules(topic: Option<&str>, announce: bool, slow_seconds: u64) -> RoomRules {
 impl Desk {
     fn ruled(&mut self, rules: RoomRules, by: Option<&str>) -> &mut Self {
         self.heard(Event::Rules {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             rules,
             by: by.map(nickname),
         })
@@ -38,7 +39,7 @@ impl Desk {
 
     fn promoted(&mut self, who: &str, role: Role) -> &mut Self {
         self.heard(Event::Promoted {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             user: user(who),
             role,
         })
@@ -248,6 +249,19 @@ fn members_and_encryption_can_be_asked_for() {
     assert_eq!(desk.commanded(), [], "nobody else is asked");
 }
 
+/// The user may have gone to another room before the answer comes.
+#[test]
+fn an_answer_is_shown_in_the_room_in_which_the_command_was_typed() {
+    let mut desk = Desk::online();
+    desk.opens_room("build", 0).typed("/bans").key(ENTER);
+    desk.key(Key::ctrl(Code::Char('n')));
+    assert_eq!(desk.model.room_title(), "#build");
+    desk.answered(result("Nobody is banned", &[]));
+    assert_eq!(desk.entries(), Vec::<String>::new());
+    desk.key(Key::ctrl(Code::Char('n')));
+    assert_eq!(desk.entries(), ["Nobody is banned"]);
+}
+
 #[test]
 fn an_answer_of_a_hostile_server_stays_one_notice_of_limited_length() {
     let mut desk = Desk::online();
@@ -269,11 +283,12 @@ fn an_announced_change_is_not_confirmed_again() {
             lines: Vec::new(),
             invite: None,
             code: None,
+            room: None,
             reference: None,
         }),
     };
     let ruled = |by: &str| Event::Rules {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         rules: rules(Some("tea at 4"), false, 0),
         by: Some(nickname(by)),
     };

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     client::event::{OutboxMessage, Page},
     protocol::{
-        Content, Entry, EntryKind, Extent, Role,
+        Content, Entry, EntryKind, Extent, Mentions, Role,
         entry::{Text, Tombstone},
         fold,
         frame::Part,
@@ -32,7 +32,7 @@ impl Desk {
 
     fn changed(&mut self, entries: &[Entry]) -> &mut Self {
         self.heard(Event::Changed {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             entries: entries.to_vec(),
         })
     }
@@ -43,6 +43,7 @@ fn edited(seq: u64, who: &str, text: &str, by: u64) -> Entry {
     Entry {
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: Some(by),
         }),
         ..logged(seq, AT, who, "")
@@ -427,7 +428,7 @@ impl Desk {
     fn change(&mut self, local: u64, content: &Content, delivery: Delivery) -> &mut Self {
         self.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: content.clone(),
             delivery,
         }))

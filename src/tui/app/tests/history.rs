@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     client::event::{OutboxMessage, Page, Restored, RestoredRoom},
-    protocol::{Author, Content, Entry, Extent, frame::Part},
+    protocol::{
+        Author, Content, Entry, Extent, ReadMarker, ReadState, RoomInfo, RoomName, RoomRules,
+        frame::Part,
+    },
     tui::{
         app::pane::timeline::{BYTES_MAX, Edge, LATEST_KEPT, Timeline},
         testing::{Log, joined},
@@ -244,7 +247,7 @@ fn one_page_at_a_time_is_asked_for_and_a_failure_only_again_when_looked_at_anew(
     assert_eq!(desk.asked(), None, "one at a time");
     let fails = |desk: &mut Desk| {
         desk.heard(Event::Page {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             part,
             page: Err(Line::inert("The server is busy.")),
         });
@@ -301,13 +304,25 @@ fn restored(from: u64, to: u64, read: u64) -> Restored {
     Restored {
         user: Some(user("carol")),
         rooms: vec![RestoredRoom {
-            room: RoomName::lobby(),
-            topic: Some(Line::inert("the lab")),
+            room: RoomId::LOBBY,
+            info: RoomInfo {
+                rules: RoomRules {
+                    topic: Some(Line::inert("the lab")),
+                    ..RoomRules::default()
+                },
+                ..RoomInfo::public(RoomName::lobby())
+            },
             page: Page {
                 extent: Extent::new(1, to),
                 ..Log { page: 1_000, ..LOG }.page(Part::Forward { from, to })
             },
-            read,
+            read: ReadState {
+                marker: ReadMarker {
+                    seq: read,
+                    generation: 0,
+                },
+                ..ReadState::default()
+            },
             draft: String::new(),
         }],
         ..Restored::default()
@@ -386,7 +401,7 @@ fn stored_messages_are_shown_before_the_network_answers() {
     ] {
         kept.outbox.push(OutboxMessage {
             local: LocalId(local),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: Content::Text(Body::inert("ours")),
             delivery,
         });
@@ -398,7 +413,10 @@ fn stored_messages_are_shown_before_the_network_answers() {
     assert_eq!(entries[100], Log::message(500).words());
     assert_eq!(entries[101..], ["ours Pending", "ours Failed(too long)"]);
     assert_eq!(desk.model.pane().unread(), 10);
-    assert_eq!(desk.model.pane().rules.topic, Some(Line::inert("the lab")));
+    assert_eq!(
+        desk.model.pane().info.rules.topic,
+        Some(Line::inert("the lab"))
+    );
     desk.key(Key::ctrl(Code::Char('u')));
     desk.key(Key::plain(Code::Up));
     assert_eq!(desk.text(), "later");
@@ -409,13 +427,13 @@ fn stored_messages_are_shown_before_the_network_answers() {
 #[test]
 fn read_position_and_draft_are_saved_a_moment_later() {
     let draft = |text: &str| {
-        let room = RoomName::lobby();
+        let room = RoomId::LOBBY;
         let text = text.to_owned();
         Effect::Command(Command::Draft { room, text })
     };
     let read = |seq| {
-        let room = RoomName::lobby();
-        Effect::Command(Command::Read { room, seq })
+        let room = RoomId::LOBBY;
+        Effect::Command(Command::MarkRead { room, seq })
     };
     let mut desk = with(restored(400, 500, 500));
     desk.enters().opens(1, 500, 501);
@@ -536,7 +554,7 @@ fn a_page_of_a_log_that_was_replaced_is_left_out() {
     let part = desk.asked().unwrap();
     desk.heard(opened(1, 0, 1, Some(Reset::Epoch)));
     desk.heard(Event::Page {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part,
         page: Ok(LOG.page(part)),
     });

@@ -4,7 +4,10 @@ mod admin;
 mod entries;
 mod history;
 mod keys;
+mod lists;
+mod picker;
 mod prompt;
+mod rooms;
 mod search;
 mod session;
 
@@ -24,7 +27,7 @@ use crate::{
         Command, ConnectionStatus, Delivery, Event, LocalId, Received, Security, Summary,
     },
     protocol::{
-        RoomName,
+        RoomId,
         frame::{Departure, Member, Reset},
     },
     text::{Body, Line},
@@ -86,7 +89,12 @@ impl Desk {
         done.retain(|effect| {
             !matches!(
                 effect,
-                Effect::Command(Command::Draft { .. } | Command::Read { .. } | Command::Typed(_))
+                Effect::Command(
+                    Command::Draft { .. }
+                        | Command::MarkRead { .. }
+                        | Command::Typed(_)
+                        | Command::Watch(_)
+                )
             )
         });
         done

@@ -29,7 +29,7 @@ fn searches(desk: &mut Desk) -> Vec<(u64, Option<u64>)> {
 fn finds(desk: &mut Desk, search: u64, from: u64, to: u64, found: &[u64]) {
     desk.heard(Event::Found {
         search,
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         found: Ok(SearchPage {
             first: LOG.first,
             from,
@@ -133,7 +133,7 @@ fn limits_of_a_search_are_explained() {
     };
     desk.heard(Event::Found {
         search,
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         found: Ok(SearchPage {
             first: 1,
             from: 1,
@@ -150,7 +150,7 @@ fn limits_of_a_search_are_explained() {
     };
     desk.heard(Event::Found {
         search,
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         found: Err(Line::inert("The server is busy.")),
     });
     assert!(

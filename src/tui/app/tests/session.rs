@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom},
-    protocol::{Entry, Extent, frame::RoomStart},
+    protocol::{Entry, Extent, ReadMarker, ReadState, RoomInfo, RoomName, frame::RoomStart},
     tui::app::Start,
 };
 
@@ -246,26 +246,26 @@ fn another_log_is_marked() {
 #[test]
 fn comings_and_goings_are_folded() {
     let mut desk = Desk::online();
-    let room = RoomName::lobby;
+    let room = RoomId::LOBBY;
     for name in ["dave", "erin"] {
         desk.heard(Event::Joined {
-            room: room(),
+            room,
             member: member(name),
         });
     }
     desk.heard(Event::Joined {
-        room: room(),
+        room,
         member: member("bob"),
     });
     desk.heard(Event::Left {
-        room: room(),
+        room,
         user: user("dave"),
         nickname: nickname("dave"),
         time: Timestamp::UNIX_EPOCH,
         reason: Departure::Lost,
     });
     desk.heard(Event::Renamed {
-        room: room(),
+        room,
         user: user("carol"),
         was: nickname("carol"),
         nickname: nickname("caroline"),
@@ -287,18 +287,18 @@ fn a_member_who_joined_before_us_is_not_announced() {
     };
     let mut desk = Desk::online();
     desk.heard(Event::Members {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         members: vec![member("bob")],
     });
     for member in [since("bert", 1), since("carol", 3), since("erin", 2)] {
         desk.heard(Event::Joined {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             member,
         });
     }
     assert_eq!(desk.entries(), Vec::<String>::new());
     desk.heard(Event::Joined {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         member: since("dave", 4),
     });
     assert_eq!(desk.entries(), ["dave joined"]);
@@ -312,11 +312,11 @@ fn a_member_who_joins_after_the_server_s_clock_was_set_back_is_announced() {
     };
     let mut desk = Desk::online();
     desk.heard(Event::Members {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         members: vec![since("carol", 7_200)],
     });
     desk.heard(Event::Joined {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         member: since("dave", 10),
     });
     assert_eq!(desk.entries(), ["dave joined"]);
@@ -331,7 +331,7 @@ fn a_member_who_tries_several_nicknames_is_announced_once() {
         ("bert", "bert", "berta"),
     ] {
         desk.heard(Event::Renamed {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             user: user(who),
             was: nickname(was),
             nickname: nickname(now),
@@ -351,7 +351,7 @@ fn a_member_on_a_bad_connection_is_announced_once() {
         (false, "bob left (connection lost)"),
         (true, "bob left and came back"),
     ] {
-        let room = RoomName::lobby();
+        let room = RoomId::LOBBY;
         desk.heard(if coming {
             Event::Joined {
                 room,
@@ -374,15 +374,16 @@ fn a_member_on_a_bad_connection_is_announced_once() {
 fn messages_from_before_we_came_are_not_unread() {
     let mut desk = Desk::new();
     desk.msg(Msg::Focus(false));
-    desk.heard(Event::Room(RoomStart {
+    desk.heard(Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(1, 2),
         next: 1,
         reset: None,
-    }));
+    })));
     desk.message(1, "bob", "old").message(2, "bob", "old");
     assert_eq!(desk.model.pane().unread(), 0);
     desk.message(3, "bob", "new");
@@ -418,10 +419,10 @@ fn the_way_to_the_next_attempt_is_counted_down() {
 
 #[test]
 fn a_room_that_was_named_is_shown_from_the_start() {
-    let room = |name: &str| RoomName::parse(name).unwrap();
+    let room = |name: &str| RoomId::parse(name).unwrap();
     let kept = |name: &str| RestoredRoom {
         room: room(name),
-        topic: None,
+        info: RoomInfo::public(RoomName::parse(name).unwrap()),
         page: Page {
             extent: Extent::new(1, 1),
             from: 1,
@@ -432,11 +433,17 @@ fn a_room_that_was_named_is_shown_from_the_start() {
             }],
             offline: true,
         },
-        read: 1,
+        read: ReadState {
+            marker: ReadMarker {
+                seq: 1,
+                generation: 0,
+            },
+            ..ReadState::default()
+        },
         draft: format!("to the {name}"),
     };
     let mut desk = Desk::start(Start {
-        room: room("build"),
+        room: RoomName::parse("build").unwrap(),
         restored: Restored {
             rooms: vec![kept("lobby"), kept("build")],
             ..Restored::default()
@@ -448,7 +455,7 @@ fn a_room_that_was_named_is_shown_from_the_start() {
     assert_eq!(desk.text(), "to the build");
     let lobby = |desk: &Desk| {
         let mut panes = desk.model.panes.iter();
-        let pane = panes.find(|pane| pane.key.room == RoomName::lobby());
+        let pane = panes.find(|pane| pane.key.room == RoomId::LOBBY);
         let pane = pane.expect("a pane of its own");
         (pane.composer.text().to_owned(), pane.timeline.len())
     };

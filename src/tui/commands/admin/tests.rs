@@ -13,7 +13,7 @@ fn typed(text: &str) -> Result<AdminInput, String> {
     match crate::tui::commands::read(text) {
         ParsedInput::Command(slash, argument) => match slash.run {
             SlashAction::Admin(action) => {
-                read(slash, action, argument, &RoomName::lobby(), members.iter())
+                read(slash, action, argument, RoomId::LOBBY, members.iter())
             }
             other => panic!("{other:?}"),
         },
@@ -110,9 +110,88 @@ fn times_are_parsed() {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn every_command_says_what_it_is_for() {
-    let room = RoomName::lobby;
+    let room = RoomId::LOBBY;
+    let name = |text| RoomName::parse(text).unwrap();
+    let create = |private, text| AdminCommand::Create {
+        private,
+        name: name(text),
+    };
+    let direct = |names: &[&str]| AdminCommand::Direct {
+        nicknames: names.iter().map(|name| nickname(name)).collect(),
+    };
+    let invite_to = |text| AdminCommand::InviteTo {
+        room,
+        nickname: nickname(text),
+    };
+    let moderator = |text, on| AdminCommand::AppointModerator {
+        room,
+        nickname: nickname(text),
+        on,
+    };
     let invite = |uses, seconds| AdminCommand::Invite { uses, seconds };
     for (text, expected) in [
+        ("/create build", create(false, "build")),
+        ("/create #Build", create(false, "build")),
+        ("/create private build", create(true, "build")),
+        ("/create Private  #build", create(true, "build")),
+        ("/create private", create(false, "private")),
+        (
+            "/join #build",
+            AdminCommand::Enter {
+                name: name("build"),
+            },
+        ),
+        ("/leave", AdminCommand::Leave { room }),
+        ("/part", AdminCommand::Leave { room }),
+        ("/invite bob the builder", invite_to("bob the builder")),
+        ("/invite @5", invite_to("5")),
+        ("/invite 5x", invite_to("5x")),
+        (
+            "/remove bob the builder too loud",
+            AdminCommand::Remove {
+                room,
+                nickname: nickname("bob the builder"),
+                reason: line("too loud"),
+            },
+        ),
+        (
+            "/rename #ci",
+            AdminCommand::RenameRoom {
+                room,
+                name: name("ci"),
+            },
+        ),
+        ("/archive", AdminCommand::Archive { room }),
+        ("/unarchive", AdminCommand::Unarchive { room }),
+        (
+            "/history All",
+            AdminCommand::History {
+                room,
+                history: HistoryAccess::All,
+            },
+        ),
+        (
+            "/history joined",
+            AdminCommand::History {
+                room,
+                history: HistoryAccess::Joined,
+            },
+        ),
+        (
+            "/moderator bob the builder on",
+            moderator("bob the builder", true),
+        ),
+        ("/moderator bob off", moderator("bob", false)),
+        ("/msg bob", direct(&["bob"])),
+        ("/query @bob", direct(&["bob"])),
+        (
+            "/msg Bob The Builder carol \"not here\" zoë",
+            direct(&["bob the builder", "carol", "not here", "Zoë"]),
+        ),
+        (
+            "/msg a b c d e f g h",
+            direct(&["a", "b", "c", "d", "e", "f", "g", "h"]),
+        ),
         ("/invite", invite(1, None)),
         ("/invite 5", invite(5, None)),
         ("/invite 2d", invite(1, Some(172_800))),
@@ -141,45 +220,15 @@ fn every_command_says_what_it_is_for() {
         (
             "/topic release day",
             AdminCommand::Topic {
-                room: room(),
+                room,
                 topic: line("release day"),
             },
         ),
-        (
-            "/topic off",
-            AdminCommand::Topic {
-                room: room(),
-                topic: None,
-            },
-        ),
-        (
-            "/announce ON",
-            AdminCommand::Announce {
-                room: room(),
-                on: true,
-            },
-        ),
-        (
-            "/slow 30s",
-            AdminCommand::Slow {
-                room: room(),
-                seconds: 30,
-            },
-        ),
-        (
-            "/slow 10",
-            AdminCommand::Slow {
-                room: room(),
-                seconds: 10,
-            },
-        ),
-        (
-            "/slow off",
-            AdminCommand::Slow {
-                room: room(),
-                seconds: 0,
-            },
-        ),
+        ("/topic off", AdminCommand::Topic { room, topic: None }),
+        ("/announce ON", AdminCommand::Announce { room, on: true }),
+        ("/slow 30s", AdminCommand::Slow { room, seconds: 30 }),
+        ("/slow 10", AdminCommand::Slow { room, seconds: 10 }),
+        ("/slow off", AdminCommand::Slow { room, seconds: 0 }),
         (
             "/role bob the builder Moderator",
             AdminCommand::Role {
@@ -226,6 +275,12 @@ fn every_command_says_what_it_is_for() {
 }
 
 #[test]
+fn a_topic_is_shown_without_a_text() {
+    assert_eq!(typed("/topic"), Ok(AdminInput::ShowTopic));
+    assert_eq!(typed("/topic "), Ok(AdminInput::ShowTopic));
+}
+
+#[test]
 fn errors_show_the_usage() {
     for (text, expected) in [
         ("/kick", "Which user? /kick NAME [REASON]"),
@@ -235,7 +290,22 @@ fn errors_show_the_usage() {
             "3 is not a duration (10m, 2h, 3d and 1w are): /ban NAME [TIME] [REASON]",
         ),
         ("/slow", "How long? /slow TIME|off"),
-        ("/topic", "Which topic? /topic TEXT|off"),
+        ("/create", "Which room? /create [private] ROOM"),
+        (
+            "/create my room",
+            "A room's name has 1 to 64 lower-case letters, digits, '-', '_' or '.': /create [private] ROOM",
+        ),
+        ("/join #", "Which room? /join ROOM"),
+        ("/msg", "Which user? /msg NAME…"),
+        (
+            "/msg a b c d e f g h i",
+            "A conversation has at most nine people: /msg NAME…",
+        ),
+        (
+            "/history some",
+            "All, or what follows after they have joined? /history all|joined",
+        ),
+        ("/moderator bob", "On or off? /moderator NAME on|off"),
         ("/announce", "On or off? /announce on|off"),
         (
             "/role bob king",
@@ -247,11 +317,11 @@ fn errors_show_the_usage() {
         ),
         (
             "/invite 0",
-            "An invite is for 1 to 65,535 people, or any: /invite [PEOPLE] [TIME]",
+            "An invite is for 1 to 65,535 people, or any: /invite NAME, /invite [PEOPLE] [TIME]",
         ),
         (
             "/invite 2 3",
-            "For how many, and for how long? /invite [PEOPLE] [TIME]",
+            "For how many, and for how long? /invite NAME, /invite [PEOPLE] [TIME]",
         ),
         (
             "/revoke x",
@@ -279,4 +349,42 @@ fn errors_show_the_usage() {
     let hostile = typed("/ban bob 1\u{1b}[2J\u{202e}").unwrap_err();
     assert!(!hostile.contains(['\u{1b}', '\u{202e}']), "{hostile}");
     assert!(typed(&format!("/kick {}", "a ".repeat(10_000))).is_ok());
+}
+
+#[test]
+fn a_text_behind_names_reaches_only_those_who_were_meant() {
+    let known = ["bob", "carol", "too loud", "a, b"].map(|name| Nickname::known(name).unwrap());
+    let ParsedInput::Command(slash, _) = super::super::read("/msg bob") else {
+        panic!("no /msg");
+    };
+    let read = |text: &str| {
+        let read = people_and_text(slash, text, known.iter());
+        read.map(|(people, text)| {
+            let people: Vec<_> = people.iter().map(|name| name.as_str().to_owned()).collect();
+            (people.join("+"), text)
+        })
+    };
+    for (typed, people, text) in [
+        ("bob", "bob", ""),
+        ("bob hello there", "bob", "hello there"),
+        ("bob hello, carol", "bob", "hello, carol"),
+        ("bob carol", "bob+carol", ""),
+        ("bob carol is late", "bob", "carol is late"),
+        ("bob, carol hi", "bob+carol", "hi"),
+        ("@bob,@carol,too loud hi", "bob+carol+too loud", "hi"),
+        ("too loud be quiet", "too loud", "be quiet"),
+        ("\"too new\", bob hi", "too new+bob", "hi"),
+        ("dave,erin hi", "dave+erin", "hi"),
+        ("dave hi", "dave", "hi"),
+        ("Bob hi", "bob", "hi"),
+    ] {
+        assert_eq!(
+            read(typed),
+            Ok((people.to_owned(), text.to_owned())),
+            "{typed}"
+        );
+    }
+    for wrong in ["", "bob,", "\"bob", "a,b,c,d,e,f,g,h,i hi"] {
+        assert!(read(wrong).unwrap_err().ends_with("/msg NAME…"), "{wrong}");
+    }
 }

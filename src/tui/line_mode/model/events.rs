@@ -1,8 +1,6 @@
 //! The events of the session: what is printed, and what is to be done next.
 
-use jiff::Timestamp;
-
-use super::{ExitStatus, Model, changes::stamp};
+use super::{ExitStatus, Model};
 use crate::{
     client::{
         Command, Event,
@@ -12,23 +10,21 @@ use crate::{
         },
     },
     protocol::{
-        Content, Nickname, RoomName,
-        fold::Fold,
-        frame::{Part, RoomStart},
+        Content, EntryKind, Nickname, RoomId, UserId,
+        entry::{RoomChange, RoomEvent},
     },
     text::Line,
-    tui::{entry_text, local_time, user_text},
+    tui::{
+        line_mode::{room::LineRoom, seen},
+        local_time,
+    },
 };
 
 impl Model {
     /// Takes an event of the session.
     pub(in crate::tui::line_mode) fn event(&mut self, event: Event) {
         let event = local_time::in_event(event, &self.zone);
-        // The session may be in other rooms to send older messages there.
-        let elsewhere = event.room().is_some_and(|room| *room != self.room);
-        if !elsewhere {
-            self.happened(event);
-        }
+        self.happened(event);
         self.go_on();
         self.leave_if_done();
     }
@@ -38,57 +34,69 @@ impl Model {
         match event {
             Event::Connection(status) => self.connection_changed(status),
             Event::Entered(entered) => self.entered(&entered),
-            Event::Room(room) => self.room(&room),
-            Event::Message(received) => self.message(received),
-            Event::Changed { entries, .. } => {
-                for entry in &entries {
-                    self.changed(entry);
+            Event::Room(start) => self.opened(&start),
+            Event::RoomInfo { room, info } => {
+                if let Some(room) = self.known_room_mut(room) {
+                    room.info = *info;
                 }
             }
-            Event::Outbox(OutboxMessage {
-                local,
-                room,
-                content,
-                delivery,
-            }) => match self.number(local) {
-                Some(number) => self.delivery(local, number, &content, delivery),
-                None => self.delivery_of_others(local, &room, content.words(), delivery),
+            Event::ReadState { room, read } => {
+                if let Some(room) = self.known_room_mut(room) {
+                    room.read = read;
+                }
+            }
+            Event::RoomLeft { room, by } => self.left(room, by.as_ref()),
+            Event::Message(received) => self.message(received),
+            Event::Changed { room, entries } => {
+                for entry in &entries {
+                    let known = self.known_room_mut(room);
+                    if let Some(change) = known.and_then(|room| room.changed(entry)) {
+                        self.print_change(entry, change, entry.time);
+                    }
+                }
+            }
+            Event::Outbox(message) => match self.number(message.local) {
+                Some(number) => self.delivery(&message, number),
+                None => self.delivery_of_others(message),
             },
-            Event::Members { members, .. } => {
-                self.members_known = true;
-                let members = members.into_iter().map(|member| (member.user, member));
-                self.members = members.collect();
-                // The list replaces earlier changes, our own role among them.
-                let own = self.user.and_then(|user| self.members.get(&user));
+            Event::Members { room, members } => {
+                // The list replaces earlier changes, our own nickname among them.
+                let own = members.iter().find(|member| Some(member.user) == self.user);
                 if let Some(own) = own {
                     self.nickname = own.nickname.clone();
                 }
+                if let Some(room) = self.known_room_mut(room) {
+                    room.members_known = true;
+                    let members = members.into_iter().map(|member| (member.user, member));
+                    room.members = members.collect();
+                }
             }
-            Event::Joined { member, .. } => {
-                self.mention(&format!("{} joined", member.nickname));
-                self.members.insert(member.user, member);
+            Event::Joined { room, member } => {
+                self.mention_in(room, &format!("{} joined", member.nickname));
+                if let Some(room) = self.known_room_mut(room) {
+                    room.members.insert(member.user, member);
+                }
             }
-            Event::Left { user, nickname, .. } => {
-                self.mention(&format!("{nickname} left"));
-                self.members.remove(&user);
+            Event::Left {
+                room,
+                user,
+                nickname,
+                ..
+            } => {
+                self.mention_in(room, &format!("{nickname} left"));
+                if let Some(room) = self.known_room_mut(room) {
+                    room.members.remove(&user);
+                }
             }
             Event::Renamed {
+                room,
                 user,
                 was,
                 nickname,
                 ..
-            } => {
-                self.mention(&format!("{was} is now {nickname}"));
-                if Some(user) == self.user {
-                    self.nickname = nickname.clone();
-                    self.nickname_asked = None;
-                }
-                if let Some(member) = self.members.get_mut(&user) {
-                    member.nickname = nickname;
-                }
-            }
-            Event::Promoted { user, role, .. } => self.promoted(user, role),
-            Event::Rules { rules, by, .. } => self.ruled(rules, by.as_ref()),
+            } => self.renamed(room, user, &was, nickname),
+            Event::Promoted { room, user, role } => self.promoted(room, user, role),
+            Event::Rules { room, rules, by } => self.ruled(room, rules, by.as_ref()),
             Event::Security(security) => self.security(security),
             Event::NicknameRefused {
                 nickname,
@@ -98,7 +106,10 @@ impl Model {
                 self.nickname_refused(&nickname, &why, waiting);
             }
             Event::Admin { request, answer } => self.answered(request, answer),
-            Event::Page { page, .. } => self.page(page),
+            Event::Page { room, page, .. } => self.page(room, page),
+            Event::RoomList { request, rooms } => self.rooms_page(request, rooms),
+            Event::PeopleList { request, people } => self.people_page(request, people),
+            Event::Inbox { request, inbox } => self.inbox_page(request, inbox),
             // These are for the full screen only.
             Event::Found { .. } | Event::Unanswered(_) => {}
             Event::Notice(line) => self.say(line.as_str()),
@@ -117,8 +128,9 @@ impl Model {
             status,
             ConnectionStatus::Legacy | ConnectionStatus::Unidentified
         );
-        self.open = self.legacy;
-        self.members_known = false;
+        self.here.close();
+        self.others.values_mut().for_each(LineRoom::close);
+        self.here.open = self.legacy;
         self.standby = matches!(status, ConnectionStatus::Standby);
         match status {
             ConnectionStatus::Connecting => {}
@@ -127,7 +139,7 @@ impl Model {
                  ended; messages are sent by that one meanwhile",
             ),
             ConnectionStatus::Unidentified => {
-                self.history.give_up();
+                self.here.history.give_up();
                 self.back(
                     "Connected, but no answer yet: an older server, which confirms nothing, or \
                      not a chat server",
@@ -135,7 +147,7 @@ impl Model {
             }
             ConnectionStatus::Online => self.back("Connected"),
             ConnectionStatus::Legacy => {
-                self.history.give_up();
+                self.here.history.give_up();
                 self.back(
                     "Connected to an older server: it keeps no history, has no member list, and \
                      confirms nothing",
@@ -179,57 +191,35 @@ impl Model {
         self.nickname = entered.nickname.clone();
     }
 
-    fn room(&mut self, room: &RoomStart) {
-        if room.reset.is_some() {
-            self.seen.clear();
-            self.fold = Fold::default();
-            self.acked = 0;
-            self.say("The server's history was replaced: earlier messages are not in it");
-        } else if self.last > 0 && room.next > self.last + 1 {
-            let count = room.next - self.last - 1;
-            self.say(&format!(
-                "{count} messages are missing here: the server no longer has them"
-            ));
-        }
-        self.last = room.next.saturating_sub(1);
-        self.head = room.extent.head;
-        self.open = true;
-        if let Some(part) = self.history.opened(room.extent, room.reset.is_some()) {
-            self.ask_page(part);
-        }
-    }
-
-    fn ask_page(&mut self, part: Part) {
-        let room = self.room.clone();
-        self.commands.push_back(Command::Page { room, part });
-    }
-
     /// Takes a page of older messages.
-    fn page(&mut self, page: Result<Page, Line>) {
-        if !self.history.is_due() {
+    fn page(&mut self, id: RoomId, page: Result<Page, Line>) {
+        let leaving = self.leaving;
+        let Some(room) = self.known_room_mut(id).filter(|room| room.history.is_due()) else {
             return;
-        }
+        };
         match page {
             // The connection is gone: the page is requested again on the next one.
             Ok(page) if page.offline => {}
             // We leave, or there is no connection either.
-            Err(_) if self.leaving || !self.open => {}
+            Err(_) if leaving || !room.open => {}
             Ok(page) => {
+                let (mut messages, next) = room.history.read(page, room.last);
+                for entry in &mut messages {
+                    room.fold.apply(entry);
+                    room.seen.see(entry, seen::HERE_MAX);
+                }
                 self.settled += 1;
-                let (messages, next) = self.history.read(page, self.last);
-                for mut entry in messages {
-                    self.fold.apply(&mut entry);
-                    self.seen.see(&entry);
+                for entry in messages {
                     self.print(&Said::Logged(entry));
                 }
                 if let Some(part) = next {
-                    self.ask_page(part);
+                    self.commands.push_back(Command::Page { room: id, part });
                 }
             }
             Err(why) => {
+                room.history.give_up();
                 self.say(&format!("The history can't be read: {why}"));
                 self.failure = Some(ExitStatus::Broken);
-                self.history.give_up();
             }
         }
     }
@@ -240,18 +230,30 @@ impl Model {
         let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
         let own = received.local.is_some_and(ours);
         if let Said::Logged(entry) = &mut received.said {
-            self.last = entry.seq;
-            self.changes(entry, own);
-            self.fold.apply(entry);
-            if !entry.is_shown() {
+            let most = if entry.room == self.room {
+                seen::HERE_MAX
+            } else {
+                seen::ELSEWHERE_MAX
+            };
+            let Some(room) = self.known_room_mut(entry.room) else {
+                return;
+            };
+            room.last = entry.seq;
+            let change = room.change(entry, own);
+            room.fold.apply(entry);
+            let is_older = entry.seq <= room.older;
+            let comes_by_page = entry.is_shown() && room.history.comes_by_page(entry.seq, own);
+            if entry.is_shown() && (own || !comes_by_page) {
+                room.seen.see(entry, most);
+            }
+            if let Some(change) = change {
+                self.print_change(entry, change, entry.time);
+            }
+            if !entry.is_shown() || comes_by_page || is_older {
                 return;
             }
-            let comes_by_page = self.history.comes_by_page(entry.seq, own);
-            if own || !comes_by_page {
-                self.seen.see(entry);
-            }
-            if comes_by_page {
-                return;
+            if let EntryKind::Event(event) = &entry.kind {
+                return self.room_event(entry.room, event);
             }
         }
         let message = &received.said;
@@ -263,45 +265,28 @@ impl Model {
         }
     }
 
-    /// Reports a correction of the server's clock.
-    fn mark_clock(&mut self, message: &Said) {
-        if let Some(was) = message.clock_was().filter(|_| !self.output_closed) {
-            let corrected = user_text::clock_corrected(message.time().duration_since(was));
-            self.output.push_back(format!("-- {corrected} --\n"));
+    /// Reports what happened to a room. The rules of a room whose members are known are told with
+    /// them.
+    fn room_event(&mut self, room: RoomId, event: &RoomEvent) {
+        let told = self
+            .known_room(room)
+            .is_some_and(|room| room.members_known && matches!(event.change, RoomChange::Topic(_)));
+        if !told {
+            self.mention_in(room, event.alt.as_str());
         }
     }
 
-    fn print(&mut self, message: &Said) {
-        self.mark_clock(message);
-        if self.output_closed {
-            return;
+    fn renamed(&mut self, room: RoomId, user: UserId, was: &Nickname, nickname: Nickname) {
+        if Some(user) == self.user {
+            self.nickname = nickname.clone();
+            self.nickname_asked = None;
         }
-        if let Said::Logged(entry) = message
-            && entry.text().is_none()
+        self.mention_in(room, &format!("{was} is now {nickname}"));
+        if let Some(room) = self.known_room_mut(room)
+            && let Some(member) = room.members.get_mut(&user)
         {
-            let words = entry_text::words(entry);
-            return self.output.push_back(format!("-- {words} --\n"));
+            member.nickname = nickname;
         }
-        let clock = self.clock(message.time());
-        let text = message.words().replace('\n', "\n      ");
-        let sender = message.user().and_then(|user| self.members.get(&user));
-        let mark = user_text::badge_in_text(message.unproven(), sender);
-        let name = message.nickname().before_a_colon();
-        self.output
-            .push_back(format!("{clock} {mark}{name}: {text}\n"));
-    }
-
-    /// The time before a message. On a terminal, a line says where the day changes.
-    pub(super) fn clock(&mut self, time: Timestamp) -> String {
-        let time = time.to_zoned(self.zone.clone());
-        if self.options.stamps {
-            return stamp(&time);
-        }
-        let day = time.date();
-        if self.day.replace(day).is_some_and(|before| before != day) {
-            self.output.push_back(format!("-- {day} --\n"));
-        }
-        time.strftime("%H:%M").to_string()
     }
 
     /// The number of one of this run's own messages, from 1 on; `None` for others.
@@ -310,9 +295,16 @@ impl Model {
         (number > 0 && !local.is_of_others()).then_some(number)
     }
 
-    fn delivery(&mut self, local: LocalId, number: u64, content: &Content, delivery: Delivery) {
+    fn delivery(&mut self, message: &OutboxMessage, number: u64) {
+        let OutboxMessage {
+            local,
+            room,
+            content,
+            delivery,
+        } = message;
+        let (local, room) = (*local, *room);
         self.named = self.named.max(number);
-        if delivery == Delivery::Pending {
+        if *delivery == Delivery::Pending {
             self.unconfirmed.remove(&local);
             self.on_the_way.insert(local);
             return;
@@ -322,7 +314,11 @@ impl Model {
         self.settled += 1;
         match delivery {
             Delivery::Pending | Delivery::Unchanged => {}
-            Delivery::Sent { seq } => self.acked = self.acked.max(seq.unwrap_or(0)),
+            Delivery::Sent { seq } => {
+                if let Some(room) = self.known_room_mut(room) {
+                    room.acked = room.acked.max(seq.unwrap_or(0));
+                }
+            }
             Delivery::Unconfirmed => drop(self.unconfirmed.insert(local)),
             Delivery::Failed { why } => {
                 self.undelivered += 1;
@@ -353,14 +349,9 @@ impl Model {
 
     /// Takes the outcome of a message that another run left or handed over, which does not affect
     /// this run's outcome.
-    fn delivery_of_others(
-        &mut self,
-        local: LocalId,
-        room: &RoomName,
-        words: &str,
-        delivery: Delivery,
-    ) {
-        match delivery {
+    fn delivery_of_others(&mut self, message: OutboxMessage) {
+        let (local, room) = (message.local, message.room);
+        match message.delivery {
             Delivery::Pending => {}
             Delivery::Failed { why } => {
                 self.older.remove(&local);
@@ -370,7 +361,8 @@ impl Model {
                 } else {
                     "an earlier"
                 };
-                let text = words.replace('\n', "\n  ");
+                let room = self.title(room);
+                let text = message.content.words().replace('\n', "\n  ");
                 self.say(&format!(
                     "A message of {which} run, for {room}, was not delivered and is not kept: \
                      {why}. If it is still wanted, send it again:\n  {text}"

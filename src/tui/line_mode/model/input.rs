@@ -36,7 +36,7 @@ impl Model {
         if self.options.interactive || !self.options.commands {
             return true;
         }
-        if !self.asked.is_empty() || self.nickname_asked.is_some() {
+        if !self.asked.is_empty() || self.nickname_asked.is_some() || self.going.is_some() {
             return false;
         }
         let InputLine::Text { text, .. } = line else {
@@ -47,12 +47,25 @@ impl Model {
         };
         let needs_place = match slash.run {
             // They mean the last message, whose echo may come after its acknowledgement.
-            SlashAction::Edit | SlashAction::Delete if self.last < self.acked => return false,
+            SlashAction::Edit | SlashAction::Delete if self.here.last < self.here.acked => {
+                return false;
+            }
+            // The older messages that were asked for are those of the room before.
+            SlashAction::Go | SlashAction::Next if self.here.history.is_due() => return false,
             SlashAction::Edit
             | SlashAction::Delete
+            | SlashAction::Go
+            | SlashAction::Next
+            | SlashAction::Where
+            | SlashAction::SayAgain
             | SlashAction::Nick
             | SlashAction::Security
-            | SlashAction::Who => true,
+            | SlashAction::Who
+            | SlashAction::Rooms
+            | SlashAction::Members
+            | SlashAction::Inbox
+            | SlashAction::Mark
+            | SlashAction::Notify => true,
             // A device's code is what admits us, so it can't wait for that.
             SlashAction::Admin(which) => !admin::is_code(which, argument),
             SlashAction::Quit
@@ -60,11 +73,13 @@ impl Model {
             | SlashAction::Mouse
             | SlashAction::Date
             | SlashAction::Search
+            | SlashAction::Peek
+            | SlashAction::Favourite
             | SlashAction::Unfold
             | SlashAction::Fold
             | SlashAction::Discard => false,
         };
-        let in_place = self.open && (self.members_known || self.legacy);
+        let in_place = self.here.open && (self.here.members_known || self.legacy);
         !needs_place || in_place && self.waiting_for() == 0
     }
 
@@ -108,15 +123,25 @@ impl Model {
             SlashAction::Delete => self.delete(argument),
             SlashAction::Security => self.tell_security(),
             SlashAction::Who => self.tell_who(),
+            SlashAction::Go => self.go_to(argument),
+            SlashAction::Next => self.go_to_unread(),
+            SlashAction::Where => self.tell_where(),
+            SlashAction::SayAgain => self.say_again(),
+            SlashAction::Rooms => self.list_rooms(argument),
+            SlashAction::Members => self.list_members(argument),
+            SlashAction::Inbox => self.list_inbox(),
+            SlashAction::Mark => self.mark(argument),
+            SlashAction::Notify => self.notify(argument),
             SlashAction::Admin(which) => self.admin_command(slash, which, argument),
             SlashAction::Mouse
             | SlashAction::Date
             | SlashAction::Search
+            | SlashAction::Peek
+            | SlashAction::Favourite
             | SlashAction::Unfold
             | SlashAction::Fold
             | SlashAction::Discard => {
-                self.say(&format!("/{} works in the full screen only", slash.name));
-                self.not_done();
+                self.refuse(&format!("/{} works in the full screen only", slash.name));
             }
         }
     }
@@ -124,6 +149,10 @@ impl Model {
     /// Takes the end of the input, or the error that ended it.
     pub(in crate::tui::line_mode) fn input_ended(&mut self, error: Option<&str>) {
         self.input_ended = true;
+        if self.options.interactive {
+            // Nothing more is written there.
+            self.going = None;
+        }
         if let Some(error) = error {
             self.say(&format!("The input can't be read: {error}"));
             self.failure = Some(ExitStatus::Broken);
@@ -137,7 +166,9 @@ impl Model {
         let unanswered = self.asked.len() + usize::from(self.nickname_asked.is_some());
         self.asked.clear();
         self.nickname_asked = None;
-        if unanswered > 0 {
+        if self.going.take().is_some() {
+            self.not_gone("Gave up waiting for the room");
+        } else if unanswered > 0 {
             self.say("Gave up waiting for the result of a command: it may have been carried out");
             self.undelivered += unanswered as u64;
         } else if self.waiting.pop_front().is_some() {
@@ -163,13 +194,15 @@ impl Model {
 
     fn send(&mut self, text: &str) {
         match Body::visible(text) {
-            Ok(body) => {
-                self.sent += 1;
-                self.commands.push_back(Command::Send {
-                    room: self.room.clone(),
-                    content: Content::Text(body),
-                });
+            Ok(_) if self.nowhere => {
+                let line = self.lines_read;
+                self.undelivered += 1;
+                self.say(&format!(
+                    "Line {line} was not sent: the room that it is for could not be entered, or \
+                     was left"
+                ));
             }
+            Ok(body) => self.submit(self.room, Content::Text(body)),
             Err(BodyError::TooLong) => self.too_long(),
             // An empty line is skipped.
             Err(BodyError::Empty) => {}
@@ -192,8 +225,7 @@ impl Model {
                 self.commands.push_back(Command::Nick(nickname));
             }
             Err(wrong) => {
-                self.say(&format!("{wrong}: /nick NAME"));
-                self.not_done();
+                self.refuse(&format!("{wrong}: /nick NAME"));
             }
         }
     }
@@ -212,9 +244,16 @@ impl Model {
 
     fn help(&mut self) {
         for command in commands::all() {
-            let usage = command.usage();
-            self.say(&format!("{usage:<28} {}", command.help));
+            self.help_line(&command.usage(), command.help);
         }
-        self.say(&format!("{:<28} disconnect", "q!"));
+        self.help_line("q!", "disconnect");
+    }
+
+    fn help_line(&mut self, usage: &str, help: &str) {
+        self.say(&if self.options.reader {
+            format!("{usage}: {help}")
+        } else {
+            format!("{usage:<28} {help}")
+        });
     }
 }

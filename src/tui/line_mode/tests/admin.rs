@@ -29,6 +29,7 @@ fn result(message: &str, lines: &[&str]) -> AdminResult {
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
         code: None,
+        room: None,
         reference: None,
     }
 }
@@ -228,7 +229,7 @@ fn changes_are_reported_only_to_those_who_want_them() {
     ] {
         let mut model = model(options);
         model.event(Event::Members {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             members: vec![Member {
                 user: bot,
                 nickname: name("bot"),
@@ -237,12 +238,12 @@ fn changes_are_reported_only_to_those_who_want_them() {
             }],
         });
         model.event(Event::Rules {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             rules: rules.clone(),
             by: Some(name("bob")),
         });
         model.event(Event::Promoted {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             user: bot,
             role: Role::Moderator,
         });
@@ -269,7 +270,7 @@ fn commands_are_about_the_current_room() {
     else {
         panic!("{asked:?}");
     };
-    assert_eq!(room.as_str(), "build");
+    assert_eq!(room, RoomId::parse("build").unwrap());
     answer(&mut model, 0, Ok(result("The topic is set", &[])));
     model.event(first_use());
     said(&mut model);
@@ -293,7 +294,7 @@ fn commands_are_about_the_current_room() {
 fn an_announced_change_is_not_confirmed_again() {
     let mut model = model(PERSON);
     let rules = |topic: &str| Event::Rules {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         rules: RoomRules {
             topic: Some(Line::inert(topic)),
             ..RoomRules::default()
@@ -349,15 +350,16 @@ fn in_a_script_a_command_waits_until_what_it_needs_is_there() {
         server: None,
         limits: None,
     }));
-    model.event(Event::Room(RoomStart {
+    model.event(Event::Room(Box::new(RoomStart {
         changed: 0,
         redacted: 0,
-        room: RoomName::lobby(),
-        topic: None,
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
         extent: Extent::new(1, 0),
         next: 1,
         reset: None,
-    }));
+    })));
     model.event(outbox(1, Delivery::Pending));
     model.event(outbox(1, Delivery::Sent { seq: Some(1) }));
     assert_eq!(said(&mut model), "", "nobody knows yet who is in");
@@ -382,7 +384,7 @@ fn a_nickname_asked_for_in_a_script_is_waited_for() {
     taken.input_ended(None);
     assert_eq!(commands(&mut taken).len(), 1, "no Leave before the answer");
     taken.event(Event::Renamed {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         user: UserId::from_bytes([7; 12]),
         was: name("bot"),
         nickname: name("other"),

@@ -29,6 +29,7 @@ fn edit(seq: u64, minutes: i64, target: u64, text: Option<&str>) -> Entry {
         kind: EntryKind::Edit {
             target: id(target),
             body: text.map(Body::inert),
+            mentions: Mentions::NONE,
         },
         ..logged(seq, at(minutes), "")
     }
@@ -59,6 +60,7 @@ fn edited(seq: u64, text: &str, by: u64) -> Entry {
     Entry {
         kind: EntryKind::Text(Text {
             body: Body::inert(text),
+            mentions: Mentions::NONE,
             edited: Some(by),
         }),
         ..logged(seq, at(0), "")
@@ -169,7 +171,7 @@ fn what_came_while_away_is_told_once() {
         ]
     );
     let changed = Event::Changed {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         entries: vec![edited(1, "The text", 9), tombstone(2, 4), tombstone(5, 10)],
     };
     model.event(changed.clone());
@@ -204,7 +206,7 @@ fn a_page_has_present_texts_even_if_it_is_older_than_the_change() {
         offline: false,
     };
     model.event(Event::Page {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part: Part::Backward { from: 1, to: 4 },
         page: Ok(page),
     });
@@ -242,7 +244,7 @@ fn a_script_changes_the_message_before() {
     let outbox = |model: &mut Model, local, content: &Content, delivery| {
         model.event(Event::Outbox(OutboxMessage {
             local: LocalId(local),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content: content.clone(),
             delivery,
         }));

@@ -6,7 +6,7 @@ use super::{Screen, member, time};
 use crate::{
     client::event::{ConnectionStatus, Event, SearchPage, Security},
     protocol::{
-        Author, DeviceCode, Entry, InviteId, InviteKey, InviteToken, Role, RoomName, RoomRules,
+        Author, DeviceCode, Entry, InviteId, InviteKey, InviteToken, Role, RoomId, RoomRules,
         admin::AdminResult, frame::Member,
     },
     text::Line,
@@ -32,6 +32,7 @@ fn result(message: &str, lines: &[&str]) -> AdminResult {
         lines: lines.iter().map(|line| Line::inert(line)).collect(),
         invite: None,
         code: None,
+        room: None,
         reference: None,
     }
 }
@@ -47,7 +48,7 @@ impl Screen {
 
     fn ruled(&mut self, rules: RoomRules) -> &mut Self {
         self.heard(Event::Rules {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             rules,
             by: Some(nickname("alice")),
         })
@@ -419,7 +420,7 @@ fn stranger_speaks(width: u16, height: u16) -> Screen {
     let long = "visitor from far away";
     let members = vec![member("carol"), with_role("guest", Role::Unverified)];
     screen.desk.heard(Event::Members {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         members: [members, vec![with_role(long, Role::Unverified)]].concat(),
     });
     screen
@@ -475,7 +476,7 @@ fn two_of_a_name(width: u16, height: u16, unverified_today: bool) -> Screen {
     };
     screen.desk.opens(1, 3, 1);
     screen.heard(Event::Members {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         members: vec![today, member("carol")],
     });
     for message in [
@@ -522,7 +523,7 @@ fn a_sender_without_a_key_is_marked_among_search_results() {
         };
         screen.heard(Event::Found {
             search: 1,
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             found: Ok(SearchPage {
                 first: 1,
                 from: 1,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     protocol::{Content, Entry},
-    tui::testing::{edit, id, poll, redaction},
+    tui::testing::{edit, happened, id, poll, redaction},
 };
 
 impl Screen {
@@ -215,7 +215,7 @@ fn a_refused_edit_and_deletion() {
     ] {
         screen.heard(Event::Outbox(OutboxMessage {
             local: LocalId(local),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             content,
             delivery: Delivery::Failed { why: why.clone() },
         }));
@@ -302,4 +302,62 @@ fn numbers_are_shown_while_a_command_asks_for_one() {
     );
     screen.key(Key::plain(Code::Backspace));
     assert!(!screen.text().contains("#7"));
+}
+
+/// Nobody said it: it has neither a name nor a state, and breaks no run of a sender into two looks.
+#[test]
+fn what_happened_to_the_room_is_a_dim_row() {
+    let screen = |width| {
+        let mut screen = Screen::entered(width, 12);
+        let at = time("22T09:41:00");
+        screen
+            .entry(happened(1, at, "carol", "carol made the room"))
+            .entry(logged(2, at, "carol", "hello"))
+            .entry(happened(3, at, "carol", "carol invited dave"))
+            .entry(happened(4, at, "dave", "dave joined"))
+            .entry(logged(5, at, "dave", "thanks"));
+        screen
+    };
+    screen(60).check(
+        r"
+ #lobby  welcome to …  3 here  localhost:10500  ● encrypted
+
+ ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ history begins here ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
+ ─────────────────── Sunday 22 November ───────────────────
+ 09:41           │ carol made the room
+           carol │ hello                                  ✓
+                 │ carol invited dave
+                 │ dave joined
+            dave │ thanks
+────────────────────────────────────────────────────────────
+ › type a message
+ F1 help   Esc disconnect   Tab complete
+",
+    );
+    screen(30).check(
+        r"
+#lobby     3 here  ● encrypted
+───── Sunday 22 November ─────
+ carol made the room
+carol
+ hello                       ✓
+ carol invited dave
+ dave joined
+dave
+ thanks
+──────────────────────────────
+› type a message
+F1 help   Esc disconnect
+",
+    );
+    let screen = screen(60);
+    let (buffer, _) = screen.buffer();
+    let palette = Palette::new(Depth::Many, Ground::Dark);
+    let row = (0..12).find(|row| {
+        let row = (0..60).map(|column| buffer[(column, *row)].symbol());
+        row.collect::<String>().contains("dave joined")
+    });
+    let row = row.unwrap();
+    let text = (0..60).find(|column| buffer[(*column, row)].symbol() == "d");
+    assert_eq!(Some(buffer[(text.unwrap(), row)].fg), palette.quiet.fg);
 }

@@ -178,7 +178,7 @@ fn a_match_in_a_folded_message_is_shown() {
             });
         screen.heard(Event::Found {
             search: search.expect("a search"),
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             found: Ok(SearchPage {
                 first: 1,
                 from: 1,

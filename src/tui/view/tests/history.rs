@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     client::event::{Page, Restored, RestoredRoom, SearchPage},
-    protocol::{Entry, EntryKind, entry::Text, frame::Part},
+    protocol::{
+        Entry, EntryKind, Mentions, ReadMarker, ReadState, RoomInfo, RoomName, entry::Text,
+        frame::Part,
+    },
     tui::testing::Log,
 };
 
@@ -36,7 +39,7 @@ impl Screen {
     fn fails(&mut self, why: &str) -> &mut Self {
         let part = self.desk.asked().unwrap();
         self.heard(Event::Page {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             part,
             page: Err(Line::inert(why)),
         })
@@ -47,7 +50,7 @@ impl Screen {
         self.key(Key::ctrl(Code::Char('f'))).typed(word).key(ENTER);
         self.heard(Event::Found {
             search: 1,
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             found: Ok(SearchPage {
                 first: 1,
                 from,
@@ -65,6 +68,7 @@ fn short(seq: u64) -> Entry {
     Entry {
         kind: EntryKind::Text(Text {
             body: Body::inert(&format!("this is number {seq}")),
+            mentions: Mentions::NONE,
             edited: None,
         }),
         ..Log::message(seq)
@@ -157,10 +161,16 @@ fn absent(width: u16, height: u16) -> Screen {
     let restored = Restored {
         user: Some(user("carol")),
         rooms: vec![RestoredRoom {
-            room: RoomName::lobby(),
-            topic: None,
+            room: RoomId::LOBBY,
+            info: RoomInfo::public(RoomName::lobby()),
             page: page(&LOG, part),
-            read: 450,
+            read: ReadState {
+                marker: ReadMarker {
+                    seq: 450,
+                    generation: 0,
+                },
+                ..ReadState::default()
+            },
             draft: "half a thought".to_owned(),
         }],
         ..Restored::default()

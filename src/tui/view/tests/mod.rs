@@ -6,6 +6,8 @@ mod entries;
 mod fold;
 mod health;
 mod history;
+mod lists;
+mod rooms;
 mod screens;
 
 use jiff::Timestamp;
@@ -22,7 +24,7 @@ use crate::{
         Said, Unlogged,
     },
     protocol::{
-        Extent, RoomName,
+        Extent, ReadState, RoomId, RoomInfo, RoomName, RoomRules,
         frame::{Departure, Member, RoomStart},
     },
     text::{Body, Line},
@@ -74,15 +76,22 @@ impl Screen {
         let mut screen = Self::new(width, height);
         screen.desk.enters();
         screen
-            .heard(Event::Room(RoomStart {
+            .heard(Event::Room(Box::new(RoomStart {
                 changed: 0,
                 redacted: 0,
-                room: RoomName::lobby(),
-                topic: Some(Line::inert("welcome to the lab")),
+                room: RoomId::LOBBY,
+                info: RoomInfo {
+                    rules: RoomRules {
+                        topic: Some(Line::inert("welcome to the lab")),
+                        ..RoomRules::default()
+                    },
+                    ..RoomInfo::public(RoomName::lobby())
+                },
+                read: ReadState::default(),
                 extent: Extent::new(1, 0),
                 next: 1,
                 reset: None,
-            }))
+            })))
             .desk
             .members(&["carol", "alice", "bob"].map(member));
         screen
@@ -91,7 +100,7 @@ impl Screen {
     fn message(&mut self, at: &str, who: &str, text: &str) -> &mut Self {
         self.heard(Event::Message(Received {
             said: Said::Unlogged(Unlogged {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 user: Some(user(who)),
                 nickname: nickname(who),
                 time: time(at),
@@ -124,14 +133,14 @@ impl Screen {
             .message("22T09:41:40", "bob", "yes: 214 tests, 0 failures")
             .message("22T09:42:08", "bob", "log: https://ci.lan/run/88")
             .heard(Event::Left {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 user: user("dave"),
                 nickname: nickname("dave"),
                 time: time("22T09:42:30"),
                 reason: Departure::Lost,
             })
             .heard(Event::Joined {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 member: Member {
                     since: time("22T09:43:00"),
                     ..member("春子")
@@ -192,9 +201,17 @@ proptest! {
         typed in "[a-z \n世]{0,200}",
         help: bool,
         asked: bool,
+        rooms in 0..30_usize,
+        goes: bool,
     ) {
         let mut screen = Screen::conversation(width, height);
         admin::furnish(&mut screen);
+        for room in 0..rooms {
+            let name = "x".repeat(room);
+            let name = format!("room{room}{name}");
+            screen.desk.opens_room(&name, 0);
+            screen.desk.hears_in(&name, 1, time("22T09:50:00"), "bob", "@carol 日本語");
+        }
         if asked {
             screen.heard(Event::Connection(ConnectionStatus::Stopped {
                 brief: "Not let in!",
@@ -208,6 +225,8 @@ proptest! {
         }
         if help {
             screen.key(Key::plain(Code::F(1)));
+        } else if goes {
+            screen.key(Key::ctrl(Code::Char('g')));
         }
         let (_, cursor) = screen.buffer();
         if let Some((x, y)) = cursor {
@@ -225,6 +244,14 @@ fn the_smallest_sizes_can_be_drawn() {
                 .typed("one\ntwo")
                 .key(Key::plain(Code::PageUp))
                 .buffer();
+            screen.desk.opens_room("build", 0);
+            screen.key(Key::ctrl(Code::Char('g'))).typed("build");
+            let (_, cursor) = screen.buffer();
+            let (x, y) = cursor.unwrap_or((0, 0));
+            assert!(
+                cursor.is_none() || x < width && y < height,
+                "{width}x{height}"
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{Screen, member, nickname};
 use crate::{
     client::event::{ConnectionStatus, Delivery, Event},
     protocol::{
-        Extent, RoomName,
+        Extent, ReadState, RoomId, RoomInfo, RoomName,
         frame::{Reset, RoomStart},
     },
     text::Line,
@@ -458,19 +458,20 @@ fn missing_messages_and_another_log_are_marked() {
         let part = screen.desk.asked().unwrap();
         screen
             .heard(Event::Page {
-                room: RoomName::lobby(),
+                room: RoomId::LOBBY,
                 part,
                 page: Err(Line::inert("the server is busy")),
             })
-            .heard(Event::Room(RoomStart {
+            .heard(Event::Room(Box::new(RoomStart {
                 changed: 0,
                 redacted: 0,
-                room: RoomName::lobby(),
-                topic: None,
+                room: RoomId::LOBBY,
+                info: RoomInfo::public(RoomName::lobby()),
+                read: ReadState::default(),
                 extent: Extent::new(1, 1),
                 next: 1,
                 reset: Some(Reset::Epoch),
-            }))
+            })))
             .numbered(1, "anew");
         screen
     };
@@ -570,7 +571,7 @@ fn completions_are_offered_in_the_last_line() {
     let screen = {
         let mut screen = Screen::conversation(60, 10);
         screen.heard(Event::Joined {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             member: member("bert"),
         });
         screen.typed("b").key(Key::plain(Code::Tab));

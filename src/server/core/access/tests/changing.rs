@@ -11,7 +11,7 @@ use crate::text::Body;
 
 fn submit(name: &str, counter: u64, content: Content) -> ClientFrame {
     ClientFrame::Submit(Submission {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         id: Some(id(name, counter)),
         content: Ok(content),
     })
@@ -30,7 +30,7 @@ fn erase(name: &str, counter: u64, target: MessageId) -> ClientFrame {
 /// Everything of the room's history, as a client gets it.
 fn history(world: &mut World, name: &str) -> Vec<Entry> {
     let request = ClientFrame::History(HistoryRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part: Part::Forward { from: 1, to: 99 },
         reference: None,
     });
@@ -183,7 +183,7 @@ fn what_was_changed_is_told_at_the_join_and_page_by_page() {
     world.hears("carol");
     let changes = |since, erased| {
         ClientFrame::Changes(ChangesRequest {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             since,
             to: NUMBER_MAX,
             erased,

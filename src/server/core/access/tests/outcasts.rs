@@ -117,7 +117,7 @@ fn a_muted_moderator_changes_nothing_that_all_read() {
     world.orders("alice", mute);
     world.hears("bob");
     let topic = AdminCommand::Topic {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         topic: Some(Line::inert("alice is a fool")),
     };
     let kick = AdminCommand::Kick {

@@ -12,6 +12,7 @@ use crate::{
             invites::Invite,
             moderation::{audit::AuditEntry, bans::Ban, mutes::Mute},
             persist::decode,
+            rooms::{membership::Membership, record::RoomRecord},
         },
         log::StoreError,
     },
@@ -117,7 +118,7 @@ fn effects_of_a_command_are_seen_once_it_is_stored() {
         nickname: nickname(),
         role: Role::Moderator,
     };
-    let room = RoomName::lobby();
+    let room = RoomId::LOBBY;
     let topic = AdminCommand::Topic {
         room,
         topic: Some(Line::inert("tea")),
@@ -168,7 +169,7 @@ fn changes_that_the_store_refuses_are_in_force_and_seen_once_stored() {
 fn two_changes_of_a_room_at_once_are_both_kept() {
     let mut world = World::with_owner();
     world.hold_commits = true;
-    let room = RoomName::lobby;
+    let room = || RoomId::LOBBY;
     let topic = Some(Line::inert("tea"));
     world.orders(
         "alice",
@@ -191,10 +192,8 @@ fn two_changes_of_a_room_at_once_are_both_kept() {
         slow_seconds: 5,
         ..RoomRules::default()
     };
-    assert_eq!(
-        world.hub.access.moderation.rules.get(&room()),
-        Some(&expected)
-    );
+    let lobby = world.hub.access.rooms.get(room());
+    assert_eq!(lobby.map(|lobby| &lobby.rules), Some(&expected));
 }
 
 #[test]
@@ -283,9 +282,13 @@ fn records_are_written_as_they_were_before() {
         &user.to_string(),
         r#"{"nickname":"carol","sites":["192.0.2.1"],"at":7,"until":9,"rank":"moderator"}"#,
     );
-    check::<RoomRules>(
+    check::<RoomRecord>(
         "lobby",
-        r#"{"topic":"tea","announce":true,"slow_seconds":5}"#,
+        r#"{"topic":"tea","announce":true,"slow_seconds":5,"kind":"public","name":"lobby","archived":false,"made_at":0,"earlier":0}"#,
+    );
+    check::<Membership>(
+        &format!("{user} lobby"),
+        r#"{"spans":[[7,9],[12,null]],"read":7}"#,
     );
     check::<Invite>(
         "0101010101010101",

@@ -91,7 +91,7 @@ fn an_erasure_is_answered_once_it_is_committed() {
     world.say("bob", &message("bob", 1, "secret"));
     world.hold_commits = true;
     world.erase(1, &RoomName::lobby(), 1, 1);
-    assert!(world.erased.is_empty() && world.hears("bob").is_empty());
+    assert!(world.erased.is_empty() & world.hears("bob").is_empty());
     // Those who leave meanwhile don't matter.
     world.post_frame("bob", &ClientFrame::Disconnect);
     world.hold_commits = false;

@@ -4,7 +4,7 @@ use std::{num::NonZeroU64, time::Duration};
 
 use crate::{
     protocol::{
-        ClientFrame, RoomName,
+        ClientFrame, RoomId,
         frame::{HistoryRequest, Join, Part, Position},
     },
     server::{
@@ -53,7 +53,7 @@ fn pass(world: &mut World, time: Duration) {
 
 fn page(from: u64, to: u64) -> ClientFrame {
     ClientFrame::History(HistoryRequest {
-        room: RoomName::lobby(),
+        room: RoomId::LOBBY,
         part: Part::Forward { from, to },
         reference: None,
     })
@@ -101,7 +101,7 @@ fn a_client_that_resumes_at_erased_messages_sees_the_gap() {
     let position = |seq| Join {
         epoch: Some(world.hub.epoch),
         rooms: vec![Position {
-            room: RoomName::lobby(),
+            room: RoomId::LOBBY,
             seq,
             id: None,
         }],

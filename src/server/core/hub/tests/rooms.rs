@@ -3,20 +3,25 @@
 use super::*;
 use crate::{
     protocol::{
-        ClientId, Content, RoomName,
+        ClientId, Content, Identity, RoomId, RoomName,
+        admin::{AdminCommand, AdminRequest},
         frame::{HistoryRequest, Part},
     },
     server::core::hub::Keep,
 };
 
-fn room(name: &str) -> RoomName {
+fn room_name(name: &str) -> RoomName {
     RoomName::parse(name).unwrap()
+}
+
+fn room(of: &str) -> RoomId {
+    RoomId::named(&room_name(of), 0)
 }
 
 /// A server with a lobby and two more rooms.
 fn world() -> World {
     World::with_rooms(
-        &["lobby", "build", "tea"].map(room),
+        &["lobby", "build", "tea"].map(room_name),
         Keep::default(),
         10,
         ReplicaLimits::default(),
@@ -26,7 +31,7 @@ fn world() -> World {
 
 fn into(name: &str, rooms: &[&str]) -> Join {
     Join {
-        enter: rooms.iter().map(|name| room(name)).collect(),
+        enter: rooms.iter().map(|room| room_name(room)).collect(),
         ..join(name)
     }
 }
@@ -110,4 +115,38 @@ fn a_user_is_in_a_room_as_long_as_one_of_their_sessions_is() {
     assert_eq!(world.hears("alice"), [""; 0], "she is there still");
     world.cut("carol");
     assert_eq!(world.hears("alice"), ["carol left Lost"]);
+}
+
+/// The device is opened in one commit, and the conversation is stored with the next one.
+#[test]
+fn a_device_that_joins_while_a_conversation_is_made_is_in_it() {
+    let mut world = world();
+    let (alice, bob) = (Identity::from_seed([1; 32]), Identity::from_seed([2; 32]));
+    world.enter("alice", &alice, "192.0.2.1", join("alice"));
+    world.enter("bob", &bob, "192.0.2.2", join("bob"));
+    world.hold_commits = true;
+    let phone = Join {
+        client_id: ClientId::parse("phone").unwrap(),
+        ..join("alice")
+    };
+    world.enter("phone", &alice, "192.0.2.1", phone);
+    let direct = AdminCommand::Direct {
+        nicknames: vec![Nickname::parse("bob").unwrap()],
+    };
+    let request = AdminRequest {
+        command: direct,
+        reference: None,
+    };
+    world.say("alice", &ClientFrame::Command(request));
+    world.commit();
+    world.hold_commits = false;
+    world.commit();
+    world.hears("phone");
+    let submission = Submission {
+        room: RoomId::direct(&[alice.public().user(), bob.public().user()]),
+        id: Some(id("bob", 1)),
+        content: Ok(Content::Text(Body::inert("hi"))),
+    };
+    world.say("bob", &ClientFrame::Submit(submission));
+    assert_eq!(world.hears("phone"), ["1 bob: hi"]);
 }

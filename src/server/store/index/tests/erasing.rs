@@ -150,31 +150,3 @@ fn entries_without_a_text_or_that_cannot_be_read_are_passed_over() {
     world.log.drop_below(ROOM, 20);
     world.check(ROOM, "one");
 }
-
-#[test]
-fn a_room_that_is_not_served_any_more_does_not_hold_up_an_erasure() {
-    let mut world = World::with_blocks(100);
-    for number in 0..30 {
-        world.log.say(ROOM, "alice", &format!("one {number}"));
-        world.log.say(OTHER, "bob", &format!("one other{number}"));
-    }
-    world.start(1);
-    world.drain();
-    world.stop();
-    world.served = 1;
-    let index = world.start(1);
-    index.erase(ROOM, 11);
-    assert!(index.wait(ROOM, 30, 11, PATIENCE));
-    world.log.drop_below(ROOM, 11);
-    world.check(ROOM, "one");
-    world.stop();
-    // It comes back.
-    world.served = 2;
-    world.start(1);
-    world.drain();
-    world.check(ROOM, "one");
-    world.check(OTHER, "one");
-    world.check(OTHER, "other*");
-    world.stop();
-    world.check_integrity();
-}

@@ -8,6 +8,7 @@ mod searching;
 mod sqlite;
 
 use std::{
+    collections::BTreeMap,
     fs,
     ops::RangeInclusive,
     sync::{Arc, Mutex},
@@ -20,7 +21,8 @@ use self::gate::Gate;
 use super::*;
 use crate::{
     protocol::{
-        Author, DeviceId, Entry, EntryKind, Extent, MessageId, Nickname, ServerFrame, UserId,
+        Author, DeviceId, Entry, EntryKind, Extent, Mentions, MessageId, Nickname, ServerFrame,
+        UserId,
         entry::{Text, Tombstone},
         wire::encode_server,
     },
@@ -30,8 +32,13 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
-const ROOM: RoomIndex = RoomIndex(0);
-const OTHER: RoomIndex = RoomIndex(1);
+const ROOM: RoomId = RoomId::LOBBY;
+const OTHER: RoomId = RoomId::from_bytes([7; 12]);
+
+/// A room's place in [`TestLog`].
+fn slot(room: RoomId) -> usize {
+    usize::from(room == OTHER)
+}
 
 /// A log of two rooms that tests write to.
 #[derive(Clone, Default)]
@@ -67,7 +74,7 @@ impl TestEntry {
     fn new(seq: u64, nickname: &Nickname, time: Timestamp, text: Option<&str>) -> Self {
         let body = text.map(Body::inert);
         let frame = ServerFrame::Entry(Entry {
-            room: RoomName::lobby(),
+            room: ROOM,
             seq,
             id: MessageId {
                 device: DeviceId::from_bytes([1; 12]),
@@ -83,6 +90,7 @@ impl TestEntry {
             kind: match &body {
                 Some(body) => EntryKind::Text(Text {
                     body: body.clone(),
+                    mentions: Mentions::NONE,
                     edited: None,
                 }),
                 None => EntryKind::Tombstone(Tombstone {
@@ -116,13 +124,13 @@ impl TestLog {
     }
 
     /// Appends a message, one a minute.
-    fn say(&self, room: RoomIndex, nickname: &str, text: &str) {
+    fn say(&self, room: RoomId, nickname: &str, text: &str) {
         self.append(room, nickname, Some(text));
     }
 
     /// Appends an entry, one a minute. Returns its number.
-    fn append(&self, room: RoomIndex, nickname: &str, text: Option<&str>) -> u64 {
-        let room = &mut self.rooms.lock().unwrap()[room.at()];
+    fn append(&self, room: RoomId, nickname: &str, text: Option<&str>) -> u64 {
+        let room = &mut self.rooms.lock().unwrap()[slot(room)];
         let seq = room.entries.len() as u64 + 1;
         let nickname = Nickname::parse(nickname).unwrap();
         let minutes = i64::try_from(seq).unwrap() + room.ahead;
@@ -133,7 +141,7 @@ impl TestLog {
     }
 
     /// Appends an entry that gives an older one another text, or none.
-    fn change(&self, room: RoomIndex, seq: u64, text: Option<&str>) {
+    fn change(&self, room: RoomId, seq: u64, text: Option<&str>) {
         let rev = self.append(room, "alice", None);
         self.with_entry(room, seq, |entry| {
             *entry = TestEntry {
@@ -143,8 +151,8 @@ impl TestLog {
         });
     }
 
-    fn with_entry(&self, room: RoomIndex, seq: u64, act: impl FnOnce(&mut TestEntry)) {
-        let room = &mut self.rooms.lock().unwrap()[room.at()];
+    fn with_entry(&self, room: RoomId, seq: u64, act: impl FnOnce(&mut TestEntry)) {
+        let room = &mut self.rooms.lock().unwrap()[slot(room)];
         act(&mut room.entries[usize::try_from(seq - 1).unwrap()]);
     }
 
@@ -155,21 +163,21 @@ impl TestLog {
     }
 
     /// Sets the clock.
-    fn set_clock(&self, room: RoomIndex, ahead: i64) {
-        self.rooms.lock().unwrap()[room.at()].ahead = ahead;
+    fn set_clock(&self, room: RoomId, ahead: i64) {
+        self.rooms.lock().unwrap()[slot(room)].ahead = ahead;
     }
 
-    fn drop_below(&self, room: RoomIndex, first: u64) {
-        self.rooms.lock().unwrap()[room.at()].first = first;
+    fn drop_below(&self, room: RoomId, first: u64) {
+        self.rooms.lock().unwrap()[slot(room)].first = first;
     }
 
-    fn head(&self, room: RoomIndex) -> u64 {
-        self.rooms.lock().unwrap()[room.at()].entries.len() as u64
+    fn head(&self, room: RoomId) -> u64 {
+        self.rooms.lock().unwrap()[slot(room)].entries.len() as u64
     }
 
     /// The numbers that a query finds, newest first.
-    fn matches(&self, room: RoomIndex, query: &Query) -> Vec<u64> {
-        let room = &self.rooms.lock().unwrap()[room.at()];
+    fn matches(&self, room: RoomId, query: &Query) -> Vec<u64> {
+        let room = &self.rooms.lock().unwrap()[slot(room)];
         let mut found: Vec<u64> = (1..)
             .zip(&room.entries)
             .filter(|(seq, entry)| {
@@ -184,8 +192,8 @@ impl TestLog {
 }
 
 impl IndexedLog for TestLog {
-    fn marked(&mut self, room: RoomIndex, extent: Extent) -> Result<Vec<u64>, StoreError> {
-        let room = &self.rooms.lock().unwrap()[room.at()];
+    fn marked(&mut self, room: RoomId, extent: Extent) -> Result<Vec<u64>, StoreError> {
+        let room = &self.rooms.lock().unwrap()[slot(room)];
         let goes_back = |pair: &[TestEntry]| pair[0].time > pair[1].time;
         let pairs = (2..).zip(room.entries.windows(2));
         let marked = pairs.filter(|(_, pair)| goes_back(pair));
@@ -195,20 +203,25 @@ impl IndexedLog for TestLog {
             .collect())
     }
 
-    fn extent(&mut self, room: RoomIndex) -> Result<Extent, StoreError> {
+    fn extents(&mut self) -> Result<BTreeMap<RoomId, Extent>, StoreError> {
         self.pass_gate();
-        let room = &self.rooms.lock().unwrap()[room.at()];
+        let rooms = self.rooms.lock().unwrap();
+        let extent = |room: RoomId| {
+            let Room { first, entries, .. } = &rooms[slot(room)];
+            (room, Extent::new(*first, entries.len() as u64))
+        };
+        Ok([ROOM, OTHER].map(extent).into())
+    }
+
+    fn extent(&mut self, room: RoomId) -> Result<Extent, StoreError> {
+        self.pass_gate();
+        let room = &self.rooms.lock().unwrap()[slot(room)];
         Ok(Extent::new(room.first, room.entries.len() as u64))
     }
 
-    fn read(
-        &mut self,
-        room: RoomIndex,
-        from: u64,
-        bytes_max: usize,
-    ) -> Result<Segment, StoreError> {
+    fn read(&mut self, room: RoomId, from: u64, bytes_max: usize) -> Result<Segment, StoreError> {
         self.pass_gate();
-        let room = &mut self.rooms.lock().unwrap()[room.at()];
+        let room = &mut self.rooms.lock().unwrap()[slot(room)];
         let from = from.max(room.first);
         room.lowest_read = Some(room.lowest_read.map_or(from, |lowest| lowest.min(from)));
         let mut run = SegmentBuilder::new(from);
@@ -228,12 +241,12 @@ impl IndexedLog for TestLog {
 
     fn changed(
         &mut self,
-        room: RoomIndex,
+        room: RoomId,
         revs: RangeInclusive<u64>,
         max: usize,
     ) -> Result<Vec<(u64, u64)>, StoreError> {
         self.pass_gate();
-        let room = &self.rooms.lock().unwrap()[room.at()];
+        let room = &self.rooms.lock().unwrap()[slot(room)];
         let numbered = (1..).zip(&room.entries);
         let mut changed: Vec<(u64, u64)> = numbered
             .filter_map(|(seq, entry)| Some((entry.rev?, seq)))
@@ -250,8 +263,6 @@ struct World {
     log: TestLog,
     index: Option<Index>,
     limits: Limits,
-    /// How many of the rooms are served.
-    served: usize,
 }
 
 impl World {
@@ -264,7 +275,6 @@ impl World {
                 rest_times: 0,
                 ..Limits::default()
             },
-            served: 2,
         }
     }
 
@@ -281,18 +291,10 @@ impl World {
     }
 
     fn start(&mut self, epoch: u8) -> &Index {
-        let rooms = [RoomName::lobby(), RoomName::parse("other").unwrap()];
         let epoch = Epoch::from_bytes([epoch; 8]);
         let log = Box::new(self.log.clone());
         let (path, supervisor) = (self.path(), Supervisor::default());
-        let index = Index::start_within(
-            self.limits,
-            &path,
-            epoch,
-            &rooms[..self.served],
-            log,
-            &supervisor,
-        );
+        let index = Index::start_within(self.limits, &path, epoch, log, &supervisor);
         self.index.insert(index.unwrap())
     }
 
@@ -303,14 +305,14 @@ impl World {
     /// Lets the index catch up with the log.
     fn drain(&self) {
         let index = self.index.as_ref().unwrap();
-        index.poke();
+        index.poke([ROOM, OTHER]);
         for room in [ROOM, OTHER] {
             assert!(index.wait(room, self.log.head(room), 0, PATIENCE));
         }
     }
 
     /// All results of a search, page after page.
-    fn find(&self, room: RoomIndex, query: &Query, bounds: Bounds) -> Vec<u64> {
+    fn find(&self, room: RoomId, query: &Query, bounds: Bounds) -> Vec<u64> {
         let mut reader = self.index.as_ref().unwrap().reader().with_bounds(bounds);
         let mut log = self.log.clone();
         let mut found = Vec::new();
@@ -338,7 +340,7 @@ impl World {
         }
     }
 
-    fn check(&self, room: RoomIndex, written: &str) {
+    fn check(&self, room: RoomId, written: &str) {
         let query = query(written);
         let expected = self.log.matches(room, &query);
         for bounds in [Bounds::default(), small()] {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    protocol::{Content, Role, frame::Member},
+    protocol::{Content, Role, RoomName, frame::Member},
     server::{
         event_log::EventLog,
-        log::{Batch, LogWriter, Operation, Reader, Retention, Store},
+        log::{Batch, LogWriter, Operation, Reader, Retention, Store, conformance::extent},
         store::{
             SqliteStore,
             sqlite::{Compact, Durability, Settings},
@@ -25,7 +25,7 @@ fn open(folder: &Path) -> SqliteStore {
         recorder: EventLog::none(),
         supervisor: Supervisor::default(),
     };
-    SqliteStore::open(&settings, &[RoomName::lobby()]).unwrap()
+    SqliteStore::open(&settings).unwrap()
 }
 
 fn commit(store: &mut SqliteStore, operations: Vec<Operation>) {
@@ -56,6 +56,7 @@ fn write(counter: u64, content: Content) -> Operation {
             role: Role::Member,
         }),
         content,
+        mentions: Mentions::NONE,
         moderates: false,
     }
 }
@@ -104,7 +105,7 @@ fn the_whole_log_is_searched_and_what_is_no_longer_kept_is_gone() {
             bytes_max: None,
         };
         commit(&mut store, vec![Operation::Retain(retention)]);
-        store.extents()[0].first == 301
+        extent(&store, ROOM).first == 301
     });
     assert_eq!(find(&mut *reader, "hapax"), [0; 0]);
     assert_eq!(find(&mut *reader, "number301"), [301]);
@@ -152,4 +153,48 @@ fn former_words_of_edited_and_erased_messages_leave_the_file() {
     assert_eq!(find(&mut *reader, "dromedary"), [1]);
     assert_eq!(find(&mut *reader, "buffalo"), [0; 0]);
     assert!(is_there("crocodile"));
+}
+
+#[test]
+fn a_room_that_an_older_index_named_goes_on_and_rooms_that_are_new_are_indexed() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = RoomName::parse("build").unwrap();
+    let room = RoomId::named(&name, 0);
+    let say_in = |room, counter, text| {
+        let mut operation = say(counter, text);
+        if let Operation::Append { room: its, .. } = &mut operation {
+            *its = room;
+        }
+        operation
+    };
+    let finds = |store: &SqliteStore, room: RoomId, word: &str| {
+        let mut reader = store.reader().unwrap().unwrap();
+        let found = reader.search(room, &query(word), u64::MAX).unwrap();
+        let frames = found.frames.iter();
+        let seqs = frames.map(|frame| message(frame).unwrap().seq).collect();
+        (found.indexed, seqs)
+    };
+    let path = folder.path().join("index.db");
+    let ask = |sql: &str| -> i64 {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let indexed = "SELECT coalesce(sum(indexed), 0) FROM rooms";
+    let mut store = open(folder.path());
+    commit(&mut store, vec![say_in(room, 1, "old aardvark")]);
+    until(|| path.exists() && ask("SELECT count(*) FROM sqlite_schema") > 0 && ask(indexed) == 1);
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let rename = "UPDATE rooms SET name = ?2 WHERE name = ?1";
+    let renamed = connection.execute(rename, [&room.to_string(), name.as_str()]);
+    assert_eq!(renamed, Ok(1));
+    drop(connection);
+    let mut store = open(folder.path());
+    commit(&mut store, vec![say_in(room, 2, "new aardvark")]);
+    commit(&mut store, vec![say_in(OTHER, 3, "other aardvark")]);
+    until(|| ask(indexed) == 3);
+    assert_eq!(finds(&store, room, "aardvark"), (2, vec![2, 1]));
+    assert_eq!(finds(&store, OTHER, "aardvark"), (1, vec![1]));
+    assert_eq!(ask("SELECT count(*) FROM rooms"), 2);
+    assert_eq!(ask("SELECT max(id) FROM blocks"), 1, "it was not made anew");
 }

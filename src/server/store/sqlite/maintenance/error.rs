@@ -1,7 +1,7 @@
 //! Errors of the operator's commands.
 
 use crate::{
-    protocol::{Extent, RoomName},
+    protocol::{Extent, RoomId, RoomName},
     server::store::sqlite::{
         CompactError, OpenError,
         open_error::{is_lasting, refusal},
@@ -11,6 +11,31 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
+
+/// A room, and what the operator calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedRoom {
+    /// The room.
+    pub id: RoomId,
+    /// The name, for errors.
+    pub name: String,
+}
+
+impl From<&RoomName> for NamedRoom {
+    /// The first room that was made with this name.
+    fn from(name: &RoomName) -> Self {
+        Self {
+            id: RoomId::named(name, 0),
+            name: name.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for NamedRoom {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.name)
+    }
+}
 
 /// An error of a command. Its text says what to do, in plain sentences. The log is unchanged.
 #[derive(Debug)]
@@ -30,9 +55,9 @@ pub enum MaintenanceError {
     /// What was erased since a backup could not be erased again in its copy, and why.
     NotErased(PathBuf, Option<CompactError>),
     /// There is no such room in the log.
-    NoRoom(RoomName),
+    NoRoom(NamedRoom),
     /// The room has, or had, messages.
-    NotEmpty(RoomName),
+    NotEmpty(NamedRoom),
     /// This line can't be imported, and why.
     Line(u64, String),
     /// The first number is higher than the last.
@@ -40,7 +65,7 @@ pub enum MaintenanceError {
     /// The room does not hold all of the requested messages.
     NotHeld {
         /// The room.
-        room: RoomName,
+        room: NamedRoom,
         /// The first and last requested numbers.
         asked: (u64, u64),
         /// The numbers held.

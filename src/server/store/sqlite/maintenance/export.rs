@@ -2,10 +2,10 @@
 
 use std::{io::Write, path::Path};
 
-use super::{MaintenanceError, Result, look_into, of_sqlite};
+use super::{MaintenanceError, NamedRoom, Result, look_into, of_sqlite};
 use crate::{
-    protocol::RoomName,
-    server::store::sqlite::{open::find_room, read},
+    protocol::RoomId,
+    server::store::sqlite::{read, rooms},
     text,
 };
 
@@ -24,10 +24,19 @@ pub struct Exported {
 
 /// Writes a room's entries to `out`, one object a line, whether a server runs or not. It reads in
 /// many short transactions, so that the log does not grow while the output is slow.
-pub fn export(directory: &Path, name: &RoomName, out: &mut dyn Write) -> Result<Exported> {
+pub fn export(directory: &Path, named: &NamedRoom, out: &mut dyn Write) -> Result<Exported> {
     let (connection, path) = look_into(directory)?;
-    let found = find_room(&connection, name).map_err(of_sqlite(&path))?;
-    let room = found.ok_or_else(|| MaintenanceError::NoRoom(name.clone()))?;
+    let found = rooms::find(&connection, named.id).map_err(of_sqlite(&path))?;
+    let Some(room) = found else {
+        // Every log has a lobby, if only an empty one.
+        return match named.id {
+            RoomId::LOBBY => Ok(Exported {
+                entries: 0,
+                missed: 0,
+            }),
+            _ => Err(MaintenanceError::NoRoom(named.clone())),
+        };
+    };
     let mut next = room.state.extent.first;
     let (mut entries, mut missed) = (0, 0);
     // Later entries are not exported.

@@ -11,24 +11,24 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{MaintenanceError, Opened, Result, of_sqlite, open_or_make, remove};
+use super::{MaintenanceError, NamedRoom, Opened, Result, of_sqlite, open_or_make, remove};
 use crate::{
     protocol::{
-        Entry, EntryKind, MessageId, RoomName, fold,
+        Entry, EntryKind, MessageId, RoomId, fold,
         limits::{FRAME_DEPTH_MAX, HISTORY_BYTES_MAX},
         wire::{encode_entry, parse_entry},
     },
     server::{
         log::{
             Revised,
-            plan::{Change, PlannedEntry},
+            plan::{Change, PlannedEntry, PlannedMentions},
             semantics::decode_entry,
         },
         store::sqlite::{
             append::{insert, put_change, rewrite},
             checkpoint,
             devices::{Changes, Device, Devices},
-            open::{find_room, make_room},
+            mentions, rooms,
             schema::{SEQ_MAX, entry_key, entry_of, number},
         },
     },
@@ -45,9 +45,9 @@ const ENTRY_DEPTH_MAX: usize = FRAME_DEPTH_MAX - 2;
 /// Imports entries, as [`export`](super::export()) writes them, into a room that never had any;
 /// returns their number. They keep number, id, author and time. If any line is invalid, nothing is
 /// imported, and no log is left where there was none.
-pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
+pub fn import(directory: &Path, named: &NamedRoom, input: &mut dyn BufRead) -> Result<u64> {
     let opened = open_or_make(directory)?;
-    let imported = import_into(&opened, name, input);
+    let imported = import_into(&opened, named, input);
     if imported.is_err() && opened.is_new {
         drop(opened.connection);
         // An empty log left behind is harmless.
@@ -56,24 +56,24 @@ pub fn import(directory: &Path, name: &RoomName, input: &mut dyn BufRead) -> Res
     imported
 }
 
-fn import_into(opened: &Opened, name: &RoomName, input: &mut dyn BufRead) -> Result<u64> {
+fn import_into(opened: &Opened, named: &NamedRoom, input: &mut dyn BufRead) -> Result<u64> {
     let Opened {
         connection, path, ..
     } = opened;
     let refuse = of_sqlite(path);
     let transaction = connection.unchecked_transaction().map_err(&refuse)?;
-    let room = match find_room(connection, name).map_err(&refuse)? {
+    let room = match rooms::find(connection, named.id).map_err(&refuse)? {
         Some(room) => room,
-        None => make_room(connection, name).map_err(&refuse)?,
+        None => rooms::make(connection, named.id).map_err(&refuse)?,
     };
     if room.state.extent.head > 0 {
-        return Err(MaintenanceError::NotEmpty(name.clone()));
+        return Err(MaintenanceError::NotEmpty(named.clone()));
     }
     let mut importing = Import {
         connection,
         path,
         room: room.no,
-        name,
+        id: room.id,
         last: None,
         count: 0,
         unshown: 0,
@@ -137,7 +137,7 @@ struct Import<'a> {
     connection: &'a Connection,
     path: &'a Path,
     room: i64,
-    name: &'a RoomName,
+    id: RoomId,
     /// The first number, the last number, and the last time.
     last: Option<(u64, u64, Timestamp)>,
     count: u64,
@@ -179,8 +179,8 @@ impl Import<'_> {
     }
 
     fn check(&self, entry: &Entry) -> std::result::Result<(), String> {
-        if entry.room != *self.name {
-            return Err(format!("it belongs to the room {}", entry.room));
+        if entry.room != self.id {
+            return Err("it belongs to another room".to_owned());
         }
         if let Some((_, seq, time)) = self.last {
             if entry.seq != seq + 1 {
@@ -221,6 +221,7 @@ impl Import<'_> {
             Some(change) => Some(change),
             None => own_change(&entry),
         };
+        let mentions = PlannedMentions::of(&entry).filter(|_| entry.is_shown());
         let (seq, id) = (entry.seq, entry.id);
         let device = self.devices.get(self.connection, &self.known, id.device)?;
         let counter = id.counter.max(device.counter);
@@ -228,14 +229,11 @@ impl Import<'_> {
         let no = self.devices.put(self.connection, id.device, device)?;
         self.frame.clear();
         encode_entry(&entry, &mut self.frame);
-        let planned = PlannedEntry {
-            seq,
-            id,
-            time: entry.time,
-            clock_was: entry.clock_was,
-            shown: entry.is_shown(),
-        };
+        let planned = PlannedEntry::of(&entry);
         insert(self.connection, (self.room, Some(no)), planned, &self.frame)?;
+        if let Some(mentions) = mentions {
+            mentions::put(self.connection, self.room, &mentions)?;
+        }
         if let Some(change) = change {
             self.note(seq, change)?;
         }
@@ -252,10 +250,8 @@ impl Import<'_> {
         let Some(mut target) = entry.target().map_or(Ok(None), |id| self.find(id))? else {
             return Ok(None);
         };
-        if let EntryKind::Edit { body, .. } = &mut entry.kind
-            && target.rev() > entry.seq
-        {
-            *body = None;
+        if matches!(entry.kind, EntryKind::Edit { .. }) && target.rev() > entry.seq {
+            entry.take_edit();
             return Ok(own_change(&target).map(|change| Change {
                 edited: None,
                 ..change
@@ -266,6 +262,9 @@ impl Import<'_> {
             return Ok(None);
         }
         self.rewrite(&target, entry)?;
+        if let Some(mentions) = PlannedMentions::of(&target) {
+            mentions::put(self.connection, self.room, &mentions)?;
+        }
         if let Some(mut edit) = edit.map_or(Ok(None), |seq| self.at(entry_key(self.room, seq)))?
             && edit.target() == entry.target()
             && fold::scrub(&mut edit, entry)

@@ -24,7 +24,7 @@ use super::{
     paths::{DATABASE, RESTORING, has_log, is_there, move_to, private, remove, sync_directory},
 };
 
-pub use self::error::MaintenanceError;
+pub use self::error::{MaintenanceError, NamedRoom};
 use self::error::{Result, of_file, of_sqlite};
 pub use self::files::into_file;
 use self::files::{Opened, Partial, create_new, look_into, open_or_make, parent, remove_index};
@@ -32,7 +32,7 @@ use self::replay::erase_again;
 pub use self::{
     backup::{Restored, backup, restore},
     export::{Exported, export},
-    held::check_held,
+    held::{check_held, records},
     import::import,
     replay::ErasedAgain,
 };

@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{MaintenanceError, Result, of_file, of_sqlite, open_database};
 use crate::{
-    protocol::RoomName,
+    protocol::RoomId,
     server::{
-        log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation, RoomIndex},
+        log::{Batch, ERASE_MAX, LogWriter, OpResult, Operation},
         store::sqlite::{
             Settings, SqliteStore,
             ledger::{Erasure, Erasures, Ledger},
+            rooms,
             schema::{entry_of, number},
         },
     },
@@ -35,10 +36,9 @@ pub(super) fn erase_again(directory: &Path, path: &Path) -> Result<ErasedAgain> 
     let due = find(path, &all)?;
     let mut entries = 0;
     if !due.is_empty() {
-        let rooms: Vec<_> = due.keys().cloned().collect();
         let settings = Settings::of_command(directory);
-        let mut store = SqliteStore::open_file(&settings, path, &rooms)?;
-        for (room, seqs) in (0..).map(RoomIndex).zip(due.into_values()) {
+        let mut store = SqliteStore::open_file(&settings, path)?;
+        for (room, seqs) in due {
             for (from, to) in runs(seqs) {
                 let operations = vec![Operation::Erase { room, from, to }];
                 let committed = store.append(Batch::new(Timestamp::now(), operations));
@@ -56,15 +56,15 @@ pub(super) fn erase_again(directory: &Path, path: &Path) -> Result<ErasedAgain> 
 }
 
 /// The numbers of the named entries that the database holds and that are not erased in it.
-fn find(path: &Path, erasures: &[Erasure]) -> Result<BTreeMap<RoomName, Vec<u64>>> {
-    let mut due: BTreeMap<RoomName, Vec<u64>> = BTreeMap::new();
+fn find(path: &Path, erasures: &[Erasure]) -> Result<BTreeMap<RoomId, Vec<u64>>> {
+    let mut due: BTreeMap<RoomId, Vec<u64>> = BTreeMap::new();
     if erasures.is_empty() {
         return Ok(due);
     }
     let connection = open_database(path, None)?;
     for erasure in erasures {
         if let Some(seq) = held(&connection, erasure).map_err(of_sqlite(path))? {
-            due.entry(erasure.room.clone()).or_default().push(seq);
+            due.entry(erasure.room).or_default().push(seq);
         }
     }
     Ok(due)
@@ -72,20 +72,20 @@ fn find(path: &Path, erasures: &[Erasure]) -> Result<BTreeMap<RoomName, Vec<u64>
 
 fn held(connection: &Connection, erasure: &Erasure) -> rusqlite::Result<Option<u64>> {
     let Erasure { room, id, .. } = erasure;
-    let key: Option<i64> = connection
+    let found: Option<(i64, RoomId)> = connection
         .prepare_cached(
-            "SELECT entry.id FROM device
+            "SELECT entry.id, room.no, room.name FROM device
              JOIN entry ON entry.device = device.no AND entry.counter = ?2
-             JOIN room ON room.no = entry.id >> 40 AND room.name = ?3
+             JOIN room ON room.no = entry.id >> 40
              LEFT JOIN change ON change.entry = entry.id
              WHERE device.id = ?1 AND change.redacted IS NULL",
         )?
-        .query_row(
-            (id.device.to_bytes(), number(id.counter), room.as_str()),
-            |row| row.get(0),
-        )
+        .query_row((id.device.to_bytes(), number(id.counter)), |row| {
+            Ok((row.get(0)?, rooms::id_at(row, 2, row.get(1)?)?))
+        })
         .optional()?;
-    Ok(key.map(|key| entry_of(key).1))
+    let found = found.filter(|(_, its)| its == room);
+    Ok(found.map(|(key, _)| entry_of(key).1))
 }
 
 /// Numbers as ranges without gaps, of at most [`ERASE_MAX`].

@@ -124,7 +124,7 @@ fn entries_of_unknown_kinds_are_served_whole_and_can_be_erased() {
         ..Retention::default()
     });
     append(&mut store, 3, [retain]);
-    assert_eq!(store.extents()[0], Extent::new(2, 5));
+    assert_eq!(extent(&store, LOBBY), Extent::new(2, 5));
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_log_of_before_there_were_edits_goes_on() {
     assert_eq!(store.state().unwrap(), [conformance::fact("x", Some("1"))]);
     let read = store.read(LOBBY, 1, 100_000).unwrap();
     assert_eq!(read.bytes(), (frame(1) + &frame(2)).as_bytes());
-    let standing = store.standings()[0];
+    let standing = conformance::standing(&store, LOBBY);
     assert_eq!((standing.extent.head, standing.revised.changed), (2, 0));
     // Whoever wrote it: a moderator may erase it.
     let erase = submit(2, 1, redaction(id(1, 1)), true);

@@ -19,9 +19,9 @@ fn the_write_ahead_log_stays_short_while_old_messages_go() {
         let wal = fs::metadata(directory.path().join("log.db-wal"));
         wal.unwrap().len()
     };
-    let (mut longest, mut last) = (0, store.extents()[0].first);
+    let (mut longest, mut last) = (0, extent(&store, LOBBY).first);
     while retain(&mut store, 1) == (OpResult::Retained { more: true }) {
-        let first = store.extents()[0].first;
+        let first = extent(&store, LOBBY).first;
         assert!(first - last <= 70, "{} at a time", first - last);
         (longest, last) = (longest.max(length()), first);
     }
@@ -74,7 +74,7 @@ fn an_export_says_what_retention_took_away_meanwhile() {
     for counter in 1..=100 {
         append(&mut store, 1, [message_in(LOBBY, 1, counter, &long)]);
     }
-    let room = rooms().remove(0);
+    let room = lobby();
     let mut slow = Slow(&mut store, false);
     let exported = maintenance::export(directory.path(), &room, &mut slow).unwrap();
     assert!(exported.missed > 0, "{exported:?}");
@@ -88,7 +88,7 @@ fn removed_messages_leave_the_index_first() {
         index: true,
         ..settings(directory.path())
     };
-    let mut store = SqliteStore::open(&settings, &rooms()).unwrap();
+    let mut store = SqliteStore::open(&settings).unwrap();
     for counter in 1..=30 {
         append(&mut store, 1, [message_in(LOBBY, 1, counter, "secret")]);
     }
@@ -104,10 +104,10 @@ fn removed_messages_leave_the_index_first() {
     retain(&mut store, 10);
     wait(&store, 30, 21);
     assert_eq!(retain(&mut store, 10), OpResult::Retained { more: false });
-    let extent = Extent::new(21, 30);
-    assert_eq!(store.extents()[0], extent);
+    let left = Extent::new(21, 30);
+    assert_eq!(extent(&store, LOBBY), left);
     let found = reader.search(LOBBY, &query, 30).unwrap();
-    assert_eq!((found.extent, found.frames.len()), (extent, 10));
+    assert_eq!((found.extent, found.frames.len()), (left, 10));
 }
 
 #[test]
