@@ -54,9 +54,9 @@ impl Room {
         self.kind == "public" || self.kind.is_empty()
     }
 
-    /// The numbers that all members may read, up to one.
+    /// Whether all members may read a number. A change of the setting applies from its number on.
     fn is_open_to_all(&self, seq: u64) -> bool {
-        let last = self.history.iter().rfind(|(behind, _)| *behind < seq);
+        let last = self.history.iter().rfind(|(from, _)| *from <= seq);
         last.is_some_and(|(_, access)| access == "all")
     }
 }
