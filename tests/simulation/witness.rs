@@ -142,8 +142,10 @@ impl Witness {
         self.pages = 0;
         self.screen = Screen::new(mutant);
         self.rooms.clear();
-        // A join names one log.
-        let epoch = shown.values().map(|(epoch, ..)| *epoch).next();
+        // A join names one log: that of a room which the command line names, if it is stored.
+        let wanted = shown.iter().find(|(name, _)| rooms().contains(name));
+        let epoch = wanted.or(shown.iter().next());
+        let epoch = epoch.map(|(_, (epoch, ..))| *epoch);
         for (name, (of, seq, entries)) in shown {
             let held = Some((of, seq)).filter(|_| Some(of) == epoch);
             if held.is_some() {

@@ -1,24 +1,25 @@
 //! A table of rooms by their ids.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     ops::{Deref, DerefMut, Index, IndexMut},
 };
 
 use crate::protocol::RoomId;
 
-/// A table of rooms that is indexed by ids known to be in it.
+/// A table of rooms that is indexed by ids known to be in it. It is sorted: the order in which the
+/// core goes through its rooms is the order of what it sends, and must be the same in every run.
 #[derive(Clone, Debug)]
-pub struct RoomMap<T>(HashMap<RoomId, T>);
+pub struct RoomMap<T>(BTreeMap<RoomId, T>);
 
 impl<T> Default for RoomMap<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(BTreeMap::new())
     }
 }
 
 impl<T> Deref for RoomMap<T> {
-    type Target = HashMap<RoomId, T>;
+    type Target = BTreeMap<RoomId, T>;
 
     fn deref(&self) -> &Self::Target {
         &self.0
