@@ -347,6 +347,7 @@ impl Session {
             self.close_room(room, None);
         }
         self.reads.retain(|room| self.rooms.knows(room));
+        self.reads.enter(epoch);
         // The list follows, unless it is empty.
         self.reads.ignore(Vec::new());
         self.tell_of_rooms(epoch, opened);

@@ -20,7 +20,7 @@ use super::{
     persist_types::{PersistedRoom, StoreChange},
 };
 use crate::protocol::{
-    ClientFrame, Entry, Extent, Preferences, ReadMarker, ReadState, RoomId, UserId,
+    ClientFrame, Entry, Epoch, Extent, Preferences, ReadMarker, ReadState, RoomId, UserId,
     frame::RoomStart,
 };
 
@@ -31,6 +31,8 @@ pub(super) const SEND_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct ReadStates {
     rooms: BTreeMap<RoomId, RoomRead>,
+    /// The log that the markers are of; `None`: there are none yet.
+    epoch: Option<Epoch>,
     /// Rooms of which something is to be sent.
     due: BTreeSet<RoomId>,
     /// Rooms whose state may have changed since the user was told.
@@ -99,8 +101,11 @@ pub fn stored_read_state(room: &PersistedRoom, user: UserId) -> ReadState {
 }
 
 impl ReadStates {
-    /// Restores what an earlier run has stored.
+    /// Restores what an earlier run has stored, if it is of the log of the rooms before.
     pub(super) fn restore(&mut self, room: &PersistedRoom, user: UserId) {
+        if *self.epoch.get_or_insert(room.epoch) != room.epoch {
+            return;
+        }
         let mut read = RoomRead {
             marker: room.marker,
             preferences: room.preferences,
@@ -112,6 +117,17 @@ impl ReadStates {
             read.counts.range(held.from, held.to, &held.entries, user);
         }
         self.rooms.insert(room.position.room, read);
+    }
+
+    /// The server has this log: markers of another one say nothing about it, even in rooms of which
+    /// no entry is held.
+    pub(super) fn enter(&mut self, epoch: Epoch) {
+        if self.epoch.replace(epoch).is_some_and(|of| of != epoch) {
+            for read in self.rooms.values_mut() {
+                read.marker = ReadMarker::default();
+                read.counts.clear();
+            }
+        }
     }
 
     /// A room's state.

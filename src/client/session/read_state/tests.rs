@@ -8,11 +8,12 @@ use proptest::prelude::*;
 
 use super::{ReadStates, SEND_EVERY, counts::Counts};
 use crate::{
+    client::session::persist_types::PersistedRoom,
     protocol::{
-        Author, ClientFrame, Count, DeviceId, Entry, EntryKind, Extent, Mentions, MessageId,
+        Author, ClientFrame, Count, DeviceId, Entry, EntryKind, Epoch, Extent, Mentions, MessageId,
         Nickname, Preferences, ReadMarker, ReadState, RoomId, RoomInfo, RoomName, UserId,
         entry::Text,
-        frame::{Reset, RoomStart},
+        frame::{Position, Reset, RoomStart},
         limits::UNREAD_COUNT_MAX,
     },
     text::Body,
@@ -370,6 +371,32 @@ fn another_log_is_unread_from_its_start() {
     };
     let state = reads.open(&another, true);
     assert_eq!((state.marker, state.unread.get()), (marker(0, 0), 3));
+}
+
+#[test]
+fn a_marker_of_another_log_does_not_count_where_nothing_is_held() {
+    let stored = PersistedRoom {
+        position: Position {
+            room: ROOM,
+            seq: 0,
+            id: None,
+        },
+        epoch: Epoch::from_bytes([1; 8]),
+        extent: Extent::new(1, 6),
+        folded: 6,
+        marker: marker(0, 6),
+        preferences: Preferences::default(),
+        held: None,
+        active: None,
+    };
+    for (epoch, expected) in [(1, marker(0, 6)), (2, marker(0, 0))] {
+        let mut reads = ReadStates::default();
+        reads.restore(&stored, me());
+        reads.enter(Epoch::from_bytes([epoch; 8]));
+        // It opens without a reset: of the room's entries, the client holds none.
+        let state = reads.open(&start(read(marker(0, 0), 1, 0), 1), true);
+        assert_eq!(state.marker, expected);
+    }
 }
 
 #[test]
