@@ -115,9 +115,13 @@ impl Client {
     }
 
     /// Checks that every submitted message, at whichever process, was sent or refused.
-    pub(super) fn outbox_is_empty(&self) -> Result<(), Fault> {
+    pub(super) fn outbox_is_empty(&self, truth: &Truth) -> Result<(), Fault> {
         let unsent = self.disk.as_ref().map(|disk| disk.borrow().keys(false));
-        match unsent.unwrap_or_default().first() {
+        let unsent = unsent.unwrap_or_default();
+        let mut unsent = unsent
+            .iter()
+            .filter(|key| !self.witness.left_before_echo(truth, key));
+        match unsent.next() {
             Some(key) => Err(format!("{key:?} is still on the disk of {}", self.user)),
             None => Ok(()),
         }
