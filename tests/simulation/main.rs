@@ -31,7 +31,7 @@ use mutant::Mutant;
 /// Seeds of the normal run.
 const SEEDS: u64 = 1_000;
 /// Seeds that a mutant may survive before it counts as not caught.
-const MUTANT_SEEDS: u64 = 300;
+const MUTANT_SEEDS: u64 = 1_000;
 /// Seeds in which each commit fails once.
 const SWEPT_SEEDS: u64 = 4;
 /// How long users chat in those.
