@@ -81,13 +81,15 @@ impl Running<'_> {
         let person = self.person(nickname)?;
         let user = person.user;
         // Whom they invite may not read what was said just before.
-        let head = if self.is_private(room) {
+        let head = self.context.head;
+        let before = if self.is_private(room) {
             self.context.ahead
         } else {
-            self.context.head
+            head
         };
         let nickname = person.nickname.clone();
-        if !self.context.access.rooms.enter(user, room, head)? {
+        let rooms = &mut self.context.access.rooms;
+        if !rooms.enter_from(user, room, before.saturating_add(1), head)? {
             let message = format!("{nickname} is in the room already");
             return Ok(AdminReply::says(&message).of(room));
         }

@@ -226,11 +226,26 @@ impl Rooms {
     /// # Errors
     /// If there is no such room, it is a conversation of others, or the user is in too many rooms.
     pub fn enter(&mut self, user: UserId, room: RoomId, head: u64) -> Result<bool, RoomError> {
+        self.enter_from(user, room, head.saturating_add(1), head)
+    }
+
+    /// Makes a user a member, for entries from a number on, who have read up to `read`: to the end of
+    /// what is stored, where entries that are not stored yet may come before theirs.
+    ///
+    /// # Errors
+    /// See [`Self::enter`].
+    pub fn enter_from(
+        &mut self,
+        user: UserId,
+        room: RoomId,
+        from: u64,
+        read: u64,
+    ) -> Result<bool, RoomError> {
         let kind = self.get(room).ok_or(RoomError::NoSuchRoom)?.kind;
         let known = self.membership(user, room);
         if room == RoomId::LOBBY {
             if known.is_none() {
-                self.put(user, room, Membership::new(1, head));
+                self.put(user, room, Membership::new(1, read));
             }
             return Ok(false);
         }
@@ -242,7 +257,7 @@ impl Rooms {
         }
         let mut membership = known.cloned().unwrap_or_default();
         self.can_enter(user)?;
-        membership.begin(head.saturating_add(1), head);
+        membership.begin(from, read);
         self.put(user, room, membership);
         Ok(true)
     }

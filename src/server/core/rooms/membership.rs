@@ -112,9 +112,6 @@ impl Membership {
     /// Begins the present one at an earlier entry.
     pub(super) fn begin_at(&mut self, from: u64) {
         if let Some(last) = self.spans.last_mut().filter(|last| last.is_open()) {
-            if self.marker.seq + 1 == last.from {
-                self.marker.seq = from.saturating_sub(1);
-            }
             last.from = from;
         }
     }

@@ -3,11 +3,12 @@
 use super::{people::*, *};
 use crate::{
     protocol::{
-        HistoryAccess, Preferences, RoomId, RoomKind, ServerFrame, UserId,
+        HistoryAccess, Preferences, RoomId, RoomKind, ServerFrame,
         admin::AdminCommand,
         frame::{ChangesRequest, HistoryRequest, Part, SearchRequest},
     },
     search::{Query, Words},
+    server::core::rooms::membership::Membership,
 };
 
 #[test]
@@ -141,9 +142,13 @@ fn who_is_invited_does_not_see_what_waits_for_its_commit() {
     world.post_frame("alice", &says("alice", 1, room, "not for bob"));
     world.post_frame("alice", &command(invites(room, "bob")));
     world.post_frame("alice", &says("alice", 3, room, "for bob"));
+    // Of a marker, no device may see it go back.
+    let read = world.has_read("bob", room);
+    assert_eq!(read, 1, "only what was stored when they were invited");
     while world.commits() {
         world.commit();
     }
+    assert_eq!(world.has_read("bob", room), read);
     world.hold_commits = false;
     let heard = world.hears("bob");
     assert_eq!(
@@ -458,10 +463,18 @@ impl World {
         names
     }
 
+    /// What is kept about a user in a room.
+    fn keeps(&self, name: &str, room: RoomId) -> &Membership {
+        let user = key(name).public().user();
+        self.hub.access.rooms.membership(user, room).unwrap()
+    }
+
+    fn has_read(&self, name: &str, room: RoomId) -> u64 {
+        self.keeps(name, room).marker.seq
+    }
+
     fn hides(&self, name: &str, room: RoomId) -> bool {
-        let user = UserId::clone(&key(name).public().user());
-        let kept = self.hub.access.rooms.membership(user, room).unwrap();
-        kept.preferences().hidden
+        self.keeps(name, room).preferences().hidden
     }
 }
 
