@@ -256,12 +256,6 @@ impl Truth {
         self.logs.values().any(|log| log.keys.contains_key(key))
     }
 
-    /// The room in which a log holds a content, by its [`key`].
-    pub(crate) fn room_of(&self, key: &str) -> Option<RoomId> {
-        let mut found = self.logs.values().filter_map(|log| log.keys.get(key));
-        found.next().map(|(room, _)| *room)
-    }
-
     /// Whether a user was told that a content, by its [`key`], was refused for good.
     pub(crate) fn was_refused(&self, key: &str) -> bool {
         self.refused.contains(key)

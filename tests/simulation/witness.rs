@@ -490,14 +490,6 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether a stored message, by its [`key`], is of a room that its user has left. Its echo
-    /// acknowledges a message: who leaves before it comes learns at the next contact that the
-    /// message was stored.
-    pub(crate) fn left_before_echo(&self, truth: &Truth, key: &str) -> bool {
-        let room = truth.room_of(key);
-        room.is_some_and(|room| self.left.contains(&room))
-    }
-
     /// Checks what must hold once all faults are over and all is quiet.
     pub(crate) fn settled(&self, truth: &Truth, epoch: Epoch) -> Result<(), Fault> {
         let fault = |fault: String| Err(format!("{}: {fault}", self.name));
@@ -509,9 +501,6 @@ impl Witness {
                 ..
             } = typed;
             if is_open(delivery) {
-                if self.left_before_echo(truth, key) {
-                    continue;
-                }
                 return fault(format!("{key:?} is still {delivery:?}"));
             }
             let here = settled_in.is_some_and(|epoch| truth.find(epoch, key).is_some());

@@ -218,6 +218,13 @@ impl Subscriber {
             .any(|cursor| cursor.message < replica.room(cursor.room).messages.first())
     }
 
+    /// The number of the next message in a room that it reads.
+    pub fn next_in(&self, room: RoomId) -> Option<u64> {
+        let mut cursors = self.cursors.iter();
+        let cursor = cursors.find(|cursor| cursor.room == room)?;
+        Some(cursor.message)
+    }
+
     /// The next thing to do.
     pub fn poll_turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
         if self.outgoing.is_none() {

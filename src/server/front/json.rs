@@ -2,11 +2,14 @@
 //!
 //! The log holds its messages as this dialect writes them: a client is sent the bytes of the
 //! [replica](Replica) unchanged, and all members of a room share them.
+
+use std::{collections::VecDeque, mem};
+
 use super::{Legacy, objects::Objects};
 use crate::{
     protocol::{
         ClientFrame, RoomId, ServerFrame,
-        frame::{Ack, Join},
+        frame::{Ack, Join, Outcome},
         wire::{Refusal, encode_server},
     },
     server::{
@@ -28,6 +31,9 @@ use crate::{
 pub struct Json {
     objects: Objects,
     subscriber: Subscriber,
+    /// Acknowledgements that echoes are to give, the oldest first. None of the lobby, which nobody
+    /// leaves. They are no more than what the replica holds and the client has not been sent.
+    awaiting_echo: VecDeque<Ack>,
 }
 
 impl Json {
@@ -44,12 +50,26 @@ impl Json {
     /// The legacy dialect, if this client's join names no protocol.
     pub(super) fn legacy(&mut self, join: &Join) -> Option<Legacy> {
         let is_legacy = join.protocol.is_none();
-        is_legacy.then(|| Legacy::new(std::mem::take(&mut self.objects)))
+        is_legacy.then(|| Legacy::new(mem::take(&mut self.objects)))
+    }
+
+    /// Whether the echo of a stored message is still to be written; `None`: the client does not read
+    /// its room.
+    fn awaits_echo(&self, ack: &Ack) -> Option<bool> {
+        let Outcome::Stored { room, seq, .. } = ack.outcome else {
+            return None;
+        };
+        self.subscriber.next_in(room).map(|next| next <= seq)
     }
 
     fn say(&mut self, frame: &ServerFrame) {
         self.subscriber.answer_with(|out| encode_server(frame, out));
     }
+}
+
+/// Whether a message was stored in a room.
+fn is_in(ack: &Ack, of: RoomId) -> bool {
+    matches!(ack.outcome, Outcome::Stored { room, .. } if room == of)
 }
 
 impl Dialect for Json {
@@ -95,10 +115,22 @@ impl Dialect for Json {
         self.subscriber.answer_with(|out| query.answer(result, out));
     }
 
-    /// The echo acknowledges the message, unless it is far off.
+    /// The echo acknowledges the message, unless it is far off, or the client has left the room.
     fn stored(&mut self, replica: &Replica, ack: Ack) {
         if self.subscriber.is_far_behind(replica) {
-            self.say(&ServerFrame::Ack(ack));
+            return self.say(&ServerFrame::Ack(ack));
+        }
+        match self.awaits_echo(&ack) {
+            None => self.say(&ServerFrame::Ack(ack)),
+            Some(true) if !is_in(&ack, RoomId::LOBBY) => {
+                while let Some(oldest) = self.awaiting_echo.front()
+                    && self.awaits_echo(oldest) == Some(false)
+                {
+                    self.awaiting_echo.pop_front();
+                }
+                self.awaiting_echo.push_back(ack);
+            }
+            Some(_) => {}
         }
     }
 
@@ -124,6 +156,13 @@ impl Dialect for Json {
     }
 
     fn leave(&mut self, room: RoomId) {
+        for ack in mem::take(&mut self.awaiting_echo) {
+            if !is_in(&ack, room) {
+                self.awaiting_echo.push_back(ack);
+            } else if self.awaits_echo(&ack) == Some(true) {
+                self.say(&ServerFrame::Ack(ack));
+            }
+        }
         self.subscriber.leave(room);
     }
 

@@ -244,7 +244,7 @@ impl Cluster {
         let staying = || self.clients.iter().filter(|client| !client.is_gone());
         for client in staying() {
             client.witness.settled(&self.truth, epoch)?;
-            client.outbox_is_empty(&self.truth)?;
+            client.outbox_is_empty()?;
             client.disk_is_current(&self.truth, epoch)?;
         }
         if let Some(older) = &self.older {

@@ -186,6 +186,38 @@ fn who_is_removed_gets_nothing_behind_it_not_even_of_the_same_commit() {
 }
 
 #[test]
+fn what_somebody_sends_just_before_they_leave_is_answered() {
+    let leave = |room| command(AdminCommand::Leave { room });
+    // Who reads at once has the echo. Who does not, or leaves with the same commit, does not get it
+    // any more: they are no member.
+    for reads in [true, false] {
+        for commits in [1, 2] {
+            let mut world = with(&["alice", "bob"]);
+            let room = world.makes("alice", "build", false);
+            world.say("bob", &command(into("build")));
+            world.hears("bob");
+            if !reads {
+                world.client("bob").window = 0;
+            }
+            world.hold_commits = commits == 1;
+            world.post_frame("bob", &says("bob", 1, room, "bye"));
+            world.post_frame("bob", &leave(room));
+            while world.commits() {
+                world.commit();
+            }
+            world.hold_commits = false;
+            world.client("bob").window = usize::MAX;
+            world.run();
+            let heard = world.hears("bob");
+            let answers = heard
+                .iter()
+                .filter(|heard| heard.contains("bob: bye") || heard.starts_with("ack 1 stored"));
+            assert_eq!(answers.count(), 1, "{reads} {commits}: {heard:?}");
+        }
+    }
+}
+
+#[test]
 fn a_room_is_renamed_and_archived_for_all_its_members() {
     let mut world = with(&["alice", "bob"]);
     let room = world.makes("alice", "build", false);
