@@ -76,7 +76,7 @@ pub(super) fn list_rooms(hub: &mut Hub, connection: ConnectionId, list: &ListReq
         reference: list.reference,
         ..page
     };
-    hub.answer(connection, ServerFrame::RoomList(page));
+    hub.list_when_stored(connection, ServerFrame::RoomList(page), list.reference);
 }
 
 /// Lists a room's members, or all whom the user may see.
@@ -124,7 +124,7 @@ pub(super) fn list_people(
                 .is_some_and(|kept| kept.moderator),
         });
     }
-    hub.answer(connection, ServerFrame::PeopleList(page));
+    hub.list_when_stored(connection, ServerFrame::PeopleList(page), list.reference);
 }
 
 /// The user of a connection, if they may ask for one more list now; else it is refused.

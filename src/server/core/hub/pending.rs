@@ -2,7 +2,7 @@
 
 use crate::{
     protocol::{
-        MessageId, Nickname, RoomId, UserId,
+        MessageId, Nickname, RoomId, ServerFrame, UserId,
         admin::AdminResult,
         frame::{ErrorFrame, Member},
     },
@@ -146,6 +146,12 @@ pub(in crate::server::core) enum Promise {
     Nick {
         connection: ConnectionId,
         nickname: Nickname,
+        reference: Option<u64>,
+    },
+    /// A list that may tell of the changes.
+    List {
+        connection: ConnectionId,
+        list: Box<ServerFrame>,
         reference: Option<u64>,
     },
 }

@@ -1,5 +1,5 @@
 //! Promises: answers that wait until changed records are committed. They answer admin commands
-//! (with their effects), changes of nickname, and joins of new users.
+//! (with their effects), changes of nickname, joins of new users, and lists of rooms and people.
 //!
 //! A power failure may undo what is not committed, so no client is told of it before. Access
 //! control itself applies a change at once: a banned user can't join from the moment of the
@@ -51,6 +51,27 @@ impl Hub {
             answer: Some((connection, reply.result)),
             by,
             effects,
+        });
+    }
+
+    /// Answers with a list that may tell of changes: once they are committed.
+    pub(in crate::server::core) fn list_when_stored(
+        &mut self,
+        connection: ConnectionId,
+        list: ServerFrame,
+        reference: Option<u64>,
+    ) {
+        let is_stored = !self.remembering && self.access.changes() < Changes::Due;
+        if is_stored && self.promised.is_empty() {
+            return self.answer(connection, list);
+        }
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.pending += 1;
+        }
+        self.promised.push(Promise::List {
+            connection,
+            list: Box::new(list),
+            reference,
         });
     }
 
@@ -159,6 +180,12 @@ impl Hub {
                     command::nick::renamed(self, connection, &nickname, reference);
                     self.one_rename_less(connection);
                 }
+                Promise::List {
+                    connection, list, ..
+                } => {
+                    self.answer(connection, *list);
+                    self.one_pending_less(connection);
+                }
             }
         }
     }
@@ -200,6 +227,16 @@ impl Hub {
                     let error = not_stored("The server can't store your nickname at the moment");
                     self.refuse_request(connection, error, reference);
                     self.one_rename_less(connection);
+                }
+                Promise::List {
+                    connection,
+                    reference,
+                    ..
+                } => {
+                    let error =
+                        not_stored("The server can't store changes of this list at the moment");
+                    self.refuse_request(connection, error, reference);
+                    self.one_pending_less(connection);
                 }
             }
         }

@@ -353,6 +353,33 @@ fn rooms_are_there_after_a_restart() {
 }
 
 #[test]
+fn a_list_does_not_tell_of_a_room_that_a_power_failure_may_undo() {
+    let mut world = with(&["alice"]);
+    let create = AdminCommand::Create {
+        private: true,
+        name: room_name("secret"),
+    };
+    world.hold_commits = true;
+    world.post_frame("alice", &command(create));
+    world.post_frame("alice", &ClientFrame::ListRooms(list("")));
+    assert_eq!(world.hears("alice"), [""; 0]);
+    while world.commits() {
+        world.commit();
+    }
+    let heard = world.hears("alice");
+    assert!(
+        heard
+            .iter()
+            .any(|heard| heard.starts_with("rooms") && heard.contains("secret")),
+        "{heard:?}"
+    );
+    // With nothing to store it waits for nothing.
+    world.post_frame("alice", &ClientFrame::ListRooms(list("")));
+    assert_eq!(world.hears("alice").len(), 1);
+    assert!(!world.commits());
+}
+
+#[test]
 fn a_room_that_can_not_be_stored_is_made_once_it_can() {
     let mut world = with(&["alice"]);
     world.fail = Some(StoreError::Refused);
