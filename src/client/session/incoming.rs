@@ -12,7 +12,7 @@ use super::{
 use crate::{
     client::event::{ConnectionStatus, Entered, Received, Said, Unlogged},
     protocol::{
-        ClientFrame, Content, Entry, EntryKind, Nickname, RoomId, RoomName, ServerFrame,
+        ClientFrame, Content, Entry, EntryKind, Nickname, Role, RoomId, RoomName, ServerFrame,
         frame::{Ack, Bye, Departure, ErrorCode, ErrorFrame, Outcome, Welcome},
         legacy::{self, FromServer},
         limits::PROTOCOL_VERSION,
@@ -312,7 +312,9 @@ impl Session {
         self.outbox.is_of(welcome.device);
         let (epoch, limits) = (welcome.epoch, welcome.limits);
         self.outbox.welcome(now.mono, welcome.counter, &limits)?;
-        let (opened, gone) = self.rooms.open(welcome.epoch, welcome.rooms)?;
+        // Without a key one is in a room for the length of a session, unless one names it.
+        let is_guest = welcome.role == Role::Unverified;
+        let (opened, gone) = self.rooms.open(epoch, welcome.rooms, is_guest)?;
         if opened.iter().any(|room| room.reset.is_some()) {
             self.outbox.forget_echoes();
         }

@@ -59,7 +59,8 @@ impl Session {
         }
     }
 
-    /// Drops what is kept of a room besides its position, and tells the user.
+    /// Drops what is kept of a room besides its position, and tells the user. That includes what
+    /// is stored: a client outside a room does not learn what is deleted there.
     pub(super) fn close_room(&mut self, room: RoomId, by: Option<Nickname>) {
         self.reads.leave(room);
         let refused = self.requests.leave(room);

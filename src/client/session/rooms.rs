@@ -132,16 +132,20 @@ impl RoomCursors {
     }
 
     /// Opens the rooms of a welcome. Changes nothing if one of them is invalid. Returns besides the
-    /// rooms that are gone: they belong to a log that no longer exists.
+    /// rooms that are gone: they belong to a log that no longer exists, or the welcome names `all`
+    /// rooms of the user and not these.
     pub(super) fn open(
         &mut self,
         epoch: Epoch,
         starts: Vec<RoomStart>,
+        all: bool,
     ) -> Result<(Vec<RoomStart>, Vec<RoomId>), ProtocolFault> {
         self.check(&starts)?;
         let another = self.epoch.is_some_and(|ours| ours != epoch);
         let opens = |id: &RoomId| starts.iter().any(|start| start.room == *id);
-        let gone = self.rooms.extract_if(.., |id, _| another && !opens(id));
+        let gone = self
+            .rooms
+            .extract_if(.., |id, _| (another || all) && !opens(id));
         let gone = gone.map(|(id, _)| id).collect();
         self.epoch = Some(epoch);
         let opened = starts

@@ -118,6 +118,24 @@ fn rooms_of_a_log_that_is_no_more_are_closed() {
 }
 
 #[test]
+fn a_guest_is_told_after_a_reconnect_that_they_are_no_longer_in_a_room() {
+    let mut run = online();
+    run.say(ServerFrame::Rooms(vec![room("build", 3)]));
+    for role in [Role::Member, Role::Unverified] {
+        run.lose();
+        // A member's other rooms may follow the welcome, and the server says which they have left.
+        run.enter(Welcome { role, ..welcome() });
+        let is_left = run
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::RoomLeft { room, .. } if *room == build()));
+        assert_eq!(is_left, role == Role::Unverified);
+    }
+    let mut saved = run.disk.saves.iter().flat_map(|save| &save.changes);
+    assert!(saved.any(|change| matches!(change, StoreChange::RoomLeft(_))));
+}
+
+#[test]
 fn who_left_a_room_can_enter_it_again() {
     let mut run = online();
     let left = || ServerFrame::RoomLeft {
