@@ -11,7 +11,7 @@
 //!   they were handed out.
 //! - A [durable](Save::is_durable) save that was reported as done survives a power failure. Any
 //!   other may be lost then, but only together with all later ones, up to the next durable one.
-//! - A save that touches the device's outbox or counters is carried out only while this process
+//! - A save that touches the device's outbox or counters, or opens a room, is carried out only while this process
 //!   holds the device's lease: see [`SaveError::Lost`]. A process without it adds messages by
 //!   [`StoreChange::Submit`], which the holder takes over by [`CacheQuery::Adopt`].
 //!
@@ -226,7 +226,8 @@ pub enum StoreChange {
 }
 
 impl StoreChange {
-    /// Whether only the holder of the device's lease may make it.
+    /// Whether only the holder of the device's lease may make it. Opening a room may replace what is
+    /// stored of it: of two processes, the one that was taken over would undo what the other learned.
     pub fn is_fenced(&self) -> bool {
         matches!(
             self,
@@ -235,6 +236,7 @@ impl StoreChange {
                 | Self::TakeBack(_)
                 | Self::NextCounter(_)
                 | Self::Settled { .. }
+                | Self::Room { .. }
         )
     }
 }

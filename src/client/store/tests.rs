@@ -605,6 +605,24 @@ fn a_search_goes_newest_first_and_says_how_far() {
 }
 
 #[test]
+fn who_was_taken_over_does_not_replace_what_the_other_stored() {
+    let home = Home::new();
+    let mut first = home.open().store;
+    first.keep(vec![opened(1, 1, 3), messages(1, 1, 3)]);
+    let mut second = home.open().store;
+    second.keep(vec![opened(2, 1, 2), messages(2, 1, 2)]);
+    let late = Save {
+        changes: vec![opened(1, 1, 3), messages(1, 1, 3)],
+    };
+    assert_eq!(first.save(&late), Err(SaveError::Lost));
+    assert_eq!(second.ranges(), [(1, 2)]);
+    // It can again once it has the lease.
+    first.take();
+    first.keep(late.changes);
+    assert_eq!(second.ranges(), [(1, 3)]);
+}
+
+#[test]
 fn the_last_process_to_open_holds_the_lease() {
     let home = Home::new();
     let mut first = home.open().store;
