@@ -125,6 +125,7 @@ fn fill(profile: &Profile) {
     let opened = Save {
         changes: vec![StoreChange::Room {
             epoch: epoch(),
+            folded: 0,
             start,
         }],
     };

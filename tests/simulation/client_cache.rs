@@ -52,12 +52,18 @@ impl CachedRoom {
     }
 
     /// The server opens it again.
-    pub(crate) fn open(&mut self, epoch: Epoch, start: &RoomStart) {
+    pub(crate) fn open(&mut self, epoch: Epoch, start: &RoomStart, asked_from: u64) {
+        let changed = start.changed.max(start.redacted);
+        // Nobody asks for what has changed between.
+        let is_missed = self.folded < changed.min(asked_from);
         if self.epoch != epoch || start.reset.is_some() {
             *self = Self::new(epoch, start);
+        } else if is_missed {
+            self.entries.clear();
+            self.ranges.clear();
         }
         // Nothing that is stored was changed by what comes in between, if anything does.
-        if self.ranges.is_empty() || start.changed.max(start.redacted) <= self.folded {
+        if self.ranges.is_empty() || changed <= self.folded {
             self.folded = self.folded.max(start.next - 1);
         }
         self.extent = start.extent;

@@ -369,10 +369,14 @@ impl State {
                 self.entries.remove(key);
             }
             StoreChange::NextCounter(next) => self.next_counter = self.next_counter.max(*next),
-            StoreChange::Room { epoch, start } => {
+            StoreChange::Room {
+                epoch,
+                start,
+                folded,
+            } => {
                 let fresh = || CachedRoom::new(*epoch, start);
                 let room = self.rooms.entry(start.room).or_insert_with(fresh);
-                room.open(*epoch, start);
+                room.open(*epoch, start, *folded);
             }
             StoreChange::Entries(run) => {
                 let room = self.rooms.get_mut(&run.room);

@@ -176,12 +176,16 @@ pub enum StoreChange {
         content: Content,
     },
     /// A room was opened. Stored messages below its first one are discarded: they were erased. All are
-    /// discarded if they are of another log or if the room starts with a reset.
+    /// discarded if they are of another log, if the room starts with a reset, or if what has changed
+    /// them since is not asked for.
     Room {
         /// The log.
         epoch: Epoch,
         /// What the server said about the room.
         start: RoomStart,
+        /// What the session itself holds stands at least as when the log ended here: it asks for
+        /// later changes only.
+        folded: u64,
     },
     /// A range of a room's log, which is merged with those that it touches.
     Entries(EntryRange),

@@ -70,7 +70,8 @@ impl Session {
             LeaseState::Lost if urgent => self.outbox.submissions(),
             _ => Vec::new(),
         };
-        self.write_buffer.start(outbox)
+        self.write_buffer
+            .start(outbox, self.lease == LeaseState::Held)
     }
 
     /// Whether a query is outstanding whose answer changes the outbox.

@@ -27,7 +27,8 @@ impl Session {
                 // Only the name was known when they were typed.
                 self.outbox.readdress(name, start.room);
             }
-            self.write_buffer.opened(epoch, start.clone());
+            let folded = self.rooms.folded_to(start.room);
+            self.write_buffer.opened(epoch, start.clone(), folded);
             self.events.push_back(Event::Room(Box::new(start.clone())));
         }
         self.catch_up(&opened);

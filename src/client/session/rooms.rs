@@ -280,6 +280,11 @@ impl RoomCursors {
         })
     }
 
+    /// What this session holds of a room stands at least as when the log ended here.
+    pub(super) fn folded_to(&self, room: RoomId) -> u64 {
+        self.rooms.get(&room).map_or(0, |room| room.folded)
+    }
+
     /// All entries held stand at least as when the log ended here. `in_full`: and as all that
     /// arrived since the room was opened have changed them.
     pub(super) fn folded(&mut self, room: RoomId, folded: u64, in_full: bool) {

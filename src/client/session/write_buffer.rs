@@ -44,7 +44,7 @@ impl WriteBuffer {
     }
 
     /// Adds an update of a room.
-    pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart) {
+    pub(super) fn opened(&mut self, epoch: Epoch, mut start: RoomStart, folded: u64) {
         let ours = |change: &StoreChange| match change {
             StoreChange::Entries(run) => run.room == start.room,
             StoreChange::Changed(changed) => changed.room == start.room,
@@ -59,7 +59,11 @@ impl WriteBuffer {
             start.reset = start.reset.or(before.reset);
             self.waiting.remove(at);
         }
-        self.waiting.push(StoreChange::Room { epoch, start });
+        self.waiting.push(StoreChange::Room {
+            epoch,
+            start,
+            folded,
+        });
     }
 
     /// Adds the removal of a room. Nothing that waits of it is saved.
@@ -171,10 +175,12 @@ impl WriteBuffer {
         self.waiting.push(change);
     }
 
-    /// Composes a save of the waiting changes and these, unless there are none.
-    pub(super) fn start(&mut self, mut changes: Vec<StoreChange>) -> Option<Save> {
+    /// Composes a save of the waiting changes and these, unless there are none. Without the lease
+    /// it takes no change that needs it: such a save would be carried out in part.
+    pub(super) fn start(&mut self, mut changes: Vec<StoreChange>, leased: bool) -> Option<Save> {
         self.bytes = 0;
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|change| leased || !change.is_fenced());
         let again = waiting.iter().filter_map(again).collect();
         changes.extend(waiting);
         if changes.is_empty() {
@@ -203,7 +209,11 @@ impl WriteBuffer {
                 | StoreChange::Typed(_)) => {
                     self.put(change);
                 }
-                StoreChange::Room { epoch, start } => self.opened(epoch, start),
+                StoreChange::Room {
+                    epoch,
+                    start,
+                    folded,
+                } => self.opened(epoch, start, folded),
                 change => self.waiting.push(change),
             }
         }

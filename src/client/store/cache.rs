@@ -68,13 +68,18 @@ pub(super) fn open_room(
     database: &Connection,
     epoch: Epoch,
     start: &RoomStart,
+    asked_from: u64,
     max: u64,
 ) -> Result<(), StoreFault> {
     let known = room(database, start.room)?;
     let epoch = epoch.to_string();
-    let same = |room: &&RoomRow| room.epoch == epoch && start.reset.is_none();
+    let changed = start.changed.max(start.redacted);
+    // The session asks for no change up to here: what another process has stored, or what this one
+    // could not store completely, would stay as it is.
+    let is_missed = |room: &RoomRow| room.folded < changed.min(asked_from);
+    let known = known.filter(|room| room.epoch == epoch && start.reset.is_none());
     // Another device of this user may have seen the reset before.
-    let log = match known.as_ref().filter(same) {
+    let log = match known.as_ref().filter(|room| !is_missed(room)) {
         Some(room) => room.log,
         None => database
             .prepare_cached(
@@ -83,7 +88,6 @@ pub(super) fn open_room(
             )?
             .query_row((), |row| row.get(0))?,
     };
-    let known = known.filter(|room| room.log == log);
     let mut marker = start.read.marker;
     if known.is_some() {
         // Another process may have read further.
@@ -92,10 +96,10 @@ pub(super) fn open_room(
             marker.seq = marker.seq.max(stored.seq);
         }
     }
-    let folded = known.as_ref().map_or(0, |room| room.folded);
+    let kept = known.filter(|room| room.log == log);
+    let folded = kept.map_or(0, |room| room.folded);
     // Then nothing that is stored was changed before the entry that comes next.
-    let is_folded =
-        start.changed.max(start.redacted) <= folded || lowest_range(database, log)?.is_none();
+    let is_folded = changed <= folded || lowest_range(database, log)?.is_none();
     let folded = folded.max(if is_folded { start.next - 1 } else { 0 });
     database
         .prepare_cached(

@@ -1,10 +1,11 @@
 //! Carries out saves.
 
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Store, StoreFault, budget, cache, device, handover, has_moved};
 use crate::{
     client::session::persist_types::{Save, SaveError, StoreChange},
+    protocol::ClientId,
     text::Line,
 };
 
@@ -59,27 +60,13 @@ impl Store {
         for change in &save.changes {
             match change {
                 change if lost && change.is_fenced() => {}
-                StoreChange::Entry(entry) => {
-                    let origin = entry.number.map(|number| (&owner[..], number));
-                    device::put(&transaction, client, entry, origin)?;
-                }
-                StoreChange::Settled { key, delivery } => {
-                    handover::settle_entry(&transaction, client, owner, *key, delivery)?;
-                }
-                StoreChange::Submit {
-                    number,
-                    room,
-                    enter,
-                    content,
-                } => {
-                    let enter = enter.as_ref();
-                    handover::submit(&transaction, client, owner, *number, *room, enter, content)?;
-                }
-                StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
-                    device::remove(&transaction, client, *key)?;
-                }
-                StoreChange::NextCounter(next) => {
-                    device::next_counter(&transaction, client, *next)?;
+                StoreChange::Entry(_)
+                | StoreChange::Settled { .. }
+                | StoreChange::Submit { .. }
+                | StoreChange::Remove(_)
+                | StoreChange::TakeBack(_)
+                | StoreChange::NextCounter(_) => {
+                    save_outbox(&transaction, client, owner, change)?;
                 }
                 StoreChange::Draft { room, text } => {
                     device::draft(&transaction, client, *room, text)?;
@@ -93,8 +80,12 @@ impl Store {
                     user = *known;
                     device::set_user(&transaction, user)?;
                 }
-                StoreChange::Room { epoch, start } => {
-                    cache::open_room(&transaction, *epoch, start, max)?;
+                StoreChange::Room {
+                    epoch,
+                    start,
+                    folded,
+                } => {
+                    cache::open_room(&transaction, *epoch, start, *folded, max)?;
                 }
                 StoreChange::Entries(run) => {
                     erased |= cache::put(&transaction, run, user, max, caches)?;
@@ -144,4 +135,40 @@ impl Store {
 
 fn is_cache(change: &StoreChange) -> bool {
     matches!(change, StoreChange::Entries(_) | StoreChange::Changed(_))
+}
+
+/// Carries out a change of the outbox or of the counters.
+fn save_outbox(
+    database: &Connection,
+    client: &ClientId,
+    owner: [u8; 16],
+    change: &StoreChange,
+) -> Result<(), StoreFault> {
+    match change {
+        StoreChange::Entry(entry) => {
+            let origin = entry.number.map(|number| (&owner[..], number));
+            device::put(database, client, entry, origin)?;
+        }
+        StoreChange::Settled { key, delivery } => {
+            handover::settle_entry(database, client, owner, *key, delivery)?;
+        }
+        StoreChange::Submit {
+            number,
+            room,
+            enter,
+            content,
+        } => {
+            let enter = enter.as_ref();
+            handover::submit(database, client, owner, *number, *room, enter, content)?;
+        }
+        StoreChange::Remove(key) | StoreChange::TakeBack(key) => {
+            device::remove(database, client, *key)?;
+        }
+        StoreChange::NextCounter(next) => {
+            device::next_counter(database, client, *next)?;
+        }
+        // It is of the cache.
+        _ => {}
+    }
+    Ok(())
 }

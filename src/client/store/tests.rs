@@ -113,6 +113,7 @@ fn time(seq: u64) -> Timestamp {
 fn opened(number: u8, first: u64, head: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(number),
+        folded: 0,
         start: RoomStart {
             changed: 0,
             redacted: 0,
@@ -513,6 +514,7 @@ fn another_log_is_not_mixed_with_the_old_one() {
     assert_eq!(store.count(), 3, "the old log's messages are gone");
     let reset = StoreChange::Room {
         epoch: epoch(2),
+        folded: 0,
         start: RoomStart {
             changed: 0,
             redacted: 0,

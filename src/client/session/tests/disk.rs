@@ -103,7 +103,7 @@ impl Disk {
                 StoreChange::NextCounter(next) => {
                     outbox.next_counter = outbox.next_counter.max(*next);
                 }
-                StoreChange::Room { epoch, start } => {
+                StoreChange::Room { epoch, start, .. } => {
                     let room = PersistedRoom {
                         position: Position {
                             room: start.room,

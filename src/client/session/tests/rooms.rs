@@ -35,6 +35,7 @@ fn after(rooms: impl Iterator<Item = RoomId>, epoch: Epoch) -> Disk {
         };
         let opened = StoreChange::Room {
             epoch,
+            folded: 0,
             start: RoomStart {
                 changed: 0,
                 redacted: 0,

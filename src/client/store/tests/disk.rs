@@ -14,6 +14,7 @@ fn room(name: &str) -> RoomId {
 fn open_room(name: &str, head: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(1),
+        folded: 0,
         start: RoomStart {
             changed: 0,
             redacted: 0,

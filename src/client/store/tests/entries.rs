@@ -112,6 +112,7 @@ pub(super) fn changed(since: u64, folded: u64, entries: Vec<Entry>) -> StoreChan
 pub(super) fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(1),
+        folded: 0,
         start: RoomStart {
             room: lobby(),
             info: RoomInfo::public(RoomName::lobby()),
@@ -122,6 +123,32 @@ pub(super) fn opened_changed(head: u64, next: u64, changed: u64) -> StoreChange 
             redacted: 0,
             reset: None,
         },
+    }
+}
+
+/// Two processes with one client ID: what the other has stored was changed meanwhile.
+#[test]
+fn what_nobody_would_bring_up_to_date_is_dropped() {
+    let changed_at_5 = |asked_from| {
+        let StoreChange::Room { epoch, start, .. } = opened_changed(6, 7, 5) else {
+            unreachable!()
+        };
+        StoreChange::Room {
+            epoch,
+            start,
+            folded: asked_from,
+        }
+    };
+    for (asked_from, kept) in [(0, 4), (4, 4), (5, 0), (6, 0)] {
+        let home = Home::new();
+        let mut store = home.open().store;
+        store.keep(vec![
+            opened(1, 1, 4),
+            page(1, 4, (1..=4).map(|seq| text(seq, 1, "a")).collect()),
+        ]);
+        store.keep(vec![changed_at_5(asked_from)]);
+        assert_eq!(store.rows().len(), kept, "asked from {asked_from}");
+        assert_eq!(store.folded(), if kept > 0 { 4 } else { 6 });
     }
 }
 
@@ -322,7 +349,12 @@ fn a_room_of_which_nothing_more_can_go_does_not_keep_others_from_it() {
         room: other,
         ..text(seq, 1, "a")
     };
-    let StoreChange::Room { epoch, start } = opened(1, 1, 500) else {
+    let StoreChange::Room {
+        epoch,
+        start,
+        folded,
+    } = opened(1, 1, 500)
+    else {
         unreachable!()
     };
     let start = RoomStart {
@@ -333,7 +365,11 @@ fn a_room_of_which_nothing_more_can_go_does_not_keep_others_from_it() {
     store.keep(vec![
         opened(1, 1, 500),
         page(1, 500, vec![text(1, 1, "a")]),
-        StoreChange::Room { epoch, start },
+        StoreChange::Room {
+            epoch,
+            start,
+            folded,
+        },
         StoreChange::Entries(run),
     ]);
     assert_eq!(cache::evict(&store.database, 10).unwrap(), 1);
@@ -582,6 +618,7 @@ fn how_far_entries_are_folded_is_known_over_restarts() {
     // Another log begins anew.
     let start = |number| StoreChange::Room {
         epoch: epoch(number),
+        folded: 0,
         start: RoomStart {
             room: lobby(),
             info: RoomInfo::public(RoomName::lobby()),

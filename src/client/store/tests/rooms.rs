@@ -11,6 +11,7 @@ fn named(name: &str) -> RoomName {
 fn start(room: RoomId, info: RoomInfo, read: ReadState) -> StoreChange {
     StoreChange::Room {
         epoch: epoch(1),
+        folded: 0,
         start: RoomStart {
             changed: 0,
             redacted: 0,
