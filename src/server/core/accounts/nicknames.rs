@@ -24,7 +24,8 @@ pub struct Owned {
     user: UserId,
     /// As the user writes it.
     nickname: String,
-    /// About when the user last used it, in seconds since 1970.
+    /// About when the user last used it, in seconds since 1970; the highest of a user's is that of
+    /// the last one.
     used: u64,
 }
 
@@ -74,9 +75,12 @@ impl Nicknames {
 
     /// The nickname that a user used last.
     pub fn last_used(&self, user: UserId) -> Option<&str> {
-        self.of(user)
-            .max_by_key(|(_, owned)| owned.used)
-            .map(|(_, owned)| owned.nickname.as_str())
+        Some(self.last_of(user)?.nickname.as_str())
+    }
+
+    fn last_of(&self, user: UserId) -> Option<&Owned> {
+        let own = self.of(user).map(|(_, owned)| owned);
+        own.max_by_key(|owned| owned.used)
     }
 
     /// A user's nicknames, by their canonical forms.
@@ -95,21 +99,25 @@ impl Nicknames {
         let canonical = nickname.canonical();
         let known = self.owned.get(&canonical);
         let is_new = known.is_none();
+        let last = self.last_of(user);
+        let others = last.filter(|last| last.nickname != nickname.as_str());
+        let is_recent = |owned: &Owned| at < owned.used.saturating_add(SEEN_EVERY);
         if let Some(owned) = known
-            && (owned.user != user
-                || owned.nickname == nickname.as_str()
-                    && at < owned.used.saturating_add(SEEN_EVERY))
+            && (owned.user != user || others.is_none() && is_recent(owned))
         {
             return;
         }
         let owned = Owned {
             user,
             nickname: nickname.as_str().to_owned(),
-            used: at,
+            used: others.map_or(at, |last| at.max(last.used + 1)),
         };
+        // Their other devices are told by it what they are called, also after a restart.
+        if others.is_some() || is_new {
+            self.owned.owe(canonical.clone());
+        }
         self.owned.insert(canonical.clone(), owned);
         if is_new {
-            self.owned.owe(canonical.clone());
             self.by_user
                 .entry(user)
                 .or_default()

@@ -252,7 +252,7 @@ fn may_enter(hub: &Hub, entry: &mut JoinRequest) -> Result<Visitor, ErrorFrame> 
     // Checked again: the user may have been banned, or the nickname taken, meanwhile.
     let visitor = hub.access.check(entry, hub.now)?;
     if entry.join.keep_nickname
-        && let Some(nickname) = hub.known_as(visitor.user)
+        && let Some(nickname) = hub.known_as(visitor.user, entry.join.epoch)
     {
         entry.join.nickname = nickname;
     }

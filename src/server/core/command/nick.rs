@@ -45,9 +45,11 @@ pub(in crate::server::core) fn renamed(
         return;
     };
     if !hub.nickname_is_free(nickname, user) {
+        hub.keep_nickname(connection);
         return in_use(hub, connection, reference);
     }
     hub.rename(user, nickname);
+    hub.keep_nickname(connection);
     let answer = ServerFrame::Nick {
         nickname: nickname.clone(),
         reference,

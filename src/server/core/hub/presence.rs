@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::{Hub, Room, Session, User, bye, whowas::WhowasRecord};
 use crate::{
     protocol::{
-        Nickname, RoomId, ServerFrame, UserId,
+        Epoch, Nickname, RoomId, ServerFrame, UserId,
         frame::{Change, Departure, Member, Presence},
         wire::encode_server,
     },
@@ -60,14 +60,24 @@ impl Hub {
                 .is_none_or(|owner| *owner == user)
     }
 
-    /// The nickname that a user has now, or had when they left recently, if they may still use it.
-    pub(in crate::server::core) fn known_as(&self, user: UserId) -> Option<Nickname> {
+    /// The nickname that a user has now, or had when they left, if they may still use it. Of a user
+    /// without a key it is forgotten after a while. A device that knows another log (`epoch`) may
+    /// know better: what is stored was then restored from earlier.
+    pub(in crate::server::core) fn known_as(
+        &self,
+        user: UserId,
+        epoch: Option<Epoch>,
+    ) -> Option<Nickname> {
         if let Some(present) = self.users.get(&user) {
             return Some(present.member.nickname.clone());
         }
-        let nickname = self.just_left.nickname(user, self.now.mono)?;
-        self.nickname_is_free(nickname, user)
-            .then(|| nickname.clone())
+        let last = || {
+            let last = self.access.accounts.nicknames.last_used(user)?;
+            (epoch == Some(self.epoch)).then(|| Nickname::inert(last))
+        };
+        let left = self.just_left.nickname(user, self.now.mono).cloned();
+        let nickname = left.or_else(last)?;
+        self.nickname_is_free(&nickname, user).then_some(nickname)
     }
 
     /// Adds a session. A user's first session makes them present; another nickname renames them. It

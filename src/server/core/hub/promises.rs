@@ -190,6 +190,16 @@ impl Hub {
         }
     }
 
+    /// Notes that a user is called as they are now: what was noted of a nickname that they wanted
+    /// does not count, also after a restart.
+    pub(in crate::server::core) fn keep_nickname(&mut self, connection: ConnectionId) {
+        let session = self.sessions.get(&connection);
+        if let Some(present) = session.and_then(|session| self.users.get(&session.user)) {
+            let (user, nickname) = (present.member.user, present.member.nickname.clone());
+            self.access.accounts.claim(user, &nickname, self.now);
+        }
+    }
+
     /// Handles records that could not be committed: they are in force, and retried.
     pub(super) fn records_not_stored(&mut self, promises: Vec<Promise>) {
         self.remembering = false;
@@ -224,6 +234,7 @@ impl Hub {
                     reference,
                     ..
                 } => {
+                    self.keep_nickname(connection);
                     let error = not_stored("The server can't store your nickname at the moment");
                     self.refuse_request(connection, error, reference);
                     self.one_rename_less(connection);

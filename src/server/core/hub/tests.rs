@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     protocol::{
-        ClientFrame, ClientId, Content, MessageId, Nickname,
+        ClientFrame, ClientId, Content, Identity, MessageId, Nickname,
         frame::{Join, Position, Submission},
         limits::{self, NUMBER_MAX},
     },
@@ -193,6 +193,44 @@ fn a_second_session_is_the_same_member() {
     assert_eq!(world.hears("alice"), ["1 bob: x"]);
     world.cut("phone");
     assert_eq!(world.hears("alice"), ["bob left Lost"]);
+}
+
+/// Also after the server has restarted, and however often it changed: of a user with a key the last
+/// nickname is stored.
+#[test]
+fn a_rename_stands_after_a_restart() {
+    let key = Identity::from_seed([5; 32]);
+    let mut world = World::new();
+    let epoch = world.store.epoch();
+    let phone = |keep_nickname, nickname: &str| Join {
+        client_id: ClientId::parse("phone").unwrap(),
+        nickname: Nickname::parse(nickname).unwrap(),
+        keep_nickname,
+        epoch: Some(epoch),
+        ..join("bob")
+    };
+    let mut before = "bob";
+    world.enter("bob", &key, "192.0.2.1", join("bob"));
+    for name in ["robert", "bob", "rob", "robert"] {
+        let nickname = nickname(name);
+        let reference = None;
+        world.say(
+            "bob",
+            &ClientFrame::Nick {
+                nickname,
+                reference,
+            },
+        );
+        world.restart();
+        let heard = world.enter("phone", &key, "192.0.2.1", phone(true, before));
+        assert!(
+            heard[0].starts_with(&format!("welcome {name},")),
+            "{heard:?}"
+        );
+        world.cut("phone");
+        before = name;
+        world.enter("bob", &key, "192.0.2.1", phone(true, name));
+    }
 }
 
 /// A device that joins again asks for no nickname: a rename by another device of the user stands,
