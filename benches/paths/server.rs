@@ -116,7 +116,7 @@ fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryS
             Turn::Fetch { room, from } => {
                 let store = store.as_mut().expect("the tail holds everything");
                 let page = store.read(room, from, PAGE_BYTES).unwrap();
-                assert!(peer.handle_page(room, page));
+                assert!(peer.handle_page(replica, room, page));
                 continue;
             }
             Turn::Idle | Turn::Wait(_) | Turn::Done => return bytes,
@@ -127,9 +127,9 @@ fn read(peer: &mut Subscriber, replica: &mut Replica, store: Option<&mut MemoryS
 }
 
 /// Returns a subscriber of the lobby that reads from this message on.
-fn reader(message: u64) -> Subscriber {
+fn reader(replica: &mut Replica, message: u64) -> Subscriber {
     let mut peer = Subscriber::new();
-    peer.attach(&[(RoomId::LOBBY, message)], &[RoomId::LOBBY]);
+    peer.attach(replica, &[(RoomId::LOBBY, message)], &[RoomId::LOBBY]);
     peer
 }
 
@@ -369,7 +369,7 @@ impl Path for FanOut {
 
     fn new() -> Self {
         let mut replica = replica();
-        let mut peers: Vec<_> = (0..READERS).map(|_| reader(1)).collect();
+        let mut peers: Vec<_> = (0..READERS).map(|_| reader(&mut replica, 1)).collect();
         for peer in &mut peers {
             read(peer, &mut replica, None);
         }
@@ -390,7 +390,10 @@ impl Path for FanOut {
 
     fn run(&mut self) {
         self.replica.publish(&self.news);
+        let lobby = self.replica.slot(RoomId::LOBBY);
+        let first = self.news.runs[0].segment.first();
         for peer in &mut self.peers {
+            peer.wake(lobby, first);
             assert!(read(peer, &mut self.replica, None) > TEXT.len());
         }
     }
@@ -428,7 +431,7 @@ impl Path for ResumeFromTail {
     }
 
     fn prepare(&mut self) {
-        self.peer = reader(1);
+        self.peer = reader(&mut self.replica, 1);
     }
 
     fn run(&mut self) {
@@ -458,7 +461,7 @@ impl Path for ResumeFromLog {
     }
 
     fn prepare(&mut self) {
-        self.peer = reader(1);
+        self.peer = reader(&mut self.replica, 1);
     }
 
     fn run(&mut self) {
@@ -508,6 +511,7 @@ impl Path for Join {
         self.world.turn();
         let mut peer = Subscriber::new();
         peer.attach(
+            &mut self.world.replica,
             &self.world.admitted.pop().expect("let in"),
             &[RoomId::LOBBY],
         );

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use chat_tui::{
     protocol::{
-        ClientFrame, Content, DeviceId, MessageId, Nickname, ServerFrame, UserId,
+        ClientFrame, Content, DeviceId, MessageId, Nickname, ServerFrame,
         frame::{ErrorCode, ErrorFrame, Member},
         wire::{encode_client, parse_client},
     },
@@ -18,8 +18,6 @@ use chat_tui::{
     },
     text::Body,
 };
-
-use crate::server::Members;
 
 /// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,11 +277,9 @@ pub(crate) fn tell_name(command: &mut ConnectionCommand, is_private: impl Fn(Opt
 }
 
 /// Gives an advance of a marker the generation in force.
-pub(crate) fn renew_advance(request: &mut Request, members: &Members, user: UserId) {
-    if let Request::Frame(ClientFrame::Read { room, marker }) = request
-        && let Some(kept) = members.membership(user, *room)
-    {
-        marker.generation = marker.generation.max(kept.marker().generation);
+pub(crate) fn renew_advance(request: &mut Request, generation: u64) {
+    if let Request::Frame(ClientFrame::Read { marker, .. }) = request {
+        marker.generation = generation;
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 
 use chat_tui::{
     protocol::{
-        Epoch, Fingerprint, InviteKey, OwnerCode, ServerFrame,
+        ClientFrame, Epoch, Fingerprint, InviteKey, OwnerCode, ReadMarker, ServerFrame,
         frame::{Departure, ErrorCode},
     },
     server::{
@@ -23,7 +23,7 @@ use chat_tui::{
             ConnectionId, access,
             client::Channel,
             endpoint::Pulse,
-            event::{ConnectionCommand, Effect, Event},
+            event::{ConnectionCommand, Effect, Event, Request},
             hub::{Hub, Keep, Settings},
             log_query::LogQuery,
             rate_limit::{Limits, Rate},
@@ -444,19 +444,31 @@ impl Server {
                 bytes
             };
             while running.hub.has_room()
-                && let Some(mut request) = endpoint.poll_request(&mut fresh)
+                && let Some(request) = endpoint.poll_request(&running.replica, &mut fresh)
             {
                 self.sent.asked(id, &request, &self.members);
-                if let Some((user, room, marker)) = self.sent.marker(id, &request) {
-                    let extents = self.disk.log.extents();
-                    let extent = extents.iter().find(|(of, _)| *of == room);
-                    let head = extent.map_or(0, |(_, extent)| extent.head);
+                let Some((user, room, marker)) = self.sent.marker(id, &request) else {
+                    requests.push(request);
+                    continue;
+                };
+                let extents = self.disk.log.extents();
+                let extent = extents.iter().find(|(of, _)| *of == room);
+                let head = extent.map_or(0, |(_, extent)| extent.head);
+                self.members.marked(user, room, marker, head);
+                requests.push(request);
+                // What another device sent before it learned of a marker set by hand comes late.
+                if let Some(generation) = marker.generation.checked_sub(1) {
+                    let marker = ReadMarker {
+                        seq: head,
+                        generation,
+                    };
+                    let mut late = Request::Frame(ClientFrame::Read { room, marker });
                     self.members.marked(user, room, marker, head);
                     if self.mutant == Some(Mutant::OldAdvance) {
-                        mutant::renew_advance(&mut request, &self.members, user);
+                        mutant::renew_advance(&mut late, generation + 1);
                     }
+                    requests.push(late);
                 }
-                requests.push(request);
             }
             if !endpoint.may_read() || !running.hub.has_room() {
                 break;
@@ -493,7 +505,7 @@ impl Server {
         let mut effects = Vec::new();
         for (_, connection, command) in self.late.extract_if(.., |(due, ..)| *due <= now.mono) {
             if let Some(endpoint) = running.endpoints.get_mut(&connection) {
-                endpoint.handle_command(now, &running.replica, command);
+                endpoint.handle_command(now, &mut running.replica, command);
             }
         }
         running.hub.poll_effects(now, &mut effects);
@@ -525,6 +537,9 @@ impl Server {
                     };
                     let publication = spoiled.as_ref().unwrap_or(&publication);
                     running.replica.publish(publication);
+                    for endpoint in running.endpoints.values_mut() {
+                        endpoint.handle_publication(&running.replica, publication);
+                    }
                 }
                 Effect::Command {
                     connection,
@@ -559,7 +574,7 @@ impl Server {
                         mutant::off_by_one(admission);
                     }
                     if let Some(endpoint) = running.endpoints.get_mut(&connection) {
-                        endpoint.handle_command(now, &running.replica, command);
+                        endpoint.handle_command(now, &mut running.replica, command);
                     }
                 }
                 Effect::Finished { failed } => {
@@ -614,7 +629,7 @@ impl Server {
                         .log
                         .read(room, from, PAGE_BYTES)
                         .expect("it can be read");
-                    if !endpoint.handle_page(room, page) {
+                    if !endpoint.handle_page(&running.replica, room, page) {
                         self.lost(now, id);
                         return State::Closed;
                     }

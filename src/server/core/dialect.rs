@@ -12,7 +12,7 @@ use super::{
     client::Abilities,
     event::Joined,
     log_query::{LogQuery, QueryResult},
-    replica::Replica,
+    replica::{Replica, RoomSlot},
     subscriber::Turn,
 };
 use crate::{
@@ -78,19 +78,26 @@ pub trait Dialect: fmt::Debug {
     // From the rooms.
 
     /// Starts reading the rooms of a client that has joined.
-    fn attach(&mut self, now: Now, joined: Joined, replica: &Replica);
+    fn attach(&mut self, now: Now, joined: Joined, replica: &mut Replica);
 
     /// Tells the client something that it has not asked for.
     fn tell(&mut self, frame: &ServerFrame);
 
     /// Starts reading more rooms, each from a number on.
-    fn enter(&mut self, rooms: &[(RoomId, u64)]);
+    fn enter(&mut self, replica: &mut Replica, rooms: &[(RoomId, u64)]);
 
     /// Stops reading a room; a frame that was begun is finished.
-    fn leave(&mut self, room: RoomId);
+    fn leave(&mut self, replica: &Replica, room: RoomId);
 
     /// Reads the member lists of these rooms, and of no others.
-    fn watch(&mut self, rooms: &[RoomId]);
+    fn watch(&mut self, replica: &Replica, rooms: &[RoomId]);
+
+    /// The rooms that it reads or, closing, read.
+    fn rooms(&self) -> &[RoomSlot];
+
+    /// Notes that one of its rooms has messages from this number on. Call it for each new message or
+    /// run of them.
+    fn wake(&mut self, room: RoomSlot, from: u64);
 
     /// Starts closing the connection. It reads no more member changes, and the backlog of messages
     /// only if `drain`. A frame that was begun is finished.
@@ -110,7 +117,7 @@ pub trait Dialect: fmt::Debug {
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool;
+    fn handle_page(&mut self, replica: &Replica, room: RoomId, page: Segment) -> bool;
 
     /// Discards the page, unless it is small: the client does not read at the moment.
     fn drop_page(&mut self);

@@ -9,20 +9,19 @@ use std::{mem, time::Duration};
 use super::{
     client::{Abilities, Channel},
     dialect::Dialect,
-    event::{ConnectionCommand, JoinRequest, Request},
+    event::{ConnectionCommand, JoinRequest, Publication, Request},
     log_query::{LogQuery, QueryResult, unavailable},
-    replica::Replica,
+    replica::{Replica, RoomSlot},
     subscriber::Turn,
 };
-use crate::{protocol::RoomId, server::log::segment::Segment};
 use crate::{
     protocol::{
-        Binding, ClientFrame, Nonce, PublicKey, ServerFrame, Signature, Token,
+        Binding, ClientFrame, Nonce, PublicKey, RoomId, ServerFrame, Signature, Token,
         frame::{ErrorCode, ErrorFrame, Join},
         limits::{GONE_AFTER, JOIN_WITHIN, LINE_WITHIN, PING_AFTER},
         wire::Refusal,
     },
-    server::log::StoreError,
+    server::log::{StoreError, segment::Segment},
     time::Now,
 };
 
@@ -241,7 +240,11 @@ impl<D: Dialect> Endpoint<D> {
     /// The next request in the received bytes, if one more may be pending. `random` gives
     /// unpredictable bytes. A join that names a key is answered here, by a challenge: so there may
     /// be something to write when this gives nothing.
-    pub fn poll_request(&mut self, random: impl FnOnce() -> [u8; 32]) -> Option<Request> {
+    pub fn poll_request(
+        &mut self,
+        replica: &Replica,
+        random: impl FnOnce() -> [u8; 32],
+    ) -> Option<Request> {
         if !self.may_ask() {
             return None;
         }
@@ -270,7 +273,7 @@ impl<D: Dialect> Endpoint<D> {
                 }
                 // It concerns nobody else.
                 Ok(Some(ClientFrame::Watch { rooms })) if matches!(self.state, State::Joined) => {
-                    self.dialect.watch(&rooms);
+                    self.dialect.watch(replica, &rooms);
                     continue;
                 }
                 Ok(Some(frame)) => self.ask(frame, random)?,
@@ -391,7 +394,7 @@ impl<D: Dialect> Endpoint<D> {
     // Writing.
 
     /// Carries out a command of the hub.
-    pub fn handle_command(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
+    pub fn handle_command(&mut self, now: Now, replica: &mut Replica, command: ConnectionCommand) {
         if self.is_closing() {
             return;
         }
@@ -435,9 +438,9 @@ impl<D: Dialect> Endpoint<D> {
             ConnectionCommand::Tell(frame) => self.tell(now, &frame),
             ConnectionCommand::Enter { rooms, frame } => {
                 self.tell(now, &frame);
-                self.dialect.enter(&rooms);
+                self.dialect.enter(replica, &rooms);
             }
-            ConnectionCommand::Leave(room) => self.dialect.leave(room),
+            ConnectionCommand::Leave(room) => self.dialect.leave(replica, room),
             ConnectionCommand::Close { last, drain } => self.close(now, last, drain),
         }
     }
@@ -580,8 +583,30 @@ impl<D: Dialect> Endpoint<D> {
     /// Takes the page that [`Turn::Fetch`] asked for. False: the log no longer holds the next
     /// message, so the connection has to be closed.
     #[must_use]
-    pub fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
-        self.dialect.handle_page(room, page)
+    pub fn handle_page(&mut self, replica: &Replica, room: RoomId, page: Segment) -> bool {
+        self.dialect.handle_page(replica, room, page)
+    }
+
+    /// The rooms that it reads or, closing, read.
+    pub fn rooms(&self) -> &[RoomSlot] {
+        self.dialect.rooms()
+    }
+
+    /// Notes that one of its [rooms](Self::rooms) has messages from this number on. Call it for each
+    /// new run of messages: what is not told here is not written.
+    pub fn wake(&mut self, room: RoomSlot, from: u64) {
+        self.dialect.wake(room, from);
+    }
+
+    /// [Wakes](Self::wake) it for a publication, whichever rooms it reads.
+    pub fn handle_publication(&mut self, replica: &Replica, publication: &Publication) {
+        for run in &publication.runs {
+            if let Some(room) = replica.find(run.room)
+                && self.rooms().contains(&room)
+            {
+                self.wake(room, run.segment.first());
+            }
+        }
     }
 
     /// Discards the page, unless it is small: the client does not read at the moment.

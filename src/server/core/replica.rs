@@ -5,14 +5,17 @@
 //! is bounded in bytes for each room and in total. A subscriber that has fallen behind it gets
 //! messages from the store and member lists by pages.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::Arc,
+};
 
 use jiff::tz::TimeZone;
 
 use super::{
     event::{MemberChange, PresenceChanges, Publication},
     member_list::{Members, Page},
-    room_map::RoomMap,
 };
 use crate::{
     protocol::{RoomId, UserId},
@@ -44,6 +47,18 @@ impl Default for ReplicaLimits {
 /// the list.
 const PRESENCE_AT_REST_BYTES: usize = 4 * 1024;
 
+/// A room's position in a replica, where it stays: what a subscriber keeps of each of its rooms,
+/// and finds it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomSlot(u32);
+
+impl RoomSlot {
+    /// Its number, from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// One room's part of a replica.
 #[derive(Debug)]
 pub struct RoomReplica {
@@ -71,6 +86,11 @@ impl RoomReplica {
             members: Members::default(),
             lively: false,
         }
+    }
+
+    /// The room's id.
+    pub fn id(&self) -> RoomId {
+        self.id
     }
 
     /// The page of the member list behind a user.
@@ -150,11 +170,12 @@ impl RoomReplica {
 /// The replica of all rooms.
 #[derive(Debug)]
 pub struct Replica {
-    rooms: RoomMap<RoomReplica>,
+    rooms: Vec<RoomReplica>,
+    slots: HashMap<RoomId, RoomSlot>,
     /// Rooms with activity since [`rest`](Self::rest) was last called.
-    stirred: Vec<RoomId>,
+    stirred: Vec<RoomSlot>,
     /// Rooms with activity between that call and the one before.
-    resting: Vec<RoomId>,
+    resting: Vec<RoomSlot>,
     limits: ReplicaLimits,
     cost_bytes: usize,
     /// The number of clients of this replica whose writes are
@@ -164,16 +185,16 @@ pub struct Replica {
     pub zone: TimeZone,
     /// What is read of a room that never had an entry or a member.
     nothing: RoomReplica,
-    /// The rooms in the order in which they drop bytes when the total is exceeded: they take turns.
-    turns: VecDeque<RoomId>,
+    /// The room that drops bytes next when the total is exceeded: they take turns.
+    turn: usize,
 }
 
 impl Replica {
     /// A replica of empty rooms, each with the highest message number so far.
     pub fn new(rooms: impl IntoIterator<Item = (RoomId, u64)>, limits: ReplicaLimits) -> Self {
-        let view = |(room, head)| (room, RoomReplica::new(room, head));
-        let rooms: RoomMap<_> = rooms.into_iter().map(view).collect();
-        Self {
+        let mut replica = Self {
+            rooms: Vec::new(),
+            slots: HashMap::new(),
             stirred: Vec::new(),
             resting: Vec::new(),
             limits,
@@ -181,54 +202,72 @@ impl Replica {
             spaced_readers: 0,
             zone: TimeZone::UTC,
             nothing: RoomReplica::new(RoomId::LOBBY, 0),
-            turns: rooms.keys().copied().collect(),
-            rooms,
+            turn: 0,
+        };
+        for (room, head) in rooms {
+            replica.add(room, head);
         }
+        replica
+    }
+
+    fn add(&mut self, room: RoomId, head: u64) -> RoomSlot {
+        let slot = u32::try_from(self.rooms.len());
+        let slot = RoomSlot(slot.unwrap_or_else(|_| unreachable!("rooms are fewer")));
+        self.rooms.push(RoomReplica::new(room, head));
+        self.slots.insert(room, slot);
+        slot
     }
 
     /// One room.
     pub fn room(&self, room: RoomId) -> &RoomReplica {
-        self.rooms.get(&room).unwrap_or(&self.nothing)
+        self.find(room).map_or(&self.nothing, |slot| self.at(slot))
     }
 
-    /// One room, which is added if it is new: its first entry is still to come.
+    /// A room's position, if it ever had an entry, a member or a reader.
+    pub fn find(&self, room: RoomId) -> Option<RoomSlot> {
+        self.slots.get(&room).copied()
+    }
+
+    /// A room's position; it is added if it is new: its first entry is still to come.
+    pub fn slot(&mut self, room: RoomId) -> RoomSlot {
+        self.find(room).unwrap_or_else(|| self.add(room, 0))
+    }
+
+    /// The room at a position.
+    pub fn at(&self, slot: RoomSlot) -> &RoomReplica {
+        &self.rooms[slot.index()]
+    }
+
     fn room_mut(&mut self, room: RoomId) -> &mut RoomReplica {
-        let turns = &mut self.turns;
-        self.rooms.entry(room).or_insert_with(|| {
-            turns.push_back(room);
-            RoomReplica::new(room, 0)
-        })
+        let slot = self.slot(room);
+        &mut self.rooms[slot.index()]
     }
 
     /// The page of a room's member list behind a user.
-    pub fn page(&mut self, room: RoomId, after: Option<UserId>) -> Page {
-        self.stir(room);
-        self.rooms[room].page(after)
+    pub fn page(&mut self, slot: RoomSlot, after: Option<UserId>) -> Page {
+        self.stir(slot);
+        self.rooms[slot.index()].page(after)
     }
 
-    fn stir(&mut self, index: RoomId) {
-        let room = self.room_mut(index);
+    fn stir(&mut self, slot: RoomSlot) {
+        let room = &mut self.rooms[slot.index()];
         if !room.lively {
             room.lively = true;
-            self.stirred.push(index);
+            self.stirred.push(slot);
         }
     }
 
     /// Frees what rooms without activity since the last call had kept for a crowd. Call it at
     /// intervals.
     pub fn rest(&mut self) {
-        for index in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
-            let Some(room) = self.rooms.get_mut(&index) else {
-                continue;
-            };
+        for slot in mem::replace(&mut self.resting, mem::take(&mut self.stirred)) {
+            let room = &mut self.rooms[slot.index()];
             if !room.lively {
                 self.cost_bytes -= room.rest();
             }
         }
-        for index in &self.resting {
-            if let Some(room) = self.rooms.get_mut(index) {
-                room.lively = false;
-            }
+        for slot in &self.resting {
+            self.rooms[slot.index()].lively = false;
         }
     }
 
@@ -259,10 +298,11 @@ impl Replica {
             self.cost_bytes -= freed;
         }
         for run in &publication.presence {
-            self.stir(run.room);
+            let slot = self.slot(run.room);
+            self.stir(slot);
             self.cost_bytes += run.segment.cost_bytes();
             let limit = self.limits.presence_bytes_max;
-            let room = self.room_mut(run.room);
+            let room = &mut self.rooms[slot.index()];
             room.publish(run);
             let mut freed = 0;
             while room.presence.cost_bytes() > limit {
@@ -275,10 +315,9 @@ impl Replica {
 
     fn keep_within_total(&mut self) {
         while self.cost_bytes > self.limits.total_bytes_max {
-            self.turns.rotate_left(1);
-            let Some(room) = self.turns.back().and_then(|room| self.rooms.get_mut(room)) else {
-                break;
-            };
+            let turn = self.turn % self.rooms.len();
+            self.turn = turn + 1;
+            let room = &mut self.rooms[turn];
             self.cost_bytes -= if room.messages.cost_bytes() >= room.presence.cost_bytes() {
                 room.drop_oldest_message()
             } else {
@@ -288,7 +327,7 @@ impl Replica {
         debug_assert_eq!(
             self.cost_bytes,
             self.rooms
-                .values()
+                .iter()
                 .map(RoomReplica::cost_bytes)
                 .sum::<usize>()
         );

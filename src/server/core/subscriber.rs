@@ -1,8 +1,9 @@
 //! A subscriber: reads the rooms for one connection, by cursors.
 //!
-//! A subscriber has no queue. In each room it holds the number of the next message and the version
-//! of the next member change; what lies between them and the end of the log *is* its backlog,
-//! shared by all. Besides, it holds unwritten answers (bounded by the pending requests of one
+//! A subscriber has no queue. In a room where something is to be written, it holds the number of the
+//! next message and the version of the next member change; what lies between them and the end of
+//! the log *is* its backlog, shared by all. Where it has written everything it holds nothing, until
+//! it is [woken](Subscriber::wake), unless it reads the room's member list. Besides, it holds unwritten answers (bounded by the pending requests of one
 //! connection) and the rest of a frame that was written in part: at most a page or
 //! [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
 //! A message that the replica's tails no longer hold comes from the store, by pages that the driver
@@ -13,10 +14,13 @@ use std::mem;
 
 use bytes::{Buf, Bytes};
 
-use super::replica::{Replica, RoomReplica};
+use super::replica::{Replica, RoomReplica, RoomSlot};
 use crate::protocol::RoomId;
 use crate::protocol::UserId;
 use crate::server::log::segment::{Gather, Segment};
+
+/// Cursors for which there is space at any time.
+const CURSORS_KEPT: usize = 1;
 
 /// The next thing that a subscriber needs.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ struct Outgoing {
 
 #[derive(Debug)]
 struct Cursor {
-    room: RoomId,
+    room: RoomSlot,
     /// The number of the next message.
     message: u64,
     presence: Presence,
@@ -93,13 +97,18 @@ impl Presence {
 /// Reads the rooms for one connection; see the module's docs.
 #[derive(Debug)]
 pub struct Subscriber {
-    cursors: Box<[Cursor]>,
+    /// The rooms that it reads; kept when it stops.
+    rooms: Box<[RoomSlot]>,
+    /// In these of its rooms something is to be written, or it reads the member list.
+    cursors: Vec<Cursor>,
+    /// It reads no more.
+    detached: bool,
     /// `None` for most subscribers most of the time.
     outgoing: Option<Box<Outgoing>>,
     /// The first cursor to try next time: rooms take turns.
     first: u32,
-    /// A page from the store, with the index of its cursor; rarely present.
-    page: Option<Box<(usize, Segment)>>,
+    /// A page from the store, and its room; rarely present.
+    page: Option<Box<(RoomSlot, Segment)>>,
     source: Source,
 }
 
@@ -113,7 +122,9 @@ impl Subscriber {
     /// A subscriber that reads no room yet.
     pub fn new() -> Self {
         Self {
-            cursors: Box::default(),
+            rooms: Box::default(),
+            cursors: Vec::new(),
+            detached: false,
             outgoing: None,
             first: 0,
             page: None,
@@ -123,43 +134,74 @@ impl Subscriber {
 
     /// Starts reading: in each room the messages from a number on, and in the `watched` ones the
     /// member list.
-    pub fn attach(&mut self, rooms: &[(RoomId, u64)], watched: &[RoomId]) {
-        self.detach();
-        self.enter(rooms);
-        self.watch(watched);
+    pub fn attach(&mut self, replica: &mut Replica, rooms: &[(RoomId, u64)], watched: &[RoomId]) {
+        self.rooms = Box::default();
+        self.cursors = Vec::new();
+        self.page = None;
+        self.detached = false;
+        self.enter(replica, rooms);
+        self.watch(replica, watched);
     }
 
     /// Starts reading more rooms, in each the messages from a number on.
-    pub fn enter(&mut self, rooms: &[(RoomId, u64)]) {
-        let cursor = |&(room, message)| Cursor {
-            room,
-            message,
-            presence: Presence::UNWATCHED,
-        };
-        let mut cursors = mem::take(&mut self.cursors).into_vec();
-        cursors.retain(|cursor| rooms.iter().all(|(room, _)| *room != cursor.room));
-        cursors.extend(rooms.iter().map(cursor));
-        self.set_cursors(cursors);
+    pub fn enter(&mut self, replica: &mut Replica, rooms: &[(RoomId, u64)]) {
+        let mut all = mem::take(&mut self.rooms).into_vec();
+        for &(room, message) in rooms {
+            let room = replica.slot(room);
+            if all.contains(&room) {
+                self.forget_room(room);
+            } else {
+                all.push(room);
+            }
+            if message < replica.at(room).messages.next() {
+                self.wake(room, message);
+            }
+        }
+        self.rooms = all.into_boxed_slice();
     }
 
     /// Stops reading a room; a frame that was begun is finished.
-    pub fn leave(&mut self, room: RoomId) {
-        let mut cursors = mem::take(&mut self.cursors).into_vec();
-        cursors.retain(|cursor| cursor.room != room);
-        self.set_cursors(cursors);
+    pub fn leave(&mut self, room: RoomSlot) {
+        let mut rooms = mem::take(&mut self.rooms).into_vec();
+        rooms.retain(|&kept| kept != room);
+        self.rooms = rooms.into_boxed_slice();
+        self.forget_room(room);
     }
 
-    fn set_cursors(&mut self, cursors: Vec<Cursor>) {
-        self.cursors = cursors.into_boxed_slice();
-        // Both go by a cursor's index.
-        self.page = None;
-        self.first = 0;
+    fn forget_room(&mut self, room: RoomSlot) {
+        self.cursors.retain(|cursor| cursor.room != room);
+        self.page.take_if(|page| page.0 == room);
     }
 
-    /// Reads the member lists of these rooms, and of no others.
-    pub fn watch(&mut self, rooms: &[RoomId]) {
+    /// The rooms that it reads or, detached, read, in the order in which it entered them.
+    pub fn rooms(&self) -> &[RoomSlot] {
+        &self.rooms
+    }
+
+    /// Notes that one of its rooms has messages from this number on.
+    pub fn wake(&mut self, room: RoomSlot, from: u64) {
+        let has_cursor = self.cursors.iter().any(|cursor| cursor.room == room);
+        if !has_cursor && !self.detached {
+            self.cursors.push(Cursor {
+                room,
+                message: from,
+                presence: Presence::UNWATCHED,
+            });
+        }
+    }
+
+    /// Reads the member lists of these of its rooms, and of no others.
+    pub fn watch(&mut self, replica: &Replica, rooms: &[RoomId]) {
+        let watched: Vec<_> = rooms
+            .iter()
+            .filter_map(|&room| replica.find(room))
+            .filter(|room| self.rooms.contains(room))
+            .collect();
+        for &room in &watched {
+            self.wake(room, replica.at(room).messages.next());
+        }
         for cursor in &mut self.cursors {
-            if !rooms.contains(&cursor.room) {
+            if !watched.contains(&cursor.room) {
                 cursor.presence = Presence::UNWATCHED;
             } else if cursor.presence == Presence::UNWATCHED {
                 cursor.presence = Presence::ANEW;
@@ -169,13 +211,16 @@ impl Subscriber {
 
     /// Stops reading; a frame that was begun is finished.
     pub fn detach(&mut self) {
-        self.cursors = Box::default();
+        self.cursors = Vec::new();
         self.page = None;
+        self.detached = true;
     }
 
     /// Stops reading member lists.
     pub fn leave_members(&mut self) {
-        self.watch(&[]);
+        for cursor in &mut self.cursors {
+            cursor.presence = Presence::UNWATCHED;
+        }
     }
 
     /// Queues an answer that `encode` appends.
@@ -215,28 +260,35 @@ impl Subscriber {
     pub fn is_far_behind(&self, replica: &Replica) -> bool {
         self.cursors
             .iter()
-            .any(|cursor| cursor.message < replica.room(cursor.room).messages.first())
+            .any(|cursor| cursor.message < replica.at(cursor.room).messages.first())
     }
 
     /// The number of the next message in a room that it reads.
-    pub fn next_in(&self, room: RoomId) -> Option<u64> {
+    pub fn next_in(&self, replica: &Replica, room: RoomId) -> Option<u64> {
+        let room = replica.find(room)?;
         let mut cursors = self.cursors.iter();
-        let cursor = cursors.find(|cursor| cursor.room == room)?;
-        Some(cursor.message)
+        match cursors.find(|cursor| cursor.room == room) {
+            Some(cursor) => Some(cursor.message),
+            None if self.rooms.contains(&room) => Some(replica.at(room).messages.next()),
+            None => None,
+        }
     }
 
     /// The next thing to do.
     pub fn poll_turn<'a>(&'a mut self, replica: &'a mut Replica) -> Turn<'a> {
         if self.outgoing.is_none() {
-            let count = self.cursors.len();
-            for step in 0..count {
-                let index = (self.first as usize + step) % count;
+            let mut index = self.first as usize;
+            for _ in 0..self.cursors.len() {
+                if index >= self.cursors.len() {
+                    index = 0;
+                }
                 self.look_at_members(index, replica);
                 if self.outgoing.is_some() {
                     break;
                 }
                 match self.offer(index, replica) {
-                    Offer::Nothing => {}
+                    Offer::Nothing => index += 1,
+                    Offer::Written => self.forget(index),
                     Offer::From(source) => {
                         self.source = source;
                         return self.gather(index, replica);
@@ -244,7 +296,7 @@ impl Subscriber {
                     Offer::Fetch => {
                         let Cursor { room, message, .. } = self.cursors[index];
                         return Turn::Fetch {
-                            room,
+                            room: replica.at(room).id(),
                             from: message,
                         };
                     }
@@ -261,6 +313,14 @@ impl Subscriber {
         Turn::Write(Gather::one(&outgoing.rest))
     }
 
+    /// Drops a cursor; the others keep their order, so that each has its turn.
+    fn forget(&mut self, index: usize) {
+        self.cursors.remove(index);
+        if self.cursors.capacity() > 4 * self.cursors.len().max(CURSORS_KEPT) {
+            self.cursors.shrink_to_fit();
+        }
+    }
+
     /// Writes this before anything else.
     fn put_first(&mut self, rest: Bytes) {
         if !rest.is_empty() {
@@ -271,7 +331,7 @@ impl Subscriber {
     /// Takes the next page of the member list, if the list is being read.
     fn look_at_members(&mut self, index: usize, replica: &mut Replica) {
         let cursor = &mut self.cursors[index];
-        let view = replica.room(cursor.room);
+        let view = replica.at(cursor.room);
         if let Presence::Change(version) = cursor.presence
             && version < view.presence.first()
         {
@@ -293,7 +353,7 @@ impl Subscriber {
 
     fn offer(&mut self, index: usize, replica: &Replica) -> Offer {
         let cursor = &mut self.cursors[index];
-        let view = replica.room(cursor.room);
+        let view = replica.at(cursor.room);
         let caught_up = cursor.message >= view.messages.next();
         if let Presence::Change(version) = cursor.presence
             && version < view.presence.next()
@@ -302,11 +362,15 @@ impl Subscriber {
             return Offer::From(Source::Presence(number(index)));
         }
         if caught_up {
-            self.page.take_if(|page| page.0 == index);
-            return Offer::Nothing;
+            self.page.take_if(|page| page.0 == cursor.room);
+            return if cursor.presence == Presence::UNWATCHED {
+                Offer::Written
+            } else {
+                Offer::Nothing
+            };
         }
         if let Some((of, page)) = self.page.as_deref()
-            && *of == index
+            && *of == cursor.room
         {
             if cursor.message < page.next() {
                 return Offer::From(Source::Messages(number(index)));
@@ -323,13 +387,13 @@ impl Subscriber {
     /// of the other.
     fn gather<'a>(&'a self, index: usize, replica: &'a Replica) -> Turn<'a> {
         let cursor = &self.cursors[index];
-        let view = replica.room(cursor.room);
+        let view = replica.at(cursor.room);
         Turn::Write(match (self.source, cursor.presence, self.page.as_deref()) {
             (Source::Presence(_), Presence::Change(version), _) => {
                 let until = view.change_ahead(cursor.message);
                 view.presence.gather(version, until)
             }
-            (Source::Messages(_), _, Some((of, page))) if *of == index => {
+            (Source::Messages(_), _, Some((of, page))) if *of == cursor.room => {
                 Gather::one(page.since(cursor.message))
             }
             (_, Presence::Change(version), _) if version < view.presence.next() => {
@@ -353,7 +417,7 @@ impl Subscriber {
             }
         };
         self.put_first(rest);
-        self.first = (index + 1) % number(self.cursors.len());
+        self.first = index + 1;
     }
 
     fn wrote_own(&mut self, count: usize) {
@@ -368,7 +432,7 @@ impl Subscriber {
     fn advance_messages(&mut self, index: usize, replica: &Replica, count: usize) -> Bytes {
         let cursor = &mut self.cursors[index];
         let (number, rest) = match self.page.as_deref() {
-            Some((of, page)) if *of == index => page.advance(cursor.message, count),
+            Some((of, page)) if *of == cursor.room => page.advance(cursor.message, count),
             _ => view_of(cursor, replica)
                 .messages
                 .advance(cursor.message, count),
@@ -392,14 +456,16 @@ impl Subscriber {
     /// False if it does not continue where the client stands: the messages between were erased
     /// while it waited. Gaps are reported only in a welcome, so the connection has to be closed,
     /// and the client resumes.
-    pub fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
-        let Some(index) = self.cursors.iter().position(|cursor| cursor.room == room) else {
+    pub fn handle_page(&mut self, replica: &Replica, room: RoomId, page: Segment) -> bool {
+        let room = replica.find(room);
+        let mut cursors = self.cursors.iter();
+        let Some(cursor) = cursors.find(|cursor| Some(cursor.room) == room) else {
             return true;
         };
-        if page.first() > self.cursors[index].message {
+        if page.first() > cursor.message {
             return false;
         }
-        self.page = Some(Box::new((index, page)));
+        self.page = Some(Box::new((cursor.room, page)));
         true
     }
 
@@ -421,12 +487,14 @@ fn number(index: usize) -> u32 {
 
 enum Offer {
     Nothing,
+    /// Nothing, until the room has another message.
+    Written,
     From(Source),
     Fetch,
 }
 
 fn view_of<'a>(cursor: &Cursor, replica: &'a Replica) -> &'a RoomReplica {
-    replica.room(cursor.room)
+    replica.at(cursor.room)
 }
 
 #[cfg(test)]

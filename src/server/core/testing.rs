@@ -497,8 +497,10 @@ impl World {
                 let until = client.endpoint.paused().filter(|until| *until <= short);
                 let mono = until.unwrap_or(self.now.mono);
                 client.endpoint.handle_time(Now { mono, ..self.now });
-                let requests: Vec<_> =
-                    std::iter::from_fn(|| client.endpoint.poll_request(|| [0x5e; 32])).collect();
+                let requests: Vec<_> = std::iter::from_fn(|| {
+                    client.endpoint.poll_request(&self.replica, || [0x5e; 32])
+                })
+                .collect();
                 if !requests.is_empty() {
                     let connection = client.id;
                     let event = Event::Requests {
@@ -560,10 +562,17 @@ impl World {
                     if let Some(client) = clients.find(|client| client.id == connection) {
                         client
                             .endpoint
-                            .handle_command(self.now, &self.replica, command);
+                            .handle_command(self.now, &mut self.replica, command);
                     }
                 }
-                Effect::Publish(publication) => self.replica.publish(&publication),
+                Effect::Publish(publication) => {
+                    self.replica.publish(&publication);
+                    for client in self.clients.values_mut() {
+                        client
+                            .endpoint
+                            .handle_publication(&self.replica, &publication);
+                    }
+                }
                 Effect::Append(batch) => {
                     assert!(self.held.is_none(), "one append at a time");
                     self.held = Some(batch);
@@ -595,7 +604,7 @@ fn write(client: &mut Client, now: Now, replica: &mut Replica, store: &mut Memor
                     return moved;
                 }
                 let page = store.read(room, from, PAGE_BYTES_MAX).unwrap();
-                if client.endpoint.handle_page(room, page) {
+                if client.endpoint.handle_page(replica, room, page) {
                     continue;
                 }
                 client.closed = true;

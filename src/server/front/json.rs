@@ -18,7 +18,7 @@ use crate::{
             dialect::Dialect,
             event::Joined,
             log_query::{LogQuery, QueryResult},
-            replica::Replica,
+            replica::{Replica, RoomSlot},
             subscriber::{Subscriber, Turn},
         },
         log::{StoreError, segment::Segment},
@@ -55,11 +55,12 @@ impl Json {
 
     /// Whether the echo of a stored message is still to be written; `None`: the client does not read
     /// its room.
-    fn awaits_echo(&self, ack: &Ack) -> Option<bool> {
+    fn awaits_echo(&self, replica: &Replica, ack: &Ack) -> Option<bool> {
         let Outcome::Stored { room, seq, .. } = ack.outcome else {
             return None;
         };
-        self.subscriber.next_in(room).map(|next| next <= seq)
+        let next = self.subscriber.next_in(replica, room)?;
+        Some(next <= seq)
     }
 
     fn say(&mut self, frame: &ServerFrame) {
@@ -120,11 +121,11 @@ impl Dialect for Json {
         if self.subscriber.is_far_behind(replica) {
             return self.say(&ServerFrame::Ack(ack));
         }
-        match self.awaits_echo(&ack) {
+        match self.awaits_echo(replica, &ack) {
             None => self.say(&ServerFrame::Ack(ack)),
             Some(true) if !is_in(&ack, RoomId::LOBBY) => {
                 while let Some(oldest) = self.awaiting_echo.front()
-                    && self.awaits_echo(oldest) == Some(false)
+                    && self.awaits_echo(replica, oldest) == Some(false)
                 {
                     self.awaiting_echo.pop_front();
                 }
@@ -142,32 +143,43 @@ impl Dialect for Json {
         self.subscriber.is_quiet()
     }
 
-    fn attach(&mut self, _: Now, joined: Joined, _: &Replica) {
+    fn attach(&mut self, _: Now, joined: Joined, replica: &mut Replica) {
         self.say(&ServerFrame::Welcome(joined.welcome));
-        self.subscriber.attach(&joined.rooms, &joined.watched);
+        self.subscriber
+            .attach(replica, &joined.rooms, &joined.watched);
     }
 
     fn tell(&mut self, frame: &ServerFrame) {
         self.subscriber.tell_with(|out| encode_server(frame, out));
     }
 
-    fn enter(&mut self, rooms: &[(RoomId, u64)]) {
-        self.subscriber.enter(rooms);
+    fn enter(&mut self, replica: &mut Replica, rooms: &[(RoomId, u64)]) {
+        self.subscriber.enter(replica, rooms);
     }
 
-    fn leave(&mut self, room: RoomId) {
+    fn leave(&mut self, replica: &Replica, room: RoomId) {
         for ack in mem::take(&mut self.awaiting_echo) {
             if !is_in(&ack, room) {
                 self.awaiting_echo.push_back(ack);
-            } else if self.awaits_echo(&ack) == Some(true) {
+            } else if self.awaits_echo(replica, &ack) == Some(true) {
                 self.say(&ServerFrame::Ack(ack));
             }
         }
-        self.subscriber.leave(room);
+        if let Some(room) = replica.find(room) {
+            self.subscriber.leave(room);
+        }
     }
 
-    fn watch(&mut self, rooms: &[RoomId]) {
-        self.subscriber.watch(rooms);
+    fn watch(&mut self, replica: &Replica, rooms: &[RoomId]) {
+        self.subscriber.watch(replica, rooms);
+    }
+
+    fn rooms(&self) -> &[RoomSlot] {
+        self.subscriber.rooms()
+    }
+
+    fn wake(&mut self, room: RoomSlot, from: u64) {
+        self.subscriber.wake(room, from);
     }
 
     fn close(&mut self, _: Now, drain: bool) {
@@ -189,8 +201,8 @@ impl Dialect for Json {
         self.subscriber.handle_written(replica, count);
     }
 
-    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
-        self.subscriber.handle_page(room, page)
+    fn handle_page(&mut self, replica: &Replica, room: RoomId, page: Segment) -> bool {
+        self.subscriber.handle_page(replica, room, page)
     }
 
     fn drop_page(&mut self) {

@@ -27,7 +27,7 @@ use crate::{
             dialect::Dialect,
             event::Joined,
             log_query::{LogQuery, QueryResult},
-            replica::{Replica, RoomReplica},
+            replica::{Replica, RoomReplica, RoomSlot},
             subscriber::Turn,
         },
         log::{
@@ -52,7 +52,9 @@ pub struct Legacy {
     /// The user, once the client has joined.
     user: Option<UserId>,
     /// The lobby and the number of the next message; `None` before the client has joined.
-    cursor: Option<(RoomId, u64)>,
+    cursor: Option<(RoomSlot, u64)>,
+    /// The room, also while it closes.
+    room: Option<RoomSlot>,
     /// The version of the next member change.
     presence: u64,
     /// Earlier changes that it was not told yet.
@@ -109,7 +111,7 @@ impl Legacy {
         let Some((room, _)) = self.cursor else {
             return;
         };
-        let changes = &replica.room(room).presence;
+        let changes = &replica.at(room).presence;
         let missed = changes.first().saturating_sub(self.presence);
         if missed > 0 {
             self.presence += missed;
@@ -127,7 +129,7 @@ impl Legacy {
 
     /// Whether there is something to tell now.
     fn has_news(&self, now: Duration, replica: &Replica) -> bool {
-        let behind = |(room, message): (RoomId, u64)| message < replica.room(room).messages.next();
+        let behind = |(room, message): (RoomSlot, u64)| message < replica.at(room).messages.next();
         self.left_out > 0
             || self.crowd.due().is_some_and(|due| due <= now)
             || self.cursor.is_some_and(behind)
@@ -138,7 +140,7 @@ impl Legacy {
         let Some((room, message)) = self.cursor else {
             return Step::Nothing;
         };
-        let view = replica.room(room);
+        let view = replica.at(room);
         let behind = view.messages.next().saturating_sub(message);
         if behind > BEHIND_MAX {
             self.left_out += behind - KEPT;
@@ -158,7 +160,7 @@ impl Legacy {
             return Step::Taken;
         }
         if behind > 0 {
-            return self.tell_message(view, &replica.zone, room, message);
+            return self.tell_message(view, &replica.zone, (room, message));
         }
         self.page = None;
         self.crowd.due().map_or(Step::Nothing, Step::Wait)
@@ -168,14 +170,13 @@ impl Legacy {
         &mut self,
         view: &RoomReplica,
         zone: &TimeZone,
-        room: RoomId,
-        message: u64,
+        (room, message): (RoomSlot, u64),
     ) -> Step {
         let page = self.page.take();
         let held = view.messages.frame(message);
         let Some(frame) = held.or_else(|| page.as_ref()?.frame(message)) else {
             return Step::Fetch {
-                room,
+                room: view.id(),
                 from: message,
             };
         };
@@ -321,11 +322,13 @@ impl Dialect for Legacy {
     }
 
     /// Starts reading one room, and its member changes from now on.
-    fn attach(&mut self, now: Now, joined: Joined, replica: &Replica) {
+    fn attach(&mut self, now: Now, joined: Joined, replica: &mut Replica) {
         self.user = Some(joined.welcome.user);
         if let Some(&(room, message)) = joined.rooms.first() {
-            self.cursor = Some((room, message));
-            self.presence = replica.room(room).presence.next();
+            let slot = replica.slot(room);
+            self.room = Some(slot);
+            self.cursor = Some((slot, message));
+            self.presence = replica.at(slot).presence.next();
             self.spacing = Spacing::not_before(now.mono + LEGACY_QUIET);
         }
     }
@@ -334,12 +337,19 @@ impl Dialect for Legacy {
     fn tell(&mut self, _: &ServerFrame) {}
 
     /// It is in the lobby only.
-    fn enter(&mut self, _: &[(RoomId, u64)]) {}
+    fn enter(&mut self, _: &mut Replica, _: &[(RoomId, u64)]) {}
 
-    fn leave(&mut self, _: RoomId) {}
+    fn leave(&mut self, _: &Replica, _: RoomId) {}
 
     /// It is told of members by messages.
-    fn watch(&mut self, _: &[RoomId]) {}
+    fn watch(&mut self, _: &Replica, _: &[RoomId]) {}
+
+    fn rooms(&self) -> &[RoomSlot] {
+        self.room.as_slice()
+    }
+
+    /// It looks at its room whenever it is polled.
+    fn wake(&mut self, _: RoomSlot, _: u64) {}
 
     fn close(&mut self, now: Now, drain: bool) {
         self.presence = u64::MAX;
@@ -356,7 +366,7 @@ impl Dialect for Legacy {
         let Some((room, message)) = &mut self.cursor else {
             return;
         };
-        let next = replica.room(*room).messages.next();
+        let next = replica.at(*room).messages.next();
         self.left_out += next.saturating_sub(*message);
         *message = next;
         self.objects.clear();
@@ -394,7 +404,7 @@ impl Dialect for Legacy {
         }
     }
 
-    fn handle_page(&mut self, _: RoomId, page: Segment) -> bool {
+    fn handle_page(&mut self, _: &Replica, _: RoomId, page: Segment) -> bool {
         let Some((_, message)) = &mut self.cursor else {
             return true;
         };

@@ -28,7 +28,7 @@ use crate::{
             endpoint,
             event::Joined,
             log_query::{LogQuery, QueryResult},
-            replica::Replica,
+            replica::{Replica, RoomSlot},
             subscriber::Turn,
         },
         log::{StoreError, segment::Segment},
@@ -140,7 +140,7 @@ impl Dialect for AnyDialect {
         each!(self, it => it.is_quiet())
     }
 
-    fn attach(&mut self, now: Now, joined: Joined, replica: &Replica) {
+    fn attach(&mut self, now: Now, joined: Joined, replica: &mut Replica) {
         each!(self, it => it.attach(now, joined, replica));
     }
 
@@ -148,16 +148,24 @@ impl Dialect for AnyDialect {
         each!(self, it => it.tell(frame));
     }
 
-    fn enter(&mut self, rooms: &[(RoomId, u64)]) {
-        each!(self, it => it.enter(rooms));
+    fn enter(&mut self, replica: &mut Replica, rooms: &[(RoomId, u64)]) {
+        each!(self, it => it.enter(replica, rooms));
     }
 
-    fn leave(&mut self, room: RoomId) {
-        each!(self, it => it.leave(room));
+    fn leave(&mut self, replica: &Replica, room: RoomId) {
+        each!(self, it => it.leave(replica, room));
     }
 
-    fn watch(&mut self, rooms: &[RoomId]) {
-        each!(self, it => it.watch(rooms));
+    fn watch(&mut self, replica: &Replica, rooms: &[RoomId]) {
+        each!(self, it => it.watch(replica, rooms));
+    }
+
+    fn rooms(&self) -> &[RoomSlot] {
+        each!(self, it => it.rooms())
+    }
+
+    fn wake(&mut self, room: RoomSlot, from: u64) {
+        each!(self, it => it.wake(room, from));
     }
 
     fn close(&mut self, now: Now, drain: bool) {
@@ -176,8 +184,8 @@ impl Dialect for AnyDialect {
         each!(self, it => it.handle_written(now, replica, count));
     }
 
-    fn handle_page(&mut self, room: RoomId, page: Segment) -> bool {
-        each!(self, it => it.handle_page(room, page))
+    fn handle_page(&mut self, replica: &Replica, room: RoomId, page: Segment) -> bool {
+        each!(self, it => it.handle_page(replica, room, page))
     }
 
     fn drop_page(&mut self) {

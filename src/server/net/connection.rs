@@ -13,22 +13,18 @@ use std::{
     time::Duration,
 };
 
-use smallvec::SmallVec;
-
 use super::{
     Clock,
     conn_limit::Permit,
     hub_sender::HubSender,
     messages::{LoadGuard, Negotiated},
-    readers::ReaderSlot,
     sockets::Readiness,
     stream::{Intake, SCRATCH_BYTES, Sink, Stream},
     transport::Transport,
     unjoined::UnjoinedGuard,
 };
-use crate::protocol::RoomId;
 use crate::{
-    protocol::frame::Departure,
+    protocol::{RoomId, frame::Departure},
     server::{
         core::{
             ConnectionId,
@@ -36,7 +32,7 @@ use crate::{
             endpoint::Pulse,
             event::{ConnectionCommand, Event, Request},
             log_query::{LogQuery, QueryResult},
-            replica::Replica,
+            replica::{Replica, RoomSlot},
             subscriber::Turn,
         },
         front::Endpoint,
@@ -93,8 +89,6 @@ pub(super) struct Connection {
     pending_reads: Option<Box<PendingReads>>,
     /// Why it is to end, if it is.
     end: Option<Departure>,
-    /// Its slot among the readers of each of its rooms.
-    pub(super) slots: SmallVec<[ReaderSlot; 1]>,
     /// Set until it has joined.
     unjoined_guard: Option<Box<UnjoinedGuard>>,
     guards: (Permit, LoadGuard),
@@ -166,7 +160,6 @@ impl Connection {
             alarm: NEVER,
             pending_reads: None,
             end: None,
-            slots: SmallVec::new(),
             unjoined_guard: Some(Box::new(negotiated.guards.unjoined_guard)),
             guards: (negotiated.guards.permit, negotiated.guards.place),
         };
@@ -217,8 +210,18 @@ impl Connection {
     }
 
     /// Applies a command of the hub.
-    pub(super) fn apply(&mut self, now: Now, replica: &Replica, command: ConnectionCommand) {
+    pub(super) fn apply(&mut self, now: Now, replica: &mut Replica, command: ConnectionCommand) {
         self.endpoint.handle_command(now, replica, command);
+    }
+
+    /// The rooms that it reads.
+    pub(super) fn rooms(&self) -> &[RoomSlot] {
+        self.endpoint.rooms()
+    }
+
+    /// One of its rooms has messages from this number on.
+    pub(super) fn wake(&mut self, room: RoomSlot, from: u64) {
+        self.endpoint.wake(room, from);
     }
 
     /// It has joined, and can no longer be evicted for others.
@@ -251,9 +254,15 @@ impl Connection {
     }
 
     /// Takes the page that it waited for.
-    pub(super) fn take_page(&mut self, now: Now, room: RoomId, page: Result<Segment, StoreError>) {
+    pub(super) fn take_page(
+        &mut self,
+        now: Now,
+        replica: &Replica,
+        room: RoomId,
+        page: Result<Segment, StoreError>,
+    ) {
         self.fetching = false;
-        match page.map(|page| self.endpoint.handle_page(room, page)) {
+        match page.map(|page| self.endpoint.handle_page(replica, room, page)) {
             Ok(true) => {}
             Ok(false) => self.end = Some(Departure::Lost),
             Err(error) => self.endpoint.handle_unreadable(now, error),
@@ -396,7 +405,7 @@ impl Connection {
         if !self.endpoint.may_request() || context.hub.is_full() {
             return Ok(());
         }
-        let next = || self.endpoint.poll_request(super::random);
+        let next = || self.endpoint.poll_request(&context.replica, super::random);
         let requests: Vec<Request> = std::iter::from_fn(next).collect();
         let asked = requests.is_empty()
             || context.hub.tell(Event::Requests {

@@ -213,7 +213,7 @@ impl HandshakePool {
         endpoint: &mut Endpoint,
     ) -> Option<Request> {
         loop {
-            if let Some(request) = endpoint.poll_request(super::random) {
+            if let Some(request) = endpoint.poll_request(&self.replica.borrow(), super::random) {
                 return Some(request);
             }
             if endpoint.is_answering() {

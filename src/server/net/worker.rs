@@ -289,25 +289,33 @@ impl Worker {
         self.context.replica.publish(publication);
         for run in &publication.runs {
             self.throttle.woken(run.room);
-            self.wake(run.room);
+            self.wake(run.room, Some(run.segment.first()));
         }
         if publication.presence.is_empty() {
             return;
         }
         let now = self.context.clock.now().mono;
         for run in &publication.presence {
-            let readers = self.readers.count(run.room);
+            let room = self.context.replica.slot(run.room);
+            let readers = self.readers.count(room);
             if self.throttle.changed(now, run.room, readers) {
-                self.wake(run.room);
+                self.wake(run.room, None);
             }
         }
     }
 
-    /// Queues all readers of a room.
-    fn wake(&mut self, room: RoomId) {
-        for place in self.readers.of(room) {
-            let reader = self.table.get_mut(place);
-            if reader.is_some_and(|reader| reader.queue()) {
+    /// Queues all readers of a room, which may have messages from a number on.
+    fn wake(&mut self, room: RoomId, from: Option<u64>) {
+        let room = self.context.replica.slot(room);
+        for &place in self.readers.of(room) {
+            let place = place as usize;
+            let Some(reader) = self.table.get_mut(place) else {
+                continue;
+            };
+            if let Some(from) = from {
+                reader.wake(room, from);
+            }
+            if reader.queue() {
                 self.queue.push_back(place);
             }
         }
@@ -318,31 +326,27 @@ impl Worker {
             return;
         };
         let connection = &mut self.table[place];
-        match &command {
-            ConnectionCommand::Admit(admission) => {
-                connection.set_joined();
-                for (room, _) in &admission.rooms {
-                    self.readers.enter(connection, place, *room);
-                }
-            }
-            ConnectionCommand::Enter { rooms, .. } => {
-                for (room, _) in rooms {
-                    self.readers.enter(connection, place, *room);
-                }
-            }
-            ConnectionCommand::Leave(room) => self.readers.leave(&mut self.table, place, *room),
-            ConnectionCommand::Answer(_)
-            | ConnectionCommand::Retry { .. }
-            | ConnectionCommand::Stored(_)
-            | ConnectionCommand::Query(_)
-            | ConnectionCommand::Tell(_)
-            | ConnectionCommand::Close { .. } => {}
+        if matches!(command, ConnectionCommand::Admit(_)) {
+            connection.set_joined();
         }
-        let connection = &mut self.table[place];
-        let (now, replica) = (self.context.clock.now(), &self.context.replica);
+        let left = match command {
+            ConnectionCommand::Leave(room) => Some(room),
+            _ => None,
+        };
+        let before = connection.rooms().len();
+        let (now, replica) = (self.context.clock.now(), &mut self.context.replica);
         catch_panic(connection, |connection| {
             connection.apply(now, replica, command);
         });
+        let rooms = connection.rooms();
+        for &room in rooms.get(before..).unwrap_or_default() {
+            self.readers.enter(place, room);
+        }
+        if let Some(room) = left.and_then(|room| replica.find(room))
+            && !rooms.contains(&room)
+        {
+            self.readers.leave(place, room);
+        }
         self.queue(place);
     }
 
@@ -399,9 +403,9 @@ impl Worker {
             Answer::Page {
                 room, page, permit, ..
             } => {
-                let now = self.context.clock.now();
+                let (now, replica) = (self.context.clock.now(), &self.context.replica);
                 catch_panic(&mut self.table[place], |connection| {
-                    connection.take_page(now, room, page);
+                    connection.take_page(now, replica, room, page);
                 });
                 // The whole page, as far as the socket takes it: others wait for the permit.
                 while let Some(next) = self.turn(now, place) {
@@ -436,8 +440,11 @@ impl Worker {
                 self.queue(place);
             }
         }
-        while let Some(room) = self.throttle.take_due(now, |room| self.readers.count(room)) {
-            self.wake(room);
+        while let Some(room) = self.throttle.take_due(now, |room| {
+            let room = self.context.replica.find(room);
+            room.map_or(0, |room| self.readers.count(room))
+        }) {
+            self.wake(room, None);
         }
     }
 
@@ -591,10 +598,11 @@ impl Worker {
     }
 
     fn remove(&mut self, place: usize, reason: Departure) -> Connection {
-        let mut connection = self.table.remove(place);
+        let connection = self.table.remove(place);
         self.places.remove(&connection.id);
-        let slots = mem::take(&mut connection.slots);
-        self.readers.remove(&slots, &mut self.table);
+        for &room in connection.rooms() {
+            self.readers.leave(place, room);
+        }
         self.sockets.remove(connection.socket(), place);
         let closed = Event::Closed {
             connection: connection.id,

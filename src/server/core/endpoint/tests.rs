@@ -29,7 +29,7 @@ fn the_end_is_told_in_the_turn_in_which_it_is_reached() {
         retry_after_ms: None,
     })));
     let close = ConnectionCommand::Close { last, drain: true };
-    endpoint.handle_command(start(), &replica, close);
+    endpoint.handle_command(start(), &mut replica, close);
     assert!(matches!(
         endpoint.poll_turn(start(), &mut replica),
         Turn::Done
@@ -71,7 +71,12 @@ fn at(seconds: u64) -> Now {
 fn receive(endpoint: &mut Endpoint, now: Now, bytes: &[u8]) -> Option<Request> {
     endpoint.space()[..bytes.len()].copy_from_slice(bytes);
     endpoint.handle_received(now, bytes.len());
-    endpoint.poll_request(|| [0; 32])
+    poll(endpoint)
+}
+
+fn poll(endpoint: &mut Endpoint) -> Option<Request> {
+    let replica = Replica::new([], ReplicaLimits::default());
+    endpoint.poll_request(&replica, || [0; 32])
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn a_frame_that_does_not_end_ends_the_connection() {
         assert_eq!(endpoint.handle_tick(at(second)), Pulse::Fine);
     }
     assert_eq!(endpoint.handle_tick(at(31)), Pulse::Late);
-    let Some(Request::Refused(refusal)) = endpoint.poll_request(|| [0; 32]) else {
+    let Some(Request::Refused(refusal)) = poll(&mut endpoint) else {
         panic!("it is not refused");
     };
     assert!(refusal.fatal());
@@ -98,7 +103,7 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     // Its rest arrives in time, and with it the beginning of the next one.
     let rest = [&ping[5..], &ping[..5]].concat();
     assert!(receive(&mut endpoint, at(30), &rest).is_some());
-    assert!(endpoint.poll_request(|| [0; 32]).is_none());
+    assert!(poll(&mut endpoint).is_none());
     let tick = |endpoint: &mut Endpoint, second| {
         endpoint.handle_alive(at(second));
         endpoint.handle_tick(at(second))
@@ -113,13 +118,13 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     // Between frames there is no limit.
     let mut endpoint = joined();
     assert!(receive(&mut endpoint, at(1), ping).is_some());
-    assert!(endpoint.poll_request(|| [0; 32]).is_none());
+    assert!(poll(&mut endpoint).is_none());
     assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
 }
 
 #[test]
 fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
-    let replica = Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
+    let mut replica = Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
     let refusal = |wait| ErrorFrame {
         retry_after_ms: wait,
         ..ErrorFrame::new(ErrorCode::RateLimited, "Too fast")
@@ -127,9 +132,9 @@ fn a_client_told_to_retry_later_is_not_read_for_a_moment() {
     let message =
         |wait| ConnectionCommand::Answer(Some(Box::new(ServerFrame::Error(refusal(wait)))));
     let look = |wait| ConnectionCommand::Query(Err(Box::new(refusal(wait))));
-    let check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
+    let mut check = |command: ConnectionCommand, wait: Option<u64>, pause: Option<Duration>| {
         let mut endpoint = joined();
-        endpoint.handle_command(at(1), &replica, command);
+        endpoint.handle_command(at(1), &mut replica, command);
         endpoint.wrote_all();
         let until = pause.map(|pause| at(1).mono + pause);
         assert_eq!(endpoint.paused(), until, "told to wait {wait:?}");

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use crate::{
     protocol::{
@@ -6,12 +6,12 @@ use crate::{
     },
     server::{
         core::{
-            event::ConnectionCommand,
+            event::{ConnectionCommand, Publication},
             replica::{Replica, ReplicaLimits},
-            subscriber::{Subscriber, Turn},
+            subscriber::{CURSORS_KEPT, Subscriber, Turn},
             testing::{World, join, message, start, token},
         },
-        log::{MemoryLimits, segment::SegmentBuilder},
+        log::{MemoryLimits, Run, segment::SegmentBuilder},
     },
 };
 
@@ -35,7 +35,7 @@ fn world(replica: ReplicaLimits) -> World {
 
 /// The message numbers that a client got, in order.
 fn numbers(world: &mut World, name: &str) -> Vec<u64> {
-    let heard = std::mem::take(&mut world.client(name).heard);
+    let heard = mem::take(&mut world.client(name).heard);
     heard
         .iter()
         .filter_map(|frame| match frame {
@@ -113,14 +113,14 @@ fn a_written_page_is_discarded() {
     }
     let page = page.finish();
     let mut subscriber = Subscriber::new();
-    subscriber.attach(&[(RoomId::LOBBY, 1)], &[RoomId::LOBBY]);
+    subscriber.attach(&mut replica, &[(RoomId::LOBBY, 1)], &[RoomId::LOBBY]);
     let mut pages = 0;
     loop {
         let count = match subscriber.poll_turn(&mut replica) {
             Turn::Write(gather) => gather.slices().iter().map(|slice| slice.len()).sum(),
             Turn::Fetch { room, from } => {
                 assert_eq!(from, 1);
-                assert!(subscriber.handle_page(room, page.clone()));
+                assert!(subscriber.handle_page(&replica, room, page.clone()));
                 pages += 1;
                 continue;
             }
@@ -131,6 +131,127 @@ fn a_written_page_is_discarded() {
     }
     assert_eq!(pages, 1);
     assert!(!subscriber.has_page());
+}
+
+/// Rooms, a reader of them, and what it wrote.
+struct Reading {
+    replica: Replica,
+    subscriber: Subscriber,
+    heads: Vec<u64>,
+    wrote: Vec<u8>,
+}
+
+impl Reading {
+    fn rooms(count: u8) -> Self {
+        let heads = vec![0; usize::from(count)];
+        let rooms: Vec<_> = (0..count).map(|index| (Self::id(index), 1)).collect();
+        let mut replica = Replica::new([], ReplicaLimits::default());
+        let mut subscriber = Subscriber::new();
+        subscriber.attach(&mut replica, &rooms, &[]);
+        Self {
+            replica,
+            subscriber,
+            heads,
+            wrote: Vec::new(),
+        }
+    }
+
+    fn id(index: u8) -> RoomId {
+        RoomId::from_bytes([index + 1; 12])
+    }
+
+    /// A message comes, which is the room's letter.
+    fn say(&mut self, index: u8) {
+        let head = &mut self.heads[usize::from(index)];
+        *head += 1;
+        let mut run = SegmentBuilder::new(*head);
+        run.push(|out| out.push(b'a' + index));
+        let (room, segment) = (Self::id(index), run.finish());
+        self.replica.publish(&Publication {
+            runs: vec![Run { room, segment }],
+            ..Publication::default()
+        });
+        let room = self.replica.slot(room);
+        if self.subscriber.rooms().contains(&room) {
+            self.subscriber.wake(room, *head);
+        }
+    }
+
+    /// Writes this many bytes, one at a time; false if there are no more.
+    fn write(&mut self, count: usize) -> bool {
+        (0..count).all(|_| {
+            let Turn::Write(gather) = self.subscriber.poll_turn(&mut self.replica) else {
+                return false;
+            };
+            self.wrote.push(gather.slices()[0][0]);
+            self.subscriber.handle_written(&self.replica, 1);
+            true
+        })
+    }
+
+    fn wrote(&mut self) -> String {
+        while self.write(1) {}
+        String::from_utf8(mem::take(&mut self.wrote)).unwrap()
+    }
+}
+
+#[test]
+fn a_room_in_which_everything_is_written_takes_four_bytes() {
+    let mut reading = Reading::rooms(200);
+    for _ in 0..3 {
+        for index in 0..200 {
+            // The letters of few rooms only are written.
+            reading.say(index % 20);
+        }
+        assert_eq!(reading.wrote().len(), 200);
+        assert!(reading.subscriber.cursors.capacity() <= 4 * CURSORS_KEPT);
+        assert_eq!(size_of_val(reading.subscriber.rooms()), 800);
+    }
+}
+
+#[test]
+fn rooms_take_turns_also_where_some_are_done_before_others() {
+    let mut reading = Reading::rooms(4);
+    for index in [0, 0, 0, 1, 2, 2, 3, 3, 3] {
+        reading.say(index);
+    }
+    assert!(reading.write(5));
+    reading.say(1);
+    assert_eq!(reading.wrote(), "abcdabcdad");
+    reading.say(2);
+    assert_eq!(reading.wrote(), "c");
+}
+
+#[test]
+fn a_room_is_read_from_where_one_enters_it_until_one_leaves() {
+    let mut reading = Reading::rooms(2);
+    let (first, second) = (Reading::id(0), Reading::id(1));
+    for index in [0, 1, 1] {
+        reading.say(index);
+    }
+    assert_eq!(reading.wrote(), "abb");
+    let slot = reading.replica.slot(second);
+    reading.say(1);
+    reading.subscriber.leave(slot);
+    assert_eq!(reading.subscriber.next_in(&reading.replica, second), None);
+    reading.say(1);
+    reading.say(0);
+    assert_eq!(reading.wrote(), "a");
+    // From the last but one of four, and once more from the last.
+    for (from, wrote) in [(3, "bb"), (4, "b"), (5, "")] {
+        let again = [(second, from)];
+        reading.subscriber.enter(&mut reading.replica, &again);
+        assert_eq!(reading.subscriber.rooms().len(), 2);
+        assert_eq!(reading.wrote(), wrote, "from {from}");
+        let next = reading.subscriber.next_in(&reading.replica, second);
+        assert_eq!(next, Some(5));
+    }
+    reading.subscriber.detach();
+    reading.say(0);
+    assert_eq!(reading.wrote(), "");
+    assert_eq!(reading.subscriber.rooms().len(), 2);
+    let next = reading.subscriber.next_in(&reading.replica, first);
+    assert_eq!(next, Some(4), "counted as written: nobody asks any more");
 }
 
 #[test]
@@ -223,19 +344,27 @@ fn received_requests_come_before_more_is_read_and_after_the_input_ended() {
     let endpoint = &mut world.client("bob").endpoint;
     endpoint.handle_end_of_input();
     let now = start();
-    let replica = &Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
+    let replica = &mut Replica::new([(RoomId::LOBBY, 0)], ReplicaLimits::default());
     // Two are answered: the other two may be requested now, but no more read.
     for _ in 0..2 {
         endpoint.handle_command(now, replica, ConnectionCommand::Answer(None));
     }
     assert!(!endpoint.may_read() && endpoint.may_request() && !endpoint.is_over());
     for _ in 0..2 {
-        assert!(endpoint.poll_request(|| unreachable!("no join")).is_some());
+        assert!(
+            endpoint
+                .poll_request(replica, || unreachable!("no join"))
+                .is_some()
+        );
     }
     for _ in 0..most {
         endpoint.handle_command(now, replica, ConnectionCommand::Answer(None));
     }
-    assert!(endpoint.poll_request(|| unreachable!("no join")).is_none());
+    assert!(
+        endpoint
+            .poll_request(replica, || unreachable!("no join"))
+            .is_none()
+    );
     assert!(endpoint.is_over());
 }
 
@@ -337,11 +466,11 @@ fn the_member_list_is_right_in_the_end_however_it_changes_meanwhile() {
             // Rooms at rest free memory while members read the list.
             world.replica.rest();
             world.run();
-            list.follow(&std::mem::take(&mut world.client("bob").heard));
+            list.follow(&mem::take(&mut world.client("bob").heard));
         }
         world.client("bob").window = usize::MAX;
         world.run();
-        list.follow(&std::mem::take(&mut world.client("bob").heard));
+        list.follow(&mem::take(&mut world.client("bob").heard));
         assert!(list.whole);
         let wrong: Vec<_> = list.members.symmetric_difference(&present).collect();
         assert!(
@@ -378,7 +507,7 @@ fn a_room_that_rests_gives_back_what_a_crowd_needed() {
     world.connect("late");
     world.post("late", &bytes);
     let mut list = List::default();
-    list.follow(&std::mem::take(&mut world.client("late").heard));
+    list.follow(&mem::take(&mut world.client("late").heard));
     assert!(list.whole);
     assert_eq!(list.members.len(), 101);
 }
