@@ -184,8 +184,9 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Theme::Auto)]
     pub theme: Theme,
 
-    /// With status: print a JSON object.
-    #[arg(long)]
+    /// Line mode for programs: each line of the input and of the output is a JSON object of the
+    /// protocol, as docs/BOTS.md says. With status: print a JSON object.
+    #[arg(long, conflicts_with_all = ["reader", "commands"])]
     pub json: bool,
 
     /// No colours; the environment variable NO_COLOR does the same.
@@ -370,10 +371,6 @@ impl Invocation {
             server.extend(["--state-dir".to_owned(), directory.to_string_lossy().into()]);
         }
         let server: Vec<_> = server.iter().map(|word| shell_word(word)).collect();
-        if typed.options.json && !status {
-            let why = "--json is for the status: chat-tui status --json";
-            return Err(RawArgs::command().error(ErrorKind::ArgumentConflict, why));
-        }
         let args = Box::new(Args {
             host,
             port,
@@ -932,8 +929,6 @@ mod tests {
         }
         let args = parse("chat-tui status 10500 carol 3").unwrap();
         assert_eq!(args.host.as_str(), "status");
-        let error = invocation("chat-tui --json localhost 10500 carol 3").unwrap_err();
-        assert!(error.to_string().contains("chat-tui status --json"));
         assert!(invocation("chat-tui status").is_err(), "of which chat?");
     }
 

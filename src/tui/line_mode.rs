@@ -12,6 +12,7 @@
 //! - An edit is a line of its own: `09:45 alice (edited): new text`; so is a deletion:
 //!   `-- a message of alice (09:42) was deleted --`. An older message that was deleted is
 //!   `-- message deleted --`, and an entry of an unknown kind `--`, its description, `--`.
+//! - With `--json`, input and output are objects of the protocol: `docs/BOTS.md`.
 //! - Status goes to standard error. A script gets only errors and warnings.
 //! - Input from a terminal may contain commands (`/help`) and `q!`. Other input is literal text,
 //!   unless `--commands` is given. Empty lines are skipped; a line longer than a message is
@@ -85,10 +86,11 @@ pub async fn run(
     let interactive = io::stdin().is_terminal();
     let options = LineModeOptions {
         interactive,
-        commands: interactive || args.options.commands,
+        commands: (interactive || args.options.commands) && !args.options.json,
         follow: args.options.follow,
-        stamps: !io::stdout().is_terminal(),
+        stamps: !io::stdout().is_terminal() || args.options.json,
         reader: args.options.reader,
+        json: args.options.json,
         history: args.options.history,
     };
     let local_user = LocalUser {
@@ -143,7 +145,7 @@ async fn converse(
     signals: &mut Signals,
 ) -> End {
     let mut stopped = None;
-    let mut splitter = LineSplitter::default();
+    let mut splitter = LineSplitter::new(model.line_bytes_max());
     let mut input = Some(read_input());
     let (output, writer, mut failure) = write_output();
     let mut deserted = watch_output();

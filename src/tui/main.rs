@@ -194,7 +194,7 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         who.notices.extend_from_slice(host.told());
     }
     let on_terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
-    let plain = args.options.plain || args.options.reader;
+    let plain = args.options.plain || args.options.reader || args.options.json;
     let lines = plain || !on_terminal || stderr::is_dumb_terminal();
     if lines && !plain && on_terminal {
         stderr::complain(

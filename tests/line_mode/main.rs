@@ -7,7 +7,11 @@
 )]
 #![allow(clippy::print_stdout, reason = "what is skipped is said")]
 
+mod bots;
 mod commands;
+#[path = "../families/mod.rs"]
+#[allow(dead_code, reason = "it has more than this needs")]
+mod families;
 mod output;
 mod overlapping;
 mod rooms;

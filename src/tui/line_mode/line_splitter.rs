@@ -1,7 +1,5 @@
 //! Splits the input's bytes into lines.
 
-use crate::protocol::limits::TEXT_BYTES_MAX;
-
 /// One line of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum InputLine {
@@ -16,14 +14,24 @@ pub(super) enum InputLine {
     TooLong,
 }
 
-/// Splits a stream at its line ends. Holds one unfinished line of at most [`TEXT_BYTES_MAX`] bytes.
-#[derive(Debug, Default)]
+/// Splits a stream at its line ends. Holds one unfinished line.
+#[derive(Debug)]
 pub(super) struct LineSplitter {
+    bytes_max: usize,
     line: Vec<u8>,
     too_long: bool,
 }
 
 impl LineSplitter {
+    /// A splitter of lines that have at most this many bytes.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            line: Vec::new(),
+            too_long: false,
+        }
+    }
+
     /// Takes bytes; returns the lines that end in them.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Vec<InputLine> {
         let mut lines = Vec::new();
@@ -44,7 +52,7 @@ impl LineSplitter {
     fn keep(&mut self, bytes: &[u8]) {
         // One byte more than a message, for the `\r` of a `\r
         // `.
-        if self.line.len() + bytes.len() > TEXT_BYTES_MAX + 1 {
+        if self.line.len() + bytes.len() > self.bytes_max + 1 {
             self.too_long = true;
             self.line = Vec::new();
         }
@@ -58,7 +66,7 @@ impl LineSplitter {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        if std::mem::take(&mut self.too_long) || line.len() > TEXT_BYTES_MAX {
+        if std::mem::take(&mut self.too_long) || line.len() > self.bytes_max {
             return InputLine::TooLong;
         }
         match String::from_utf8(line) {
@@ -77,6 +85,7 @@ impl LineSplitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::limits::TEXT_BYTES_MAX;
 
     fn text(text: &str) -> InputLine {
         InputLine::Text {
@@ -88,7 +97,7 @@ mod tests {
     /// Checks that the lines are the same however the bytes are split.
     fn check(bytes: &[u8], expected: &[InputLine]) {
         for size in [1, 2, 3, 7, bytes.len().max(1)] {
-            let mut splitter = LineSplitter::default();
+            let mut splitter = LineSplitter::new(TEXT_BYTES_MAX);
             let mut lines: Vec<_> = bytes
                 .chunks(size)
                 .flat_map(|part| splitter.feed(part))

@@ -3,6 +3,7 @@
 mod changes;
 mod events;
 mod input;
+mod objects;
 mod print;
 mod reading;
 mod rooms;
@@ -20,7 +21,10 @@ use crate::{
         Command,
         event::{Delivery, LocalId, OutboxMessage, Restored, Security, Summary},
     },
-    protocol::{KeyTag, Nickname, RoomId, RoomInfo, RoomName, UserId},
+    protocol::{
+        KeyTag, Nickname, RoomId, RoomInfo, RoomName, UserId,
+        limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX},
+    },
     text::{Body, Line},
     tui::exit_summary,
 };
@@ -51,6 +55,8 @@ pub(super) struct LineModeOptions {
     pub(super) stamps: bool,
     /// Whether the output is read aloud: words in place of signs, and no columns.
     pub(super) reader: bool,
+    /// Whether input and output are objects, one on a line.
+    pub(super) json: bool,
     /// How many of the latest messages to print after joining.
     pub(super) history: u64,
 }
@@ -106,6 +112,8 @@ pub(super) enum Asked {
     Members(RoomId, Line),
     /// Messages that mention the user. `any`: there were some already.
     Inbox { any: bool },
+    /// What an object of the input asks for, with its `ref`.
+    Object(Option<u64>),
 }
 
 /// The model of line mode; the parent module has its rules.
@@ -155,6 +163,10 @@ pub(super) struct Model {
     standby: bool,
     /// Whether the last status of the connection was a problem.
     troubled: bool,
+    /// The `ref`s of our messages, by their numbers, until their outcome is written; and pages that
+    /// were asked for by objects.
+    references: BTreeMap<u64, u64>,
+    asked_pages: VecDeque<objects::AskedPage>,
     /// The number of messages sent, and of those that the session has named.
     sent: u64,
     named: u64,
@@ -220,6 +232,8 @@ impl Model {
             heard: false,
             standby: false,
             troubled: false,
+            references: BTreeMap::new(),
+            asked_pages: VecDeque::new(),
             sent: 0,
             named: 0,
             earlier: 0,
@@ -244,6 +258,15 @@ impl Model {
             status: VecDeque::new(),
             commands: VecDeque::new(),
             ended: None,
+        }
+    }
+
+    /// The most bytes of a line of the input.
+    pub(super) fn line_bytes_max(&self) -> usize {
+        if self.options.json {
+            FRAME_BYTES_MAX
+        } else {
+            TEXT_BYTES_MAX
         }
     }
 
@@ -453,6 +476,7 @@ impl Model {
     fn waiting_for(&self) -> usize {
         let unnamed = usize::try_from(self.sent - self.named).unwrap_or(usize::MAX);
         let asked = self.asked.len() + usize::from(self.nickname_asked.is_some());
+        let asked = asked + self.asked_pages.len();
         let asked = asked + usize::from(self.going.is_some());
         unnamed + self.on_the_way.len() + self.older.len() + asked
     }

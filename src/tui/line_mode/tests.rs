@@ -1,5 +1,6 @@
 mod admin;
 mod entries;
+mod objects;
 mod rooms;
 
 use std::time::Duration;
@@ -33,6 +34,7 @@ const SCRIPT: LineModeOptions = LineModeOptions {
     follow: false,
     stamps: false,
     reader: false,
+    json: false,
     history: 0,
 };
 const PERSON: LineModeOptions = LineModeOptions {

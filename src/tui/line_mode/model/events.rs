@@ -31,6 +31,9 @@ impl Model {
 
     #[deny(clippy::wildcard_enum_match_arm)]
     fn happened(&mut self, event: Event) {
+        if self.options.json {
+            self.put_event(&event);
+        }
         match event {
             Event::Connection(status) => self.connection_changed(status),
             Event::Entered(entered) => self.entered(&entered),
@@ -56,7 +59,10 @@ impl Model {
                 }
             }
             Event::Outbox(message) => match self.number(message.local) {
-                Some(number) => self.delivery(&message, number),
+                Some(number) => {
+                    self.put_delivery(&message, number);
+                    self.delivery(&message, number);
+                }
                 None => self.delivery_of_others(message),
             },
             Event::Members { room, members } => {
@@ -105,6 +111,7 @@ impl Model {
             } => {
                 self.nickname_refused(&nickname, &why, waiting);
             }
+            Event::Admin { .. } if self.options.json => {}
             Event::Admin { request, answer } => self.answered(request, answer),
             Event::Page { room, page, .. } => self.page(room, page),
             Event::RoomList { request, rooms } => self.rooms_page(request, rooms),
@@ -229,6 +236,7 @@ impl Model {
         // Messages handed over by other processes are printed for a follower; a sender skips them.
         let ours = |local: LocalId| !local.is_of_others() || !self.is_chatty();
         let own = received.local.is_some_and(ours);
+        let json = self.options.json;
         if let Said::Logged(entry) = &mut received.said {
             let most = if entry.room == self.room {
                 seen::HERE_MAX
@@ -239,12 +247,19 @@ impl Model {
                 return;
             };
             room.last = entry.seq;
+            let raw = json.then(|| entry.clone());
             let change = room.change(entry, own);
             room.fold.apply(entry);
             let is_older = entry.seq <= room.older;
             let comes_by_page = entry.is_shown() && room.history.comes_by_page(entry.seq, own);
             if entry.is_shown() && (own || !comes_by_page) {
                 room.seen.see(entry, most);
+            }
+            if let Some(raw) = raw {
+                if !comes_by_page && !is_older {
+                    self.put_said(&Said::Logged(raw));
+                }
+                return;
             }
             if let Some(change) = change {
                 self.print_change(entry, change, entry.time);

@@ -3,7 +3,10 @@
 use super::{ExitStatus, Model};
 use crate::{
     client::Command,
-    protocol::{Content, Nickname, limits::TEXT_BYTES_MAX},
+    protocol::{
+        Content, Nickname,
+        limits::{FRAME_BYTES_MAX, TEXT_BYTES_MAX},
+    },
     text::{Body, BodyError, Line},
     tui::{
         commands::{self, ParsedInput, Slash, SlashAction, admin},
@@ -33,6 +36,12 @@ impl Model {
     }
 
     fn is_ready(&self, line: &InputLine) -> bool {
+        if self.options.json {
+            return match line {
+                InputLine::Text { text, .. } => self.takes_object(text),
+                InputLine::TooLong => true,
+            };
+        }
         if self.options.interactive || !self.options.commands {
             return true;
         }
@@ -94,6 +103,9 @@ impl Model {
             self.say(&format!(
                 "Line {line} is not UTF-8: bytes that can't be read are replaced"
             ));
+        }
+        if self.options.json {
+            return self.object(&text);
         }
         if !self.options.commands {
             return self.send(&text);
@@ -184,6 +196,10 @@ impl Model {
     }
 
     fn too_long(&mut self) {
+        if self.options.json {
+            let limit = FRAME_BYTES_MAX / 1024;
+            return self.refuse_object(None, &format!("An object has at most {limit} KiB"));
+        }
         let line = self.lines_read;
         let limit = TEXT_BYTES_MAX / 1024;
         self.undelivered += 1;
@@ -231,7 +247,7 @@ impl Model {
     }
 
     /// A user leaves at once; a script first delivers the lines before it.
-    fn quit(&mut self) {
+    pub(super) fn quit(&mut self) {
         self.input_ended = true;
         self.waiting.clear();
         self.options.follow = false;

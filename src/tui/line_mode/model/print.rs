@@ -21,6 +21,9 @@ impl Model {
 
     /// Prints a message.
     pub(super) fn print(&mut self, message: &Said) {
+        if self.options.json {
+            return self.put_said(message);
+        }
         self.mark_clock(message);
         if self.output_closed {
             return;
@@ -53,7 +56,7 @@ impl Model {
 
     /// Prints what a change of an entry has changed. `now` is its time.
     pub(super) fn print_change(&mut self, entry: &Entry, change: SeenChange, now: Timestamp) {
-        if self.output_closed {
+        if self.output_closed || self.options.json {
             return;
         }
         match change {
@@ -87,7 +90,7 @@ impl Model {
 
     /// Prints what is no message.
     fn remark(&mut self, room: RoomId, words: &str) {
-        if self.output_closed {
+        if self.output_closed || self.options.json {
             return;
         }
         let words = self.in_room(room, words);
