@@ -36,7 +36,7 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 pub const CAPABILITIES_MAX: usize = 64;
 /// Rooms that one frame may name.
 pub const JOIN_ROOMS_MAX: usize = 256;
-/// Most rooms of one user.
+/// Most rooms of one user, besides the lobby.
 pub const USER_ROOMS_MAX: usize = 2_000;
 /// Most people in a direct conversation.
 pub const DIRECT_PEOPLE_MAX: usize = 9;

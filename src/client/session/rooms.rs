@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Every room of one log that the user is in, or that messages are stored of. A connection has at
-/// most [`USER_ROOMS_MAX`] of them open.
+/// most [`USER_ROOMS_MAX`] of them open, besides the lobby.
 #[derive(Debug, Default)]
 pub(super) struct RoomCursors {
     epoch: Option<Epoch>,
@@ -177,7 +177,7 @@ impl RoomCursors {
         }
         let open = self.rooms.values().filter(|room| room.due.is_some());
         // Each room takes space on the screen and the disk.
-        if open.count() + starts.len() > USER_ROOMS_MAX {
+        if open.count() + starts.len() > 1 + USER_ROOMS_MAX {
             return Err(ProtocolFault::new("more rooms than a user can be in"));
         }
         Ok(())

@@ -102,6 +102,9 @@ pub struct Endpoint<D> {
     dry: bool,
     /// Until when no requests are taken, since the client was told to retry later.
     paused: Option<Duration>,
+    /// Bytes of the welcome, until everything is written: it may be longer than what else may be
+    /// buffered.
+    welcome_bytes: usize,
     /// A request to make again after that.
     again: Option<Box<ClientFrame>>,
     /// A frame was malformed, so that nothing after it can be read.
@@ -131,6 +134,7 @@ impl<D: Dialect> Endpoint<D> {
             looking: QueryState::None,
             dry: true,
             paused: None,
+            welcome_bytes: 0,
             again: None,
             deaf: false,
             ended: false,
@@ -415,6 +419,7 @@ impl<D: Dialect> Endpoint<D> {
                 self.state = State::Joined;
                 self.channel = None;
                 self.dialect.attach(now, *joined, replica);
+                self.welcome_bytes = self.dialect.held_bytes();
             }
             ConnectionCommand::Answer(None) => {}
             ConnectionCommand::Retry { frame, wait } => {
@@ -448,7 +453,10 @@ impl<D: Dialect> Endpoint<D> {
     /// Tells the client something that it has not asked for; closes the connection if it does not
     /// read.
     fn tell(&mut self, now: Now, frame: &ServerFrame) {
-        if self.dialect.held_bytes() > UNREAD_BYTES_MAX {
+        if self.dialect.is_quiet() {
+            self.welcome_bytes = 0;
+        }
+        if self.dialect.held_bytes() > UNREAD_BYTES_MAX + self.welcome_bytes {
             let words = "The client reads too slowly";
             let error = ErrorFrame::new(ErrorCode::Unavailable, words);
             return self.close(now, Some(Box::new(ServerFrame::Error(error))), false);

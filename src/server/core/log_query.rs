@@ -19,12 +19,13 @@ use crate::{
     protocol::{
         Extent, RoomId, ServerFrame, UserId,
         frame::{ErrorCode, ErrorFrame, PageHead, Part},
+        limits::NUMBER_MAX,
         wire::{
             encode_changes, encode_found, encode_history, encode_inbox, encode_server, parse_entry,
         },
     },
     search::Query,
-    server::core::rooms::span::Visible,
+    server::core::rooms::span::{Span, Visible},
     server::log::{Changed, ChangedSince, Found, Inbox, Page, Readable, Reader, StoreError},
     text::Line,
 };
@@ -106,12 +107,12 @@ impl LogQuery {
     /// Runs the query.
     pub fn read(&self, reader: &mut dyn Reader) -> Result<QueryResult, StoreError> {
         let mut result = match &self.what {
-            QueryKind::Page(part) => reader.page(self.room, *part).map(QueryResult::Page),
+            QueryKind::Page(part) => self.read_page(reader, *part).map(QueryResult::Page),
             QueryKind::Changed(wanted) => {
                 reader.changed(self.room, *wanted).map(QueryResult::Changed)
             }
             QueryKind::Messages { query, to } => {
-                reader.search(self.room, query, *to).map(QueryResult::Found)
+                self.search(reader, query, *to).map(QueryResult::Found)
             }
             QueryKind::Inbox {
                 user,
@@ -134,6 +135,71 @@ impl LogQuery {
             result.frames().retain(is_visible);
         }
         Ok(result)
+    }
+
+    /// Reads a page of what is visible. Where it ends depends on visible entries only; what is hidden
+    /// between them counts as covered.
+    fn read_page(&self, reader: &mut dyn Reader, part: Part) -> Result<Page, StoreError> {
+        if self.visible.is_all() {
+            return reader.page(self.room, part);
+        }
+        let (from, to, span) = match part {
+            Part::Backward { from, to } => (from, to, self.visible.within(from, to).next_back()),
+            Part::Forward { from, to } => (from, to, self.visible.within(from, to).next()),
+            Part::Since(_) => {
+                let from = reader.page(self.room, part)?.from;
+                let span = self.visible.within(from, NUMBER_MAX).next();
+                let from = span.map_or(from, |span| span.from);
+                let to = NUMBER_MAX;
+                return self.read_page(reader, Part::Forward { from, to });
+            }
+        };
+        // Of what is hidden only the extent is wanted.
+        let Span {
+            from: first,
+            to: last,
+        } = span.unwrap_or(Span { from: to, to });
+        let is_backward = matches!(part, Part::Backward { .. });
+        let part = if is_backward {
+            Part::Backward {
+                from: first,
+                to: last,
+            }
+        } else {
+            Part::Forward {
+                from: first,
+                to: last,
+            }
+        };
+        let mut page = reader.page(self.room, part)?;
+        let (from, to) = (from.max(page.extent.first), to.min(page.extent.head));
+        if span.is_none() {
+            page.frames.clear();
+            (page.from, page.to) = (from, to.max(from - 1));
+        } else if is_backward && page.to >= page.from {
+            page.to = to;
+        } else if page.to >= page.from {
+            page.from = from;
+        }
+        Ok(page)
+    }
+
+    /// Searches what is visible; see [`Self::read_page`].
+    fn search(&self, reader: &mut dyn Reader, query: &Query, to: u64) -> Result<Found, StoreError> {
+        let span = self.visible.within(1, to).next_back();
+        if self.visible.is_all() {
+            return reader.search(self.room, query, to);
+        }
+        let mut found = reader.search(self.room, query, span.map_or(1, |span| span.to))?;
+        let first = found.extent.first;
+        if let Some(span) = span {
+            found.from = found.from.max(span.from);
+        } else {
+            found.frames.clear();
+            found.from = first;
+        }
+        found.to = to.min(found.extent.head).max(found.from.saturating_sub(1));
+        Ok(found)
     }
 
     /// Appends the answer to `out` as one frame: the result, or the error.

@@ -251,11 +251,11 @@ fn more_rooms_than_a_user_can_be_in_are_a_fault() {
         }
     };
     let mut run = TestSession::online();
-    let rooms: Vec<_> = (1..USER_ROOMS_MAX).map(start).collect();
+    let rooms: Vec<_> = (1..=USER_ROOMS_MAX).map(start).collect();
     for part in rooms.chunks(100) {
         run.say(ServerFrame::Rooms(part.to_vec()));
     }
     assert!(run.connected, "{:?}", run.events.last());
-    run.say(ServerFrame::Rooms(vec![start(USER_ROOMS_MAX)]));
+    run.say(ServerFrame::Rooms(vec![start(USER_ROOMS_MAX + 1)]));
     assert!(!run.connected);
 }

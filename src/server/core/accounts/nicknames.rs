@@ -59,8 +59,12 @@ impl Nicknames {
 
     /// The owner of a nickname.
     pub fn owner(&self, nickname: &Nickname) -> Option<UserId> {
-        let owned = self.owned.get(&nickname.canonical());
-        owned.map(|owned| owned.user)
+        self.owner_of(&nickname.canonical())
+    }
+
+    /// The owner of a nickname, by its canonical form.
+    pub fn owner_of(&self, canonical: &String) -> Option<UserId> {
+        Some(self.owned.get(canonical)?.user)
     }
 
     /// Whether a nickname has no owner, or this user owns it.

@@ -10,7 +10,7 @@ use crate::{
     server::core::{
         access::may::{Action, TargetUser, may},
         moderation::slow_mode::SLOW_SECONDS_MAX,
-        rooms::{NewRoom, RoomError, event::event},
+        rooms::{Direct, NewRoom, RoomError, event::event},
     },
     text::Line,
 };
@@ -224,10 +224,20 @@ impl Running<'_> {
         }
         let (by, at) = (self.user(), self.at());
         let rooms = &mut self.context.access.rooms;
-        let (room, made) = rooms.direct(&people, by, at)?;
-        if !made {
-            let reply = AdminReply::says("This conversation exists")
-                .of(room)
+        let Direct {
+            room,
+            is_new,
+            added,
+        } = rooms.direct(&people, by, at)?;
+        if !is_new {
+            // An account that was removed may have come back.
+            let others = added.into_iter().filter(|user| *user != by);
+            let reply = others
+                .map(|user| AdminEffect::Entered { user, room })
+                .fold(
+                    AdminReply::says("This conversation exists").of(room),
+                    AdminReply::then,
+                )
                 .then(self.entered(room));
             return Ok(if self.context.access.rooms.show(by, room) {
                 reply.then(AdminEffect::ReadChanged { user: by, room })

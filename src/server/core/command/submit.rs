@@ -89,7 +89,9 @@ pub(super) fn run(hub: &mut Hub, connection: ConnectionId, submission: Submissio
     };
     let sender = Arc::clone(&user.member);
     let moderates = allowed.unwrap_or(false);
-    let mentions = content.body().map_or(Mentions::NONE, |body| {
+    // One that is sent again is in the log with its mentions, or refused.
+    let body = content.body().filter(|_| id.counter > settled);
+    let mentions = body.map_or(Mentions::NONE, |body| {
         hub.mentions(connection, submission.room, body)
     });
     let what = PendingKind::Message {

@@ -13,8 +13,8 @@ use crate::{
     },
 };
 
-/// Places of one text that are looked up.
-const PLACES_MAX: usize = 200;
+/// Possible nicknames of one text that are looked up: each takes up to 15 µs.
+const LOOKUPS_MAX: usize = 256;
 
 impl Hub {
     /// The users whom a text mentions, of those in a room; the sender is none of them. Somebody who
@@ -29,8 +29,10 @@ impl Hub {
         let Some(session) = self.sessions.get(&connection) else {
             return found;
         };
-        for place in places(body.as_str(), NICKNAME_BYTES_MAX).take(PLACES_MAX) {
+        let mut lookups = LOOKUPS_MAX;
+        for place in places(body.as_str(), NICKNAME_BYTES_MAX) {
             let user = place.names.iter().find_map(|name| {
+                lookups = lookups.checked_sub(1)?;
                 let nickname = Nickname::known(name).ok()?;
                 self.user_named(&nickname)
                     .filter(|user| self.is_in(*user, room))
@@ -40,6 +42,9 @@ impl Hub {
                 Some(user) if found.users.len() < MENTIONS_MAX => found.users.push(user),
                 Some(_) => break,
                 None => found.everyone |= place.names.contains(&EVERYONE),
+            }
+            if lookups == 0 {
+                break;
             }
         }
         if found.everyone {
@@ -52,8 +57,9 @@ impl Hub {
 
     /// The user who has a nickname now, or owns it.
     pub(in crate::server::core) fn user_named(&self, nickname: &Nickname) -> Option<UserId> {
-        let present = self.nicknames.get(nickname.canonical().as_str()).copied();
-        present.or_else(|| self.access.accounts.nicknames.owner(nickname))
+        let canonical = nickname.canonical();
+        let present = self.nicknames.get(canonical.as_str()).copied();
+        present.or_else(|| self.access.accounts.nicknames.owner_of(&canonical))
     }
 
     /// Whether a user is in a room, connected or not.

@@ -42,6 +42,14 @@ pub(super) struct Refusals {
     pub(super) told: Option<Duration>,
 }
 
+/// A user whose membership begins at an entry that is not stored yet.
+#[derive(Clone, Copy)]
+pub(in crate::server::core) struct Invited {
+    pub(super) user: UserId,
+    /// The number from which on they are a member, as long as that of the entry is not known.
+    pub(super) from: u64,
+}
+
 /// A connection that waits for the result of an operation.
 pub(super) struct Pending {
     pub(super) connection: ConnectionId,
@@ -90,7 +98,7 @@ pub(in crate::server::core) enum PendingKind {
         /// The room.
         room: RoomId,
         /// The user whose membership begins with it.
-        invited: Option<UserId>,
+        invited: Option<Invited>,
     },
     /// An erasure for the operator.
     Erase(Box<EraseRequest>),

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Hub, Room, pending::PendingKind, promises::NOBODY};
+use super::{
+    Hub, Room,
+    pending::{Invited, PendingKind},
+    promises::NOBODY,
+};
 use crate::{
     protocol::{
-        Nickname, ReadMarker, ReadState, Role, RoomChange, RoomEvent, RoomId, ServerFrame, UserId,
+        Nickname, ReadMarker, ReadState, Role, RoomChange, RoomEvent, RoomId, RoomKind,
+        ServerFrame, UserId,
         frame::{Change, Departure, Member, Reset, RoomStart},
     },
     server::{
@@ -114,6 +119,14 @@ impl Hub {
     /// Sends a room to all sessions of a user who has entered it.
     pub(super) fn entered(&mut self, user: UserId, room: RoomId) {
         self.open_room(room);
+        // They may have been removed while it was stored. Without an account there is no membership.
+        let is_guest = self.access.accounts.get(user).is_none();
+        let known = self.access.rooms.get(room);
+        let is_public = known.is_some_and(|room| room.kind == RoomKind::Public);
+        let is_in = self.access.rooms.is_member(user, room) || is_guest && is_public;
+        if !is_in {
+            return;
+        }
         let Some(present) = self.users.get(&user) else {
             return;
         };
@@ -258,7 +271,11 @@ impl Hub {
     ) {
         self.open_room(room);
         let invited = match &event.change {
-            RoomChange::Invited(person) => Some(person.user),
+            RoomChange::Invited(person) => {
+                let user = person.user;
+                let begins = self.access.rooms.begins(user, room);
+                begins.map(|from| Invited { user, from })
+            }
             RoomChange::Joined
             | RoomChange::Left
             | RoomChange::Removed(_)
@@ -277,7 +294,7 @@ impl Hub {
     }
 
     /// Takes up an entry about a room that is stored.
-    pub(super) fn noted(&mut self, room: RoomId, invited: Option<UserId>, verdict: &OpResult) {
+    pub(super) fn noted(&mut self, room: RoomId, invited: Option<Invited>, verdict: &OpResult) {
         if let OpResult::Done(MessageOutcome::Stored { seq, .. }) = verdict {
             self.begins(room, invited, *seq);
         }
@@ -285,9 +302,9 @@ impl Hub {
 
     /// Begins the membership of a user who was invited at an entry, now that its number is known: it
     /// was believed to be as high as it could be.
-    pub(super) fn begins(&mut self, room: RoomId, invited: Option<UserId>, seq: u64) {
-        if let Some(user) = invited {
-            self.access.rooms.begin_at(user, room, seq);
+    pub(super) fn begins(&mut self, room: RoomId, invited: Option<Invited>, seq: u64) {
+        if let Some(Invited { user, from }) = invited {
+            self.access.rooms.begin_at(user, room, from, seq);
         }
     }
 

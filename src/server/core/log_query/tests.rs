@@ -359,3 +359,67 @@ fn history_begins_where_the_log_does() {
         [format!("found [] in {first}..=9")]
     );
 }
+
+/// Where a page ends depends on what the user may read only: from the ends one could learn which of
+/// the hidden messages have a word, and how long they are.
+#[test]
+fn the_ends_of_a_page_say_nothing_about_what_is_hidden() {
+    // Of the hidden messages, 1 to 400 and 600 to 1,000, many or none have the word.
+    let result = |hidden: &str, what: QueryKind| {
+        let mut world = after((1..=1_000).map(|n| match n {
+            400..600 => "plain words".to_owned(),
+            _ => hidden.to_owned(),
+        }));
+        let query = LogQuery {
+            room: RoomId::LOBBY,
+            visible: Visible::of([Span { from: 400, to: 599 }]),
+            what,
+            reference: None,
+        };
+        let looked = query.read(&mut world.store);
+        let mut out = Vec::new();
+        query.answer(&looked, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let words = |words: &str| Query {
+        words: Words::parse(words).unwrap(),
+        sender: None,
+        after: None,
+        before: None,
+    };
+    let parts = [
+        Part::Forward { from: 1, to: 1_000 },
+        Part::Forward { from: 1, to: 300 },
+        Part::Forward {
+            from: 700,
+            to: 1_000,
+        },
+        Part::Backward { from: 1, to: 1_000 },
+        Part::Backward { from: 1, to: 399 },
+        Part::Backward { from: 1, to: 450 },
+        Part::Since(jiff::Timestamp::UNIX_EPOCH),
+    ];
+    let long = format!("needle {}", "long ".repeat(100));
+    for part in parts {
+        let page = |hidden: &str| result(hidden, QueryKind::Page(part));
+        let plain = page("x");
+        assert_eq!(plain, page(&long), "{part:?}");
+        assert!(!plain.contains("needle"));
+        let is_hidden = matches!(
+            part,
+            Part::Forward { to: 300, .. }
+                | Part::Forward { from: 700, .. }
+                | Part::Backward { to: 399, .. }
+        );
+        assert_eq!(plain.contains("plain words"), !is_hidden, "{part:?}");
+    }
+    for to in [1_000, 450, 399] {
+        for word in ["needle", "plain"] {
+            let page = |hidden: &str| {
+                let query = words(word);
+                result(hidden, QueryKind::Messages { query, to })
+            };
+            assert_eq!(page("x"), page("needle"), "{word} to {to}");
+        }
+    }
+}

@@ -87,6 +87,17 @@ impl From<RoomError> for ErrorFrame {
     }
 }
 
+/// A direct conversation that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Direct {
+    /// The conversation.
+    pub room: RoomId,
+    /// Whether it was made just now.
+    pub is_new: bool,
+    /// Its people who were not in it.
+    pub added: Vec<UserId>,
+}
+
 impl Rooms {
     /// Makes a room, of which the user is the moderator. Names of public rooms are unique.
     ///
@@ -144,12 +155,7 @@ impl Rooms {
     ///
     /// # Errors
     /// If there are too many people, or one is in too many rooms, or there are too many rooms.
-    pub fn direct(
-        &mut self,
-        people: &[UserId],
-        by: UserId,
-        at: u64,
-    ) -> Result<(RoomId, bool), RoomError> {
+    pub fn direct(&mut self, people: &[UserId], by: UserId, at: u64) -> Result<Direct, RoomError> {
         let mut people = people.to_vec();
         people.sort_unstable();
         people.dedup();
@@ -181,16 +187,25 @@ impl Rooms {
             };
             self.add(room, record);
         }
-        for user in away {
-            self.put(user, room, Membership::new(1, 0));
+        for user in &away {
+            self.put(*user, room, Membership::new(1, 0));
         }
-        Ok((room, is_new))
+        Ok(Direct {
+            room,
+            is_new,
+            added: away,
+        })
     }
 
-    /// Begins the present membership of a user in a private room at this entry, if it begins later.
-    pub fn begin_at(&mut self, user: UserId, room: RoomId, seq: u64) {
-        let begins = self.membership(user, room).and_then(Membership::begins);
-        if begins.is_some_and(|begins| begins > seq) {
+    /// The number of the first entry of a user's present membership.
+    pub fn begins(&self, user: UserId, room: RoomId) -> Option<u64> {
+        self.membership(user, room).and_then(Membership::begins)
+    }
+
+    /// Begins the present membership of a user in a private room at this entry, which was believed to
+    /// be as high as `from`. A later membership is another one.
+    pub fn begin_at(&mut self, user: UserId, room: RoomId, from: u64, seq: u64) {
+        if self.begins(user, room) == Some(from) && from > seq {
             self.keep(user, room, |membership| membership.begin_at(seq));
         }
     }

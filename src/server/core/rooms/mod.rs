@@ -25,7 +25,7 @@ use crate::{
     text::Line,
 };
 
-pub use self::changes::{NewRoom, RoomError};
+pub use self::changes::{Direct, NewRoom, RoomError};
 
 mod changes;
 pub mod event;

@@ -151,7 +151,7 @@ fn memberships_outlast_a_restart() {
     let mut rooms = rooms();
     let build = public(&mut rooms, "build", ALICE);
     let secret = private(&mut rooms, "secret", ALICE);
-    let (direct, _) = rooms.direct(&[ALICE, BOB], ALICE, 5).unwrap();
+    let direct = rooms.direct(&[ALICE, BOB], ALICE, 5).unwrap().room;
     rooms.enter(BOB, build, 3).unwrap();
     rooms.enter(CAROL, build, 3).unwrap();
     rooms.leave(CAROL, build, 4);
@@ -324,13 +324,24 @@ fn all_of_a_public_room_is_visible() {
     assert_eq!(rooms.enter(BOB, nowhere, 1), Err(RoomError::NoSuchRoom));
 }
 
+/// A conversation that existed, and all are in.
+fn known(room: RoomId) -> Direct {
+    Direct {
+        room,
+        is_new: false,
+        added: Vec::new(),
+    }
+}
+
 #[test]
 fn a_conversation_is_the_set_of_its_people() {
     let mut rooms = rooms();
-    let (room, made) = rooms.direct(&[BOB, ALICE, BOB], ALICE, 5).unwrap();
-    assert!(made);
+    let made = rooms.direct(&[BOB, ALICE, BOB], ALICE, 5).unwrap();
+    let room = made.room;
+    assert!(made.is_new);
+    assert_eq!(made.added, [ALICE, BOB]);
     assert_eq!(room, RoomId::direct(&[ALICE, BOB]));
-    assert_eq!(rooms.direct(&[ALICE, BOB], BOB, 9), Ok((room, false)));
+    assert_eq!(rooms.direct(&[ALICE, BOB], BOB, 9), Ok(known(room)));
     assert_eq!(rooms.get(room).unwrap().people, [ALICE, BOB]);
     assert_eq!(members(&rooms, room), [ALICE, BOB]);
     // All of it is new to both.
@@ -342,7 +353,7 @@ fn a_conversation_is_the_set_of_its_people() {
     assert!(!rooms.leave(BOB, room, 1));
     assert_eq!(rooms.rename(room, name("us")), Err(RoomError::Fixed));
     assert_eq!(rooms.set_archived(room, true), Err(RoomError::Fixed));
-    let (notes, _) = rooms.direct(&[ALICE], ALICE, 5).unwrap();
+    let notes = rooms.direct(&[ALICE], ALICE, 5).unwrap().room;
     assert_eq!(members(&rooms, notes), [ALICE]);
     let people: Vec<_> = (1..=10).map(id).collect();
     assert!(rooms.direct(&people[..9], ALICE, 5).is_ok());
@@ -444,7 +455,7 @@ fn rules_and_moderators_are_changed() {
 fn a_member_is_told_what_a_room_is() {
     let mut rooms = rooms();
     let secret = private(&mut rooms, "secret", ALICE);
-    let (direct, _) = rooms.direct(&[BOB, ALICE], ALICE, 5).unwrap();
+    let direct = rooms.direct(&[BOB, ALICE], ALICE, 5).unwrap().room;
     let nickname = |user: UserId| (user == BOB).then(|| Nickname::inert("bob"));
     let info = rooms.info(secret, ALICE, nickname).unwrap();
     assert_eq!(
@@ -616,7 +627,7 @@ fn nothing_is_kept_of_a_user_who_is_forgotten() {
     let mut rooms = rooms();
     let build = public(&mut rooms, "build", ALICE);
     let secret = private(&mut rooms, "secret", ALICE);
-    let (direct, _) = rooms.direct(&[ALICE, BOB], ALICE, 5).unwrap();
+    let direct = rooms.direct(&[ALICE, BOB], ALICE, 5).unwrap().room;
     rooms.enter(BOB, build, 1).unwrap();
     rooms.enter(BOB, secret, 1).unwrap();
     rooms.leave(BOB, secret, 2);
@@ -631,7 +642,11 @@ fn nothing_is_kept_of_a_user_who_is_forgotten() {
     }
     assert_eq!(members(&rooms, direct), [ALICE]);
     // They came back, with the same key.
-    assert_eq!(rooms.direct(&[ALICE, BOB], BOB, 9), Ok((direct, false)));
+    let again = Direct {
+        added: vec![BOB],
+        ..known(direct)
+    };
+    assert_eq!(rooms.direct(&[ALICE, BOB], BOB, 9), Ok(again));
     assert_eq!(members(&rooms, direct), [ALICE, BOB]);
 }
 

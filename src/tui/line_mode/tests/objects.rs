@@ -90,7 +90,11 @@ fn what_fails_is_an_object_and_counts_as_not_delivered() {
             "{\"type\":\"join\",\"nickname\":\"x\",\"clientID\":\"1\"}",
             "not taken",
         ),
-        ("{\"type\":\"message\",\"message\":\"a\\u0007b\"}", "U+0007"),
+        ("{\"type\":\"entry\",\"kind\":\"poll\"}", "not taken"),
+        (
+            "{\"type\":\"entry\",\"kind\":\"edit\",\"message\":\"x\"}",
+            "target",
+        ),
     ] {
         model.line(InputLine::Text {
             text: line.to_owned(),

@@ -116,7 +116,9 @@ fn a_member_reads_what_was_said_while_they_were_one() {
     assert_eq!(world.say("bob", &history(room)), ["error no_such_room"]);
     world.commands("alice", invites(room, "bob"));
     world.hears("bob");
-    assert_eq!(world.pages("bob", &history(room)), [3, 4, 7]);
+    // A page ends where what they may read does, and the next one goes on behind.
+    assert_eq!(world.pages("bob", &history(room)), [3, 4]);
+    assert_eq!(world.pages("bob", &history_from(room, 5)), [7]);
     let open = AdminCommand::History {
         room,
         history: HistoryAccess::All,
@@ -128,6 +130,48 @@ fn a_member_reads_what_was_said_while_they_were_one() {
     world.commands("alice", invites(room, "carol"));
     world.hears("carol");
     assert_eq!(world.pages("carol", &history(room)), [8, 9]);
+}
+
+#[test]
+fn who_is_removed_before_their_invitation_is_stored_is_sent_nothing() {
+    let mut world = with(&["alice", "bob"]);
+    let room = world.makes("alice", "surprise", true);
+    world.hears("bob");
+    world.hold_commits = true;
+    let removed = AdminCommand::Remove {
+        room,
+        nickname: nickname("bob"),
+        reason: None,
+    };
+    world.post_frame("alice", &command(invites(room, "bob")));
+    world.post_frame("alice", &command(removed.clone()));
+    world.post_frame("alice", &says("alice", 1, room, "not for bob"));
+    while world.commits() {
+        world.commit();
+        let heard = world.hears("bob");
+        assert!(
+            !heard.iter().any(|line| line.contains("surprise")),
+            "{heard:?}"
+        );
+        assert!(!heard.iter().any(|line| line.contains("bob")), "{heard:?}");
+    }
+    // Nor do they read it when they are invited again, all in one commit.
+    world.post_frame("alice", &command(invites(room, "bob")));
+    world.post_frame("alice", &command(removed));
+    world.post_frame("alice", &says("alice", 2, room, "nor this"));
+    world.post_frame("alice", &command(invites(room, "bob")));
+    world.post_frame("alice", &says("alice", 3, room, "for bob"));
+    while world.commits() {
+        world.commit();
+    }
+    world.hold_commits = false;
+    let heard = world.hears("bob").join("\n");
+    assert!(
+        heard.contains("for bob") && !heard.contains("nor this"),
+        "{heard}"
+    );
+    assert_eq!(world.pages("bob", &search(room, "bob")).len(), 1);
+    assert_eq!(world.pages("bob", &search(room, "this")), [0; 0]);
 }
 
 #[test]
@@ -479,7 +523,11 @@ fn changes(room: RoomId) -> ClientFrame {
 }
 
 fn history(room: RoomId) -> ClientFrame {
-    let part = Part::Forward { from: 1, to: 99 };
+    history_from(room, 1)
+}
+
+fn history_from(room: RoomId, from: u64) -> ClientFrame {
+    let part = Part::Forward { from, to: 99 };
     ClientFrame::History(HistoryRequest {
         room,
         part,
