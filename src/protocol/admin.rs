@@ -339,7 +339,7 @@ admin_commands! {
     }
     /// Archives a room: it can be read and searched, and nobody writes in it.
     Archive { room: RoomId as Room } => {
-        name: "archive", typed: "archive", help: "let the room only be read",
+        name: "archive", typed: "archive", help: "make the room read-only",
         may: Role::Member, on: ActsOn::Room(RoomRank::Moderator), audited: true,
     }
     /// Takes a room out of the archive.
@@ -372,7 +372,7 @@ admin_commands! {
     }
     /// Ignores a user no longer.
     Unignore { nickname: Nickname as Name } => {
-        name: "unignore", typed: "unignore", help: "show it again",
+        name: "unignore", typed: "unignore", help: "stop ignoring somebody",
         may: Role::Member, on: ActsOn::Oneself, audited: false,
     }
     /// Sets a room's topic; without `topic`, removes it.

@@ -165,7 +165,7 @@ const OWN: &[(&str, &str, SlashAction, &str)] = &[
         "notify",
         "[all|mentions|none [TIME]]",
         SlashAction::Notify,
-        "of what the room notifies you",
+        "when this room notifies you",
     ),
     (
         "favourite",

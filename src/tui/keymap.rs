@@ -177,7 +177,7 @@ pub const SECTIONS: &[Section] = &[
             row(
                 &[alt('p')],
                 Action::PreviousMention,
-                "previous room that does",
+                "previous room that mentions you",
             ),
             row(&[alt('r')], Action::MarkRead, "mark read; again: undo"),
             row(

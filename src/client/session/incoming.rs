@@ -380,8 +380,8 @@ impl Session {
         let room = self.config.enter.first();
         let room = room.map_or(RoomName::LOBBY, RoomName::as_str);
         let why = format!(
-            "{} has no room {room}: leave --room out to join the lobby, or have the server \
-             started with --room {room}",
+            "{} has no room {room}: leave --room out to join the lobby, and make the room there \
+             with /create {room}",
             self.server
         );
         self.stop(now, Line::inert(&why), user_text::NO_ROOM);

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     client::event::{Command, ConnectionStatus, Credential, Security},
     protocol::{
-        Content, Nickname, Role, RoomRules, UserId,
+        Content, Nickname, Role, RoomId, RoomKind, RoomRules, UserId,
         admin::{AdminCommand, AdminName, AdminResult},
     },
     text::{Body, Line},
@@ -80,6 +80,14 @@ pub fn command(
             return true;
         }
     };
+    // A message to those with whom there is a conversation waits in the outbox like any other.
+    if !model.server.online()
+        && let AdminCommand::Direct { nicknames } = &command
+        && let Some(room) = conversation_with(model, nicknames)
+    {
+        go_and_say(model, room, text, effects);
+        return true;
+    }
     match model.server.connection {
         ConnectionStatus::Online => {}
         ConnectionStatus::Legacy => {
@@ -110,6 +118,37 @@ pub fn command(
     true
 }
 
+/// Goes to a room, and sends a text there if there is one.
+fn go_and_say(model: &mut Model, room: RoomId, text: Option<Body>, effects: &mut Vec<Effect>) {
+    model.go_to(room, effects);
+    let Some(text) = text else {
+        return;
+    };
+    if let Some(at) = model.find_pane(room) {
+        model.panes[at].typed(text.clone());
+    }
+    let content = Content::Text(text);
+    effects.push(Effect::Command(Command::Send { room, content }));
+}
+
+/// The known conversation with exactly these people and the user.
+fn conversation_with(model: &Model, nicknames: &[Nickname]) -> Option<RoomId> {
+    let own = model.server.user;
+    let mut wanted: Vec<_> = nicknames.iter().map(Nickname::canonical).collect();
+    let own_name = model.server.nickname.canonical();
+    wanted.retain(|name| *name != own_name);
+    wanted.sort();
+    let mut panes = model.panes.iter();
+    let pane = panes.find(|pane| {
+        let others = pane.info.people.iter();
+        let others = others.filter(|person| Some(person.user) != own);
+        let mut others: Vec<_> = others.map(|person| person.nickname.canonical()).collect();
+        others.sort();
+        pane.info.kind == RoomKind::Direct && others == wanted
+    })?;
+    Some(pane.key.room)
+}
+
 /// Shows the result of a command where it was typed.
 pub fn handle_answer(
     model: &mut Model,
@@ -127,16 +166,8 @@ pub fn handle_answer(
         room: Some(room), ..
     }) = &answer
     {
-        model.go_to(*room, effects);
-        if let Some(text) = asked.as_ref().and_then(|asked| asked.text.clone()) {
-            if let Some(at) = model.find_pane(*room) {
-                model.panes[at].typed(text.clone());
-            }
-            effects.push(Effect::Command(Command::Send {
-                room: *room,
-                content: Content::Text(text),
-            }));
-        }
+        let text = asked.as_ref().and_then(|asked| asked.text.clone());
+        go_and_say(model, *room, text, effects);
     }
     let told = match answer {
         Ok(result) if news_told && user_text::says_no_more(&result) => return,

@@ -55,7 +55,7 @@ pub fn go_by_name(model: &mut Model, name: &str, peek: bool, effects: &mut Vec<E
         room_actions::go(model, at, effects);
         if peek {
             model.panes.focused_mut().holds_marker = true;
-            model.say("Nothing here is marked as read until you come back");
+            model.say("This room stays unread until you leave it and come back");
         }
         return;
     }
@@ -65,7 +65,8 @@ pub fn go_by_name(model: &mut Model, name: &str, peek: bool, effects: &mut Vec<E
             autosave::typed(model, effects);
             write_to(model, &nickname, effects);
         }
-        None => model.say("You are in no room of that name: /rooms lists those that you can join"),
+        None => model
+            .say("You are not in a room with that name: /rooms lists the rooms that you can join"),
     }
 }
 

@@ -165,6 +165,11 @@ impl Composer {
         }
     }
 
+    /// Puts a text into the input's history.
+    pub fn remember(&mut self, text: &str) {
+        self.editor.remember(text);
+    }
+
     /// Completes the word before the cursor, or takes the next completion. After a command that goes
     /// to a room, names of rooms are among the words.
     pub fn complete<'a>(

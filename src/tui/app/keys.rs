@@ -355,6 +355,10 @@ pub(super) fn send(model: &mut Model, effects: &mut Vec<Effect>) {
             ));
         }
         ParsedInput::Command(slash, argument) => run(model, slash, argument, effects),
+        ParsedInput::Text(_) if std::mem::take(&mut model.moved) => {
+            let title = model.pane().label(model.server.user);
+            model.say(format!("You are in {title} now: Enter sends it here"));
+        }
         ParsedInput::Text(text) => match Body::visible(text) {
             Ok(body) => {
                 let room = model.pane().key.room;

@@ -60,6 +60,9 @@ pub struct Model {
     pub(super) start_room: Option<RoomName>,
     /// The room to go to once it is open.
     pub(super) awaited_room: Option<RoomId>,
+    /// The room that was on the screen is gone, while something was being typed there: the next
+    /// Enter asks first.
+    pub(super) moved: bool,
     /// A remark in the hint line, and when it disappears.
     pub flash: Option<(String, Duration)>,
     /// Whether the wheel scrolls the conversation.
@@ -150,6 +153,7 @@ impl Model {
             news_awaited: BTreeMap::new(),
             start_room: Some(start_room),
             awaited_room: None,
+            moved: false,
             flash: None,
             wheel: false,
             side: None,

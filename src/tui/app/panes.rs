@@ -77,19 +77,17 @@ impl Panes {
     }
 
     /// Removes a room's pane, unless it is the only one. If it had the focus, the first pane gets it.
-    /// Returns whether the focus has changed.
-    pub fn close(&mut self, key: &PaneKey) -> bool {
-        let Some(at) = self.find(key).filter(|_| self.list.len() > 1) else {
-            return false;
-        };
-        self.list.remove(at);
+    /// Returns the pane, and whether it had the focus.
+    pub fn close(&mut self, key: &PaneKey) -> Option<(Pane, bool)> {
+        let at = self.find(key).filter(|_| self.list.len() > 1)?;
+        let closed = self.list.remove(at);
         let had_focus = at == self.focus;
         if had_focus {
             self.focus = 0;
         } else if at < self.focus {
             self.focus -= 1;
         }
-        had_focus
+        Some((closed, had_focus))
     }
 
     /// All panes.

@@ -36,7 +36,7 @@ pub fn notify(model: &mut Model, argument: &str, effects: &mut Vec<Effect>) -> b
         ("mentions", "") => level_of(before, NotifyLevel::Mentions),
         ("none", "") => level_of(before, NotifyLevel::Nothing),
         _ => {
-            model.say("Of what? /notify all, /notify mentions or /notify none [TIME]");
+            model.say("When should this room notify you? /notify all, /notify mentions or /notify none [TIME]");
             return false;
         }
     };
@@ -88,7 +88,7 @@ fn end(model: &Model, text: &str) -> Result<Timestamp, String> {
 fn prefer(model: &mut Model, preferences: Preferences, effects: &mut Vec<Effect>) -> bool {
     let pane = model.pane();
     if pane.timeline.first() == 0 {
-        model.say("Settings of rooms are kept by the server: try again once it has answered");
+        model.say("Not connected: the server stores the settings of rooms. Try again once you are");
         return false;
     }
     let room = pane.key.room;

@@ -48,6 +48,7 @@ pub fn go(model: &mut Model, at: usize, effects: &mut Vec<Effect>) {
     }
     search_actions::close(model);
     autosave::flush(model, effects);
+    model.moved = false;
     let left = model.panes.focused_mut();
     left.composer.completion = None;
     left.found = None;

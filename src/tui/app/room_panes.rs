@@ -3,10 +3,13 @@
 use super::{
     Effect, Model,
     layers::Rank,
-    pane::{Pane, PaneKey},
+    pane::{OutgoingState, Pane, PaneKey},
     room_actions,
 };
-use crate::protocol::{Nickname, RoomId, frame::RoomStart};
+use crate::{
+    client::Command,
+    protocol::{Content, Nickname, RoomId, frame::RoomStart},
+};
 
 impl Model {
     fn key_of(&self, room: RoomId) -> PaneKey {
@@ -76,19 +79,54 @@ impl Model {
         }
     }
 
-    /// Takes the end of our membership in a room: its pane is closed.
-    pub(super) fn left_room(&mut self, room: RoomId, by: Option<&Nickname>) {
+    /// Takes the end of our membership in a room: its pane is closed. What was not sent there goes into
+    /// the input's history: nothing else would ever send it.
+    pub(super) fn left_room(
+        &mut self,
+        room: RoomId,
+        by: Option<&Nickname>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(at) = self.find_pane(room) else {
             return;
         };
         let title = self.panes[at].label(self.server.user);
-        if self.panes.close(&self.key_of(room)) {
+        let Some((closed, had_focus)) = self.panes.close(&self.key_of(room)) else {
+            return;
+        };
+        if had_focus {
             self.layers.close(Rank::Search);
             self.tell_columns();
         }
+        let draft = closed.composer.draft().text;
+        let mut unsent = Vec::new();
+        for outgoing in closed.outbox {
+            if !matches!(
+                outgoing.state,
+                OutgoingState::Pending | OutgoingState::Failed(_)
+            ) {
+                continue;
+            }
+            effects.push(Effect::Command(Command::Withdraw(outgoing.local)));
+            if let Content::Text(body) = outgoing.content {
+                unsent.push(body.as_str().to_owned());
+            }
+        }
+        // Whoever is typing would go on in another room.
+        self.moved |= had_focus && !draft.is_empty();
+        unsent.extend(Some(draft).filter(|draft| !draft.is_empty()));
+        let kept = if unsent.is_empty() {
+            ""
+        } else {
+            ". Up brings back what you had not sent"
+        };
+        for text in unsent {
+            self.panes.focused_mut().composer.remember(&text);
+            effects.push(Effect::Command(Command::Typed(text)));
+        }
         self.say(match by {
-            Some(by) => format!("{by} removed you from {title}"),
-            None => format!("You have left {title}"),
+            Some(by) => format!("{by} removed you from {title}{kept}"),
+            None => format!("You have left {title}{kept}"),
         });
     }
 }

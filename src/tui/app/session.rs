@@ -27,7 +27,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             model.with_pane(at, |pane, context| pane.opened(&opened, context.zone));
         }
         Event::RoomInfo { room, info } => model.pane_in(room).info = *info,
-        Event::RoomLeft { room, by } => model.left_room(room, by.as_ref()),
+        Event::RoomLeft { room, by } => model.left_room(room, by.as_ref(), effects),
         Event::ReadState { room, read } => model.pane_in(room).set_read_state(read),
         Event::RoomList { request, rooms } => list_actions::handle_rooms(model, request, rooms),
         Event::PeopleList { request, people } => {

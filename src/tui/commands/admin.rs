@@ -267,13 +267,12 @@ impl ReadArgument<kind::NewName> for TypedArguments<'_> {
 }
 
 impl ReadArgument<kind::Private> for TypedArguments<'_> {
-    /// A room may be called "private".
+    /// A public room called "private" is `#private`: whoever forgets the name must not make one.
     fn read(&mut self) -> Result<bool, UsageError> {
         let (text, _) = self.all();
         let (first, rest) = first_word(&text);
-        let rest = rest.trim_start();
-        let private = first.eq_ignore_ascii_case("private") && !rest.is_empty();
-        if private { rest } else { &text }.clone_into(&mut self.rest);
+        let private = first.eq_ignore_ascii_case("private");
+        if private { rest.trim_start() } else { &text }.clone_into(&mut self.rest);
         Ok(private)
     }
 }
@@ -283,7 +282,7 @@ impl ReadArgument<kind::History> for TypedArguments<'_> {
         match self.all().0.to_ascii_lowercase().as_str() {
             "all" => Ok(HistoryAccess::All),
             "joined" => Ok(HistoryAccess::Joined),
-            _ => Err("All, or what follows after they have joined?".to_owned()),
+            _ => Err("Which messages may new members read?".to_owned()),
         }
     }
 }

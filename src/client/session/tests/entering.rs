@@ -229,7 +229,7 @@ fn build() -> RoomName {
 }
 
 const NO_BUILD: &str = "stopped: chat.lan:10500 has no room build: leave --room out to join the \
-lobby, or have the server started with --room build";
+lobby, and make the room there with /create build";
 
 #[test]
 fn a_room_that_is_wanted_is_entered() {

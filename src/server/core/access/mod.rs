@@ -24,7 +24,7 @@ pub use self::{
 };
 use super::{
     accounts::{Accounts, account::Account, nicknames::Owned},
-    format::{seconds, too_often},
+    format::{duration, seconds},
     ignores::{Ignored, Ignores},
     invites::{Invite, Invites},
     moderation::{Moderation, audit::AuditEntry, bans::Ban, mutes::Mute},
@@ -37,7 +37,10 @@ use super::{
     },
 };
 use crate::{
-    protocol::{InviteKey, OwnerCode, Role, RoomId, RoomKind, UserId, frame::ErrorFrame},
+    protocol::{
+        InviteKey, OwnerCode, Role, RoomId, RoomKind, UserId,
+        frame::{ErrorCode, ErrorFrame},
+    },
     server::{log::StateRecord, network::ClientAddress},
     time::Now,
 };
@@ -287,13 +290,16 @@ impl AccessControl {
         let seconds = view.as_ref().map_or(0, |view| view.rules.slow_seconds);
         let skips = may(&user, view.as_ref(), Action::SkipPause).is_ok();
         let pause = (seconds > 0 && !skips).then(|| Duration::from_secs(seconds));
+        self.limits.message(key, now.mono)?;
         let slow_mode = &mut self.moderation.slow_mode;
         if let Some(pause) = pause
             && let Some(wait) = slow_mode.wait(key, room, pause, now.mono)
         {
-            return Err(too_often("This room is in slow mode", wait));
+            // For good: what the user writes elsewhere must not wait for this.
+            let words = "This room is in slow mode: you can write again in";
+            let message = format!("{words} {}", duration(wait));
+            return Err(ErrorFrame::new(ErrorCode::NotAllowed, &message));
         }
-        self.limits.message(key, now.mono)?;
         self.accounts.note_writing(requester.user, now);
         if pause.is_some() {
             slow_mode.note(key, room, now.mono);

@@ -204,7 +204,7 @@ impl Running<'_> {
         let (says, did) = if on {
             ("moderates the room now", "a moderator")
         } else {
-            ("does not moderate the room", "no moderator")
+            ("is no longer a moderator of the room", "no moderator")
         };
         let reply = AdminReply::says(&format!("{nickname} {says}"))
             .of(room)

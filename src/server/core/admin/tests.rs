@@ -429,7 +429,7 @@ fn a_rooms_moderators_set_its_rules_and_appoint_others() {
     assert_eq!(rules.topic, Some(Line::inert("tea")));
     assert_eq!(
         world.does("carol", &appoint("bob", false)),
-        "bob does not moderate the room | changed"
+        "bob is no longer a moderator of the room | changed"
     );
     assert_eq!(world.does("bob", &announce), denied);
     let history = |room, history| AdminCommand::History { room, history };

@@ -124,7 +124,7 @@ impl RateLimits {
     /// Counts a page of history or a search.
     pub fn query(&mut self, key: RateKey, now: Duration) -> Result<(), ErrorFrame> {
         let taken = self.looks.take(key, now);
-        taken.map_err(|wait| too_often("You load history or search too often", wait))
+        taken.map_err(|wait| too_often("You send too many requests", wait))
     }
 
     /// Counts a change of nickname.

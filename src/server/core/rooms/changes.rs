@@ -60,15 +60,15 @@ impl From<RoomError> for ErrorFrame {
             ),
             RoomError::TooManyRooms => (
                 ErrorCode::NotAllowed,
-                "This server has as many rooms as it may have",
+                "This server has reached its limit of rooms",
             ),
             RoomError::MadeTooMany => (
                 ErrorCode::NotAllowed,
-                "You have made as many rooms as you may",
+                "You have made as many rooms as one user can make",
             ),
             RoomError::InTooMany(_) => (
                 ErrorCode::NotAllowed,
-                "A user can be in 2,000 rooms, and one of you is in as many",
+                "One of you is in 2,000 rooms already, which is the limit",
             ),
             RoomError::People => (
                 ErrorCode::NotAllowed,

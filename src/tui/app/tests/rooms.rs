@@ -616,6 +616,70 @@ fn a_room_that_was_left_is_gone_from_the_screen() {
 }
 
 #[test]
+fn a_message_to_somebody_known_waits_for_the_connection_and_another_is_not_begun() {
+    let mut desk = Desk::in_rooms();
+    let pane = desk.pane_in("ops");
+    pane.info.kind = crate::protocol::RoomKind::Direct;
+    pane.info.people = ["carol", "bob"]
+        .map(|name| crate::protocol::Person {
+            user: member(name).user,
+            nickname: nickname(name),
+        })
+        .into();
+    desk.model.server.user = Some(member("carol").user);
+    desk.heard(Event::Connection(ConnectionStatus::Connecting));
+    desk.typed("/msg bob are you there?").key(ENTER);
+    assert_eq!(desk.sent(), ["are you there?"]);
+    assert_eq!(desk.model.pane().key.room, room("ops"));
+    desk.typed("/msg dave are you there?").key(ENTER);
+    assert_eq!(desk.sent(), [""; 0]);
+    assert_eq!(desk.told_why(), "Not connected: try again once you are");
+}
+
+/// What is being typed there, and what was not sent, goes nowhere else by itself.
+#[test]
+fn what_was_not_sent_to_a_room_that_is_gone_comes_back_by_up_and_goes_nowhere_unasked() {
+    let mut desk = Desk::in_rooms();
+    desk.heard(found("ops"));
+    desk.typed("not sent").key(ENTER);
+    desk.heard(Event::Outbox(OutboxMessage {
+        local: LocalId(1),
+        room: room("ops"),
+        content: Content::Text(Body::inert("not sent")),
+        delivery: Delivery::Pending,
+    }));
+    desk.done();
+    desk.typed("my password is ");
+    desk.heard(Event::RoomLeft {
+        room: room("ops"),
+        by: Some(nickname("bob")),
+    });
+    assert_eq!(
+        desk.told_why(),
+        "bob removed you from #ops. Up brings back what you had not sent"
+    );
+    let commands = desk.done();
+    assert!(commands.contains(&Effect::Command(Command::Withdraw(LocalId(1)))));
+    for text in ["not sent", "my password is "] {
+        let typed = Effect::Command(Command::Typed(text.to_owned()));
+        assert!(commands.contains(&typed), "{text}: the next start has it");
+    }
+    assert_eq!(desk.here(), "#lobby");
+    desk.typed("hunter2").key(ENTER);
+    assert_eq!(desk.sent(), [""; 0]);
+    assert_eq!(
+        desk.told_why(),
+        "You are in #lobby now: Enter sends it here"
+    );
+    desk.key(ctrl('u')).key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "my password is ");
+    desk.key(Key::plain(Code::Up));
+    assert_eq!(desk.text(), "not sent");
+    desk.key(ENTER);
+    assert_eq!(desk.sent(), ["not sent"]);
+}
+
+#[test]
 fn a_room_gets_its_new_name_and_the_screen_shows_it() {
     let mut desk = Desk::in_rooms();
     desk.heard(found("ops"));

@@ -107,6 +107,18 @@ fn times_are_parsed() {
     }
 }
 
+/// Whoever forgets the name of a private room makes no public one.
+#[test]
+fn a_private_room_has_a_name() {
+    for text in ["/create private", "/create Private ", "/create private #"] {
+        assert_eq!(
+            typed(text).map_err(|wrong| wrong.contains("Which room?")),
+            Err(true),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn every_command_says_what_it_is_for() {
@@ -134,7 +146,7 @@ fn every_command_says_what_it_is_for() {
         ("/create #Build", create(false, "build")),
         ("/create private build", create(true, "build")),
         ("/create Private  #build", create(true, "build")),
-        ("/create private", create(false, "private")),
+        ("/create #private", create(false, "private")),
         (
             "/join #build",
             AdminCommand::Enter {
@@ -303,7 +315,7 @@ fn errors_show_the_usage() {
         ),
         (
             "/history some",
-            "All, or what follows after they have joined? /history all|joined",
+            "Which messages may new members read? /history all|joined",
         ),
         ("/moderator bob", "On or off? /moderator NAME on|off"),
         ("/announce", "On or off? /announce on|off"),
