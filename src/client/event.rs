@@ -5,7 +5,7 @@
 
 mod command;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -135,6 +135,8 @@ pub enum Event {
         /// The page, or one plain sentence why there is none.
         inbox: Result<InboxEntries, Line>,
     },
+    /// The users whom this user ignores, instead of all before.
+    Ignored(BTreeSet<UserId>),
     /// A room's whole member list, which replaces the earlier one.
     Members {
         /// The room.
@@ -247,6 +249,7 @@ impl Event {
             | Self::RoomList { .. }
             | Self::PeopleList { .. }
             | Self::Inbox { .. }
+            | Self::Ignored(_)
             | Self::NicknameRefused { .. }
             | Self::Notice(_)
             | Self::Distrusted(_)

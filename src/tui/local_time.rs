@@ -131,6 +131,7 @@ pub fn in_event(mut event: Event, zone: &TimeZone) -> Event {
         | Event::Inbox { inbox: Ok(_), .. }
         | Event::RoomLeft { .. }
         | Event::Message(_)
+        | Event::Ignored(_)
         | Event::Members { .. }
         | Event::Joined { .. }
         | Event::Left { .. }

@@ -1,6 +1,6 @@
 //! Handles the frames from the server, one after another, according to the session's state.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     Channel, Delivery, Distrust, Event, KeyVerdict, Session,
@@ -222,7 +222,12 @@ impl Session {
             } => self.nickname_granted(&nickname, reference),
             ServerFrame::Ping { reference } => self.ping(reference),
             ServerFrame::Bye(bye) => self.bye(now, bye),
-            ServerFrame::Ignored { users } => self.reads.ignore(users),
+            ServerFrame::Ignored { users } => {
+                let users: BTreeSet<_> = users.into_iter().collect();
+                if self.reads.ignore(users.clone()) {
+                    self.events.push_back(Event::Ignored(users));
+                }
+            }
             ServerFrame::Pong { .. } | ServerFrame::Unknown => {}
             ServerFrame::Welcome(_) | ServerFrame::Challenge { .. } => return Err(misplaced()),
         }
@@ -351,7 +356,9 @@ impl Session {
         self.reads.retain(|room| self.rooms.knows(room));
         self.reads.enter(epoch);
         // The list follows, unless it is empty.
-        self.reads.ignore(Vec::new());
+        if self.reads.ignore(BTreeSet::new()) {
+            self.events.push_back(Event::Ignored(BTreeSet::new()));
+        }
         self.tell_of_rooms(epoch, opened);
         self.refuse_unsupported();
         Ok(())

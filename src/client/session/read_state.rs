@@ -271,10 +271,14 @@ impl ReadStates {
         true
     }
 
-    /// Takes the users whom this user ignores.
-    pub(super) fn ignore(&mut self, users: Vec<UserId>) {
-        self.ignored = users.into_iter().collect();
+    /// Takes the users whom this user ignores. Returns whether they are others than before.
+    pub(super) fn ignore(&mut self, users: BTreeSet<UserId>) -> bool {
+        if self.ignored == users {
+            return false;
+        }
+        self.ignored = users;
         self.changed.extend(self.rooms.keys());
+        true
     }
 
     /// Takes a new entry.

@@ -176,9 +176,11 @@ impl Model {
         self.server.user = restored.user;
         let zone = self.zone.clone();
         let nickname = self.server.nickname.clone();
+        let ignored = self.server.ignored.clone();
         let layout = self.layout();
         let context = Context {
             user: self.server.user,
+            ignored: &ignored,
             nickname: &nickname,
             looking: false,
             zone: &zone,
@@ -346,6 +348,7 @@ impl Model {
         let layout = self.layout();
         let context = Context {
             user: self.server.user,
+            ignored: &self.server.ignored,
             nickname: &self.server.nickname,
             looking: self.focused && at == self.panes.focus(),
             zone: &self.zone,

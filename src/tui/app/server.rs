@@ -1,6 +1,6 @@
 //! The server of the panes' rooms: its address, the state of the connection, and our account there.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     client::event::{ConnectionStatus, Security},
@@ -19,6 +19,8 @@ pub struct Server {
     pub nickname: Nickname,
     /// Our id.
     pub user: Option<UserId>,
+    /// Whom we ignore.
+    pub ignored: BTreeSet<UserId>,
     /// Our role there, as last reported.
     pub role: Role,
     /// Our own key, if we have one.
@@ -45,6 +47,7 @@ impl Server {
             program: None,
             nickname,
             user: None,
+            ignored: BTreeSet::new(),
             role: Role::Unverified,
             key,
             connection: ConnectionStatus::Connecting,

@@ -1,15 +1,17 @@
 //! Handles the session's events.
 
+use std::collections::BTreeSet;
+
 use super::{
     Effect, Model, admin, edit_actions,
     layers::{Rank, prompt::PromptKind},
     list_actions, page_requests,
-    pane::OutgoingState,
+    pane::{OutgoingState, Pane},
     prompt_actions, search_actions,
 };
 use crate::{
     client::event::{ConnectionStatus, Delivery, Entered, Event, OutboxMessage, Received, Said},
-    protocol::{Nickname, RoomId, frame::Member},
+    protocol::{Nickname, RoomId, UserId, frame::Member},
     text::Line,
     tui::user_text::{self, Tone},
 };
@@ -68,6 +70,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             model.summary = Some(summary);
             effects.push(Effect::Quit);
         }
+        Event::Ignored(users) => ignore(model, users),
         Event::Members { room, members } => handle_members(model, room, members),
         Event::Joined { room, member } => {
             let at = model.pane_of(room);
@@ -146,6 +149,13 @@ fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     model.with_pane(at, |pane, context| {
         pane.outgoing(message, now, context);
     });
+}
+
+fn ignore(model: &mut Model, users: BTreeSet<UserId>) {
+    model.server.ignored = users;
+    for at in 0..model.panes.count() {
+        model.with_pane(at, Pane::set_ignored);
+    }
 }
 
 /// Takes the whole member list of a room: it replaces earlier changes, our own role among them.

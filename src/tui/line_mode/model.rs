@@ -140,6 +140,8 @@ pub(super) struct Model {
     /// The encryption of the connection.
     pub(super) security: Option<Security>,
     pub(super) user: Option<UserId>,
+    /// Whom the user ignores.
+    ignored: BTreeSet<UserId>,
     /// The time when the last input was read.
     pub(super) now: Timestamp,
     /// The number of commands so far, and those of them that are not answered.
@@ -220,6 +222,7 @@ impl Model {
             plaintext: local_user.plaintext,
             security: None,
             user: None,
+            ignored: BTreeSet::new(),
             requests: 0,
             now: Timestamp::UNIX_EPOCH,
             asked: BTreeMap::new(),

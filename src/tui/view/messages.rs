@@ -199,7 +199,7 @@ impl MessagePainter<'_> {
             self.time(buffer, y.max(0), time);
         }
         match entry {
-            TimelineItem::Message(message) if message.is_event() => {
+            TimelineItem::Message(message) if message.is_remark() => {
                 let words = message.text();
                 let text = Text::plain(&words, palette.quiet, ("│", palette.line));
                 self.text(buffer, y, &text)

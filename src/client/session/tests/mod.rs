@@ -688,6 +688,7 @@ fn event_in_short(event: &Event) -> String {
             Err(why) => format!("not searched: {why}"),
         },
         Event::Notice(line) => format!("notice: {line}"),
+        Event::Ignored(users) => format!("ignores {}", users.len()),
         Event::Distrusted(told) => {
             let lines: Vec<_> = told.iter().map(ExplanationPart::to_line).collect();
             format!("distrusted: {lines:?}")

@@ -93,6 +93,23 @@ impl Pane {
         }
     }
 
+    /// Hides the texts of those whom the user ignores, and shows those of all others.
+    pub fn set_ignored(&mut self, context: Context<'_>) {
+        for index in 0..self.timeline.len() {
+            let entry = self.timeline.get(index).and_then(|item| match item {
+                TimelineItem::Message(message) => {
+                    let entry = message.logged()?;
+                    let ignored = context.ignored.contains(&entry.author.user);
+                    (message.own.is_none() && message.ignored != ignored).then(|| entry.clone())
+                }
+                _ => None,
+            });
+            if let Some(entry) = entry {
+                self.replace(index, entry, context);
+            }
+        }
+    }
+
     /// Replaces a message's content. The rows above it stay where they are; if it begins above the
     /// screen, those below it.
     pub(super) fn replace(&mut self, index: usize, entry: Entry, context: Context<'_>) {
@@ -102,10 +119,15 @@ impl Pane {
             let local = None;
             let said = Said::Logged(entry);
             let TimelineMessage {
-                said, spans, own, ..
+                said,
+                spans,
+                own,
+                ignored,
+                ..
             } = timeline_message(Received { said, local }, context);
             message.said = said;
             message.spans = spans;
+            message.ignored = ignored;
             message.own = message.own.or(own);
             message.unfolded &= !deleted;
         });

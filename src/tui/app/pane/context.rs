@@ -1,5 +1,7 @@
 //! The reader's context, which a pane needs to take events.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -12,6 +14,8 @@ use crate::{
 pub struct Context<'a> {
     /// Our own id on the server.
     pub user: Option<UserId>,
+    /// Whom we ignore on the server.
+    pub ignored: &'a BTreeSet<UserId>,
     /// Our own nickname.
     pub nickname: &'a Nickname,
     /// Whether the room is on the screen and the terminal has the focus.

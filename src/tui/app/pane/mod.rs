@@ -366,8 +366,15 @@ fn mention_spans(said: &Said, own: bool, context: Context<'_>) -> Vec<TextSpan> 
 fn timeline_message(received: Received, context: Context<'_>) -> TimelineMessage {
     let Received { said, local } = received;
     let own = local.is_some() || (said.user().is_some() && said.user() == context.user);
+    let user = said.user();
+    let ignored = !own && user.is_some_and(|user| context.ignored.contains(&user));
     TimelineMessage {
-        spans: mention_spans(&said, own, context),
+        spans: if ignored {
+            Vec::new()
+        } else {
+            mention_spans(&said, own, context)
+        },
+        ignored,
         said,
         own: own.then_some(Own::Sent),
         unfolded: false,

@@ -328,6 +328,7 @@ impl Pane {
                 spans: outgoing.spans,
                 own: Some(own),
                 unfolded: outgoing.unfolded,
+                ignored: false,
                 before: VecDeque::new(),
             }),
             context.zone,

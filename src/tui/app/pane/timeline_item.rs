@@ -61,6 +61,8 @@ pub struct TimelineMessage {
     pub own: Option<Own>,
     /// Whether the reader has unfolded it.
     pub unfolded: bool,
+    /// Whether its sender is ignored: then its text is not shown.
+    pub ignored: bool,
     /// The latest texts that it had before, if it is one of ours.
     pub before: VecDeque<Body>,
 }
@@ -158,7 +160,7 @@ impl TimelineItem {
         let (Self::Message(this), Some(Self::Message(before))) = (self, before) else {
             return false;
         };
-        if this.is_event() || before.is_event() {
+        if this.is_remark() || before.is_remark() {
             return false;
         }
         let (this, before) = (&this.said, &before.said);
@@ -170,7 +172,7 @@ impl TimelineItem {
 
     /// Whether somebody said it, so that their name stands before it.
     pub fn is_said(&self) -> bool {
-        matches!(self, Self::Message(message) if !message.is_event())
+        matches!(self, Self::Message(message) if !message.is_remark())
     }
 
     /// Whether it has rows of its own, to be copied.
@@ -198,6 +200,10 @@ impl TimelineMessage {
     /// no text.
     pub fn text(&self) -> Cow<'_, str> {
         match &self.said {
+            _ if self.ignored => Cow::Owned(format!(
+                "{} wrote something: you ignore them",
+                self.said.nickname()
+            )),
             Said::Logged(_) if self.is_edited() => {
                 Cow::Owned(format!("{} {}", self.said.words(), entry_text::EDITED))
             }
@@ -223,6 +229,11 @@ impl TimelineMessage {
         matches!(kind, Some(EntryKind::Event(_)))
     }
 
+    /// Whether it is one quiet row, without a name before it.
+    pub fn is_remark(&self) -> bool {
+        self.ignored || self.is_event()
+    }
+
     /// Whether it was deleted.
     pub fn is_deleted(&self) -> bool {
         let kind = self.logged().map(|entry| &entry.kind);
@@ -231,6 +242,6 @@ impl TimelineMessage {
 
     /// Whether it counts as unread for others.
     fn counts(&self) -> bool {
-        self.logged().is_none_or(Entry::counts)
+        !self.ignored && self.logged().is_none_or(Entry::counts)
     }
 }

@@ -615,6 +615,25 @@ fn a_room_that_was_left_is_gone_from_the_screen() {
     assert_eq!(desk.model.pane().outbox.len(), 1);
 }
 
+/// On whichever device that was said, and for what is on the screen already.
+#[test]
+fn what_an_ignored_user_writes_is_not_shown_until_they_are_ignored_no_more() {
+    let mut desk = Desk::in_rooms();
+    desk.message(2, "bob", "@carol buy now");
+    desk.message(3, "bert", "no, thanks");
+    let users = [member("bob").user].into();
+    desk.heard(Event::Ignored(users));
+    let hidden = "bob wrote something: you ignore them";
+    assert_eq!(desk.entries()[1..], [hidden, "no, thanks"]);
+    desk.message(4, "bob", "https://example.org @carol");
+    assert_eq!(desk.entries()[1..], [hidden, "no, thanks", hidden]);
+    desk.heard(Event::Ignored([].into()));
+    assert_eq!(
+        desk.entries()[1..],
+        ["@carol buy now", "no, thanks", "https://example.org @carol"]
+    );
+}
+
 #[test]
 fn a_message_to_somebody_known_waits_for_the_connection_and_another_is_not_begun() {
     let mut desk = Desk::in_rooms();

@@ -65,6 +65,7 @@ impl Model {
                 }
                 None => self.delivery_of_others(message),
             },
+            Event::Ignored(users) => self.ignored = users,
             Event::Members { room, members } => {
                 // The list replaces earlier changes, our own nickname among them.
                 let own = members.iter().find(|member| Some(member.user) == self.user);
@@ -273,7 +274,8 @@ impl Model {
         }
         let message = &received.said;
         // The sender has it on the screen, or in the script.
-        if own {
+        let user = message.user();
+        if own || user.is_some_and(|user| self.ignored.contains(&user)) {
             self.mark_clock(message);
         } else {
             self.print(message);

@@ -292,6 +292,7 @@ impl Model {
             // older entry is one; the rest is for people.
             Event::Message(_)
             | Event::Outbox(_)
+            | Event::Ignored(_)
             | Event::Changed { .. }
             | Event::Promoted { .. }
             | Event::Rules { .. }
