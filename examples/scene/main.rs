@@ -26,7 +26,7 @@ use chat_tui::{
     },
     search::Query,
     text::{Body, Line},
-    tui::{Launch, args::Theme, shell, signals::Signals},
+    tui::{AtJoin, Launch, args::Theme, shell, signals::Signals},
 };
 use jiff::{Timestamp, ToSpan};
 use tokio::sync::mpsc::{self, Sender};
@@ -152,6 +152,7 @@ async fn main() -> anyhow::Result<()> {
         restored,
         commands,
         events,
+        at_join: AtJoin(Box::new(|_| ())),
     })
     .await
     .0?;

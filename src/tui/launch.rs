@@ -1,5 +1,7 @@
 //! The arguments of the full screen.
 
+use std::fmt;
+
 use tokio::sync::mpsc;
 
 use super::{args::Theme, serve::HostControl, signals::Signals};
@@ -35,4 +37,16 @@ pub struct Launch {
     pub commands: mpsc::Sender<Command>,
     /// From the session; `Event::Ended` is the last.
     pub events: mpsc::Receiver<Event>,
+    /// Keeps the chat for a start without arguments; run at the first join, because a terminal may be
+    /// closed at any time.
+    pub at_join: AtJoin,
+}
+
+/// What is to be done once at the first join, with the room on the screen.
+pub struct AtJoin(pub Box<dyn FnOnce(RoomId) + Send>);
+
+impl fmt::Debug for AtJoin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AtJoin")
+    }
 }

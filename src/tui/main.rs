@@ -18,7 +18,7 @@ use chat_tui::{
     stderr,
     text::Line,
     tui::{
-        Launch,
+        AtJoin, Launch,
         args::{Args, Invocation},
         exit_summary,
         last_chat::LastChat,
@@ -232,8 +232,13 @@ async fn run(args: Args, mut who: LocalIdentity) -> ExitCode {
         full_screen(&args, session, host, signals).await
     };
     flush.wait().await;
-    if let Some(room) = room {
-        keep_chat(args, room);
+    if let Some(room) = room
+        && let Err(error) = keep_chat(&args, room)
+    {
+        stderr::complain(
+            "chat-tui",
+            &format!("The next start without arguments can't open this chat: {error}"),
+        );
     }
     code
 }
@@ -289,23 +294,18 @@ fn nothing_known(args: &Args) -> ExitCode {
 }
 
 /// Keeps where the user was, for a start without arguments.
-fn keep_chat(args: Args, room: RoomId) {
-    let Some(directory) = directory(&args) else {
-        return;
+fn keep_chat(args: &Args, room: RoomId) -> io::Result<()> {
+    let Some(directory) = directory(args) else {
+        return Ok(());
     };
     let chat = LastChat {
-        host: args.host,
+        host: args.host.clone(),
         port: args.port,
-        nickname: args.nickname,
-        client_id: args.client_id,
+        nickname: args.nickname.clone(),
+        client_id: args.client_id.clone(),
         room,
     };
-    if let Err(error) = chat.keep(&directory) {
-        stderr::complain(
-            "chat-tui",
-            &format!("The next start without arguments can't open this chat: {error}"),
-        );
-    }
+    chat.keep(&directory)
 }
 
 /// The rooms to ask the server for: none for the lobby alone, which everybody joins.
@@ -390,7 +390,11 @@ async fn full_screen(
     signals: Signals,
 ) -> (ExitCode, Option<RoomId>) {
     let kept = session.kept;
+    let chat = args.clone();
+    // An error is reported at the end.
+    let keep = move |room| drop(keep_chat(&chat, room));
     let launch = Launch {
+        at_join: AtJoin(Box::new(keep)),
         host_label: args.server(),
         nickname: args.nickname.clone(),
         room: args.options.room(),

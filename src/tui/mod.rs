@@ -38,4 +38,4 @@ mod testing;
 pub mod user_text;
 pub mod view;
 
-pub use self::launch::Launch;
+pub use self::launch::{AtJoin, Launch};

@@ -96,9 +96,7 @@ pub fn handle_event(model: &mut Model, event: Event, effects: &mut Vec<Effect>) 
             time,
         } => {
             let at = model.pane_of(room);
-            if Some(user) == model.server.user {
-                model.server.nickname = nickname.clone();
-            }
+            note_nickname(model, user, &nickname);
             model.with_pane(at, |pane, context| {
                 pane.renamed(user, was, nickname, time, context);
             });
@@ -149,6 +147,19 @@ fn handle_delivery(model: &mut Model, message: OutboxMessage) {
     model.with_pane(at, |pane, context| {
         pane.outgoing(message, now, context);
     });
+}
+
+/// Takes the nickname of a user, who may be in conversations besides the room that tells it.
+fn note_nickname(model: &mut Model, user: UserId, nickname: &Nickname) {
+    if Some(user) == model.server.user {
+        model.server.nickname = nickname.clone();
+    }
+    for pane in model.panes.iter_mut() {
+        let mut people = pane.info.people.iter_mut();
+        if let Some(person) = people.find(|person| person.user == user) {
+            person.nickname = nickname.clone();
+        }
+    }
 }
 
 fn ignore(model: &mut Model, users: BTreeSet<UserId>) {

@@ -39,7 +39,7 @@ use self::{
     terminal::Screen,
 };
 use super::{
-    Launch,
+    AtJoin, Launch,
     app::{Effect, HostChoice, Model, Msg, Start, keys::escape_leaves, update},
     exit_summary::ExitSummary,
     local_time::Zone,
@@ -142,6 +142,7 @@ struct Shell {
     signals: Signals,
     terminal_signals: TerminalSignals,
     host_choice: Option<HostChoice>,
+    at_join: Option<AtJoin>,
     /// The last signal that asked the program to end.
     stopped: Option<Stopped>,
     frame_limiter: FrameLimiter,
@@ -209,6 +210,7 @@ impl Shell {
             commands: launch.commands,
             outgoing: VecDeque::new(),
             events: launch.events,
+            at_join: Some(launch.at_join),
             signals: launch.signals,
             terminal_signals,
             host_choice: None,
@@ -359,6 +361,12 @@ impl Shell {
                     return Ok(true);
                 }
             }
+        }
+        if self.model.server.entered.is_some()
+            && let Some(AtJoin(keep)) = self.at_join.take()
+        {
+            let room = self.model.pane().key.room;
+            std::thread::spawn(move || keep(room));
         }
         self.decoder.escape_leaves(escape_leaves(&self.model));
         self.stale = true;

@@ -31,9 +31,8 @@ pub fn status(model: &Model, palette: &Palette, area: Rect, buffer: &mut Buffer)
     let (glyph, style) = match &model.server.connection {
         _ if model.leaving_since.is_some() => (signs::ABSENT, palette.quiet),
         _ if model.layers.dialog().is_none() && !model.remark_fits() => ("!", palette.warn),
-        _ if model.layers.dialog().is_some() || model.active_prompt().is_some() => {
-            ("?", palette.warn)
-        }
+        _ if model.active_prompt().is_some() => ("?", palette.warn),
+        _ if model.layers.asks() => ("?", palette.warn),
         ConnectionStatus::Waiting { .. } | ConnectionStatus::Stopped { .. } => {
             (signs::FAILED, palette.bad)
         }

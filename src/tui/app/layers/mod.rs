@@ -136,6 +136,11 @@ impl Layers {
             .filter(|layer| layer.behavior().rank() == Rank::Dialog)
     }
 
+    /// Whether a question is open.
+    pub fn asks(&self) -> bool {
+        matches!(self.top(), Some(Layer::Paste(_) | Layer::Host(_)))
+    }
+
     /// The open list to choose from.
     pub fn picker(&self) -> Option<&Picker> {
         match self.top() {

@@ -70,6 +70,9 @@ pub fn sentence(changes: &[PresenceChange]) -> String {
             .count();
         let (same, after) = rest.split_at(run);
         parts.push(match first {
+            PresenceChange::Renamed(was, now) if was == now => {
+                format!("{was} tried another nickname")
+            }
             PresenceChange::Renamed(was, now) => format!("{was} is now {now}"),
             PresenceChange::Did(who, what) => format!("{who} {what}"),
             _ => format!("{} {}", names(same), verb(first).unwrap_or_default()),

@@ -615,6 +615,31 @@ fn a_room_that_was_left_is_gone_from_the_screen() {
     assert_eq!(desk.model.pane().outbox.len(), 1);
 }
 
+#[test]
+fn a_conversation_has_the_present_nicknames_of_its_people() {
+    let mut desk = Desk::in_rooms();
+    let bob = member("bob").user;
+    let pane = desk.pane_in("ops");
+    pane.info = RoomInfo {
+        kind: crate::protocol::RoomKind::Direct,
+        name: None,
+        people: vec![crate::protocol::Person {
+            user: bob,
+            nickname: nickname("bob"),
+        }],
+        ..pane.info.clone()
+    };
+    desk.heard(Event::Renamed {
+        room: RoomId::LOBBY,
+        user: bob,
+        was: nickname("bob"),
+        nickname: nickname("robert"),
+        time: Timestamp::UNIX_EPOCH,
+    });
+    desk.heard(found("ops"));
+    assert_eq!(desk.here(), "@robert");
+}
+
 /// On whichever device that was said, and for what is on the screen already.
 #[test]
 fn what_an_ignored_user_writes_is_not_shown_until_they_are_ignored_no_more() {
