@@ -331,6 +331,15 @@ impl Tail {
     pub fn copy(&self, number: u64, bytes_max: usize) -> Segment {
         let number = number.clamp(self.first(), self.next);
         let mut run = SegmentBuilder::new(number);
+        // The space at once: a page that grows is copied several times.
+        let mut bytes = 0;
+        for segment in self.segments.range(self.position(number)..) {
+            bytes += segment.bytes().len();
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        run.bytes.reserve(bytes.min(bytes_max));
         for segment in self.segments.range(self.position(number)..) {
             for number in number.max(segment.first())..segment.next() {
                 let frame = segment.frame(number).unwrap_or_default();
