@@ -78,7 +78,11 @@ fn objects_make_a_room_write_there_and_read_what_is_there() {
     write(json!({"type": "history", "room": room, "ref": 3}));
     let page = until("history");
     assert_eq!(page["ref"], 3);
-    assert_eq!(page["entries"][1]["message"], "one\ntwo");
+    let mut entries = page["entries"].as_array().unwrap().iter();
+    assert!(
+        entries.any(|entry| entry["message"] == "one\ntwo"),
+        "{page}"
+    );
     write(json!({"type": "message", "room": "ee".repeat(12), "message": "nowhere", "ref": 4}));
     assert_eq!(until("error")["ref"], 4);
     write(json!({"type": "disconnect"}));
