@@ -40,14 +40,14 @@ fn names(text: &str, bytes_max: usize) -> Vec<&str> {
     let mut inside = false;
     for (at, cluster) in text.grapheme_indices(true) {
         let is_word = cluster.chars().next().is_some_and(char::is_alphanumeric);
-        if at > bytes_max || cluster.contains('\n') || at == 0 && cluster.trim().is_empty() {
+        if at > bytes_max || at == 0 && cluster.trim().is_empty() {
             break;
         }
         // A nickname ends with a word, or with what stands behind one without a space.
         if inside && !is_word {
             ends.push(at);
         }
-        if ends.len() == CANDIDATES_MAX {
+        if ends.len() == CANDIDATES_MAX || cluster.contains('\n') {
             break;
         }
         inside = !cluster.trim().is_empty();
@@ -74,6 +74,8 @@ mod tests {
             assert_eq!(found(nothing), [], "{nothing}");
         }
         assert_eq!(found("@bob"), [(0, vec!["bob"])]);
+        assert_eq!(found("@bob\nlook"), [(0, vec!["bob"])]);
+        assert_eq!(found("@bob \n@b\r\n"), [(0, vec!["bob"]), (6, vec!["b"])]);
         assert_eq!(found("(@bob)"), [(1, vec!["bob)", "bob"])]);
         assert_eq!(found("@bob's"), [(0, vec!["bob's", "bob"])]);
         assert_eq!(

@@ -178,6 +178,17 @@ fn an_inbox_has_the_mentions_of_a_user_in_what_they_may_read() {
     );
 }
 
+/// Looking for them takes time from everybody.
+#[test]
+fn of_a_text_of_nothing_but_names_the_first_are_looked_for() {
+    let mut world = with(&["alice", "bob"]);
+    for (counter, names, found) in [(1, 10, 1), (2, 300, 0)] {
+        let text = format!("{}@bob", "@x\n".repeat(names));
+        let said = message("alice", counter, &text);
+        assert_eq!(world.mentioned("alice", &said), (found, false), "{names}");
+    }
+}
+
 #[test]
 fn an_inbox_is_asked_for_as_often_as_a_page() {
     use crate::server::core::rate_limit::{Limits, Rate};
