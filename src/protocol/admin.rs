@@ -367,12 +367,12 @@ admin_commands! {
     /// Ignores a user with a key: what they write does not count for the sender, and is not in their
     /// inbox. The other one is not told.
     Ignore { nickname: Nickname as Name } => {
-        name: "ignore", typed: "ignore", help: "hide what somebody writes",
+        name: "ignore", typed: "ignore", help: "hide the messages of a user",
         may: Role::Member, on: ActsOn::Oneself, audited: false,
     }
     /// Ignores a user no longer.
     Unignore { nickname: Nickname as Name } => {
-        name: "unignore", typed: "unignore", help: "stop ignoring somebody",
+        name: "unignore", typed: "unignore", help: "stop ignoring a user",
         may: Role::Member, on: ActsOn::Oneself, audited: false,
     }
     /// Sets a room's topic; without `topic`, removes it.

@@ -12,7 +12,7 @@ use rustix::{
 
 use crate::{
     conversation::signal,
-    families::{over_both, skip},
+    families::{over_both, skip::skip},
     process::{CHAT_SERVER, CHAT_TUI},
     terminal::{PATIENCE, Terminal},
 };

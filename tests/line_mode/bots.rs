@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::families::skip;
+use crate::skip::skip;
 
 const PAGE: &str = include_str!("../../docs/BOTS.md");
 

@@ -9,13 +9,12 @@
 
 mod bots;
 mod commands;
-#[path = "../families/mod.rs"]
-#[allow(dead_code, reason = "it has more than this needs")]
-mod families;
 mod output;
 mod overlapping;
 mod rooms;
 mod signals;
+#[path = "../families/skip.rs"]
+mod skip;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::families::skip;
+use crate::families::skip::skip;
 
 /// A namespace that lasts until drop.
 pub(crate) struct Network {

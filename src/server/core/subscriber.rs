@@ -3,8 +3,8 @@
 //! A subscriber has no queue. In a room where something is to be written, it holds the number of the
 //! next message and the version of the next member change; what lies between them and the end of
 //! the log *is* its backlog, shared by all. Where it has written everything it holds nothing, until
-//! it is [woken](Subscriber::wake), unless it reads the room's member list. Besides, it holds unwritten answers (bounded by the pending requests of one
-//! connection) and the rest of a frame that was written in part: at most a page or
+//! it is [woken](Subscriber::wake), unless it reads the room's member list. Besides, it holds
+//! unwritten answers (bounded by the pending requests of one connection) and the rest of a frame that was written in part: at most a page or
 //! [`limits::FRAME_BYTES_MAX`](crate::protocol::limits::FRAME_BYTES_MAX), however far it is behind.
 //! A message that the replica's tails no longer hold comes from the store, by pages that the driver
 //! fetches ([`Turn::Fetch`]). If they no longer hold a member change, the subscriber reads the

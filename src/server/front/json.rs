@@ -31,8 +31,8 @@ use crate::{
 pub struct Json {
     objects: Objects,
     subscriber: Subscriber,
-    /// Acknowledgements that echoes are to give, the oldest first. None of the lobby, which nobody
-    /// leaves. They are no more than what the replica holds and the client has not been sent.
+    /// Acknowledgements that echoes are to give, the oldest first. None is of the lobby, which
+    /// users can't leave. They are no more than what the replica holds and the client has not been sent.
     awaiting_echo: VecDeque<Ack>,
 }
 

@@ -114,7 +114,7 @@ impl Nicknames {
         let owned = Owned {
             user,
             nickname: nickname.as_str().to_owned(),
-            used: others.map_or(at, |last| at.max(last.used + 1)),
+            used: others.map_or(at, |last| at.max(last.used.saturating_add(1))),
         };
         // Their other devices are told by it what they are called, also after a restart.
         if others.is_some() || is_new {

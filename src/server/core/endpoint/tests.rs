@@ -1,11 +1,12 @@
 use super::*;
 use crate::{
     protocol::{
-        Fingerprint, RoomId,
-        frame::{Bye, Departure},
+        Extent, Fingerprint, ReadState, RoomId, RoomInfo, RoomName,
+        frame::{Bye, Departure, RoomStart, Welcome},
+        wire::parse_server,
     },
     server::{
-        core::{replica::ReplicaLimits, testing::start},
+        core::{event::Joined, replica::ReplicaLimits, testing::start},
         front::{self, AnyDialect},
     },
     text::Line,
@@ -120,6 +121,55 @@ fn each_frame_has_a_time_of_its_own_and_only_while_it_is_read() {
     assert!(receive(&mut endpoint, at(1), ping).is_some());
     assert!(poll(&mut endpoint).is_none());
     assert_eq!(tick(&mut endpoint, 100), Pulse::Fine);
+}
+
+const WELCOME: &str = r#"{"type":"welcome","server":"chat-tui","user":"1b2c3d4e5f60718293a4b5c6",
+    "device":"a3f1c09b7d2e4f5a6b7c8d9e","nickname":"carol","timestamp":"2026-11-22T09:22:21Z",
+    "token":"8f3a5f8e9b1c4d2e8f3a5f8e9b1c4d2e8f3a5f8e9b1c4d2e8f3a5f8e9b1c4d2e","protocol":2,
+    "epoch":"00c0ffee00c0ffee","rooms":[],"counter":0,"limits":{"frame_bytes":65536,
+    "text_bytes":16384,"nickname_graphemes":32,"unanswered_messages":1000,"ping_after_ms":20000,
+    "gone_after_ms":45000}}"#;
+
+/// The welcome of a user in very many rooms is longer than what else may wait for a client.
+#[test]
+fn a_long_welcome_is_not_taken_for_a_client_that_reads_too_slowly() {
+    let mut replica = Replica::new([], ReplicaLimits::default());
+    let mut endpoint = joined();
+    let start = RoomStart {
+        room: RoomId::LOBBY,
+        info: RoomInfo::public(RoomName::lobby()),
+        read: ReadState::default(),
+        extent: Extent::new(1, 0),
+        next: 1,
+        changed: 0,
+        redacted: 0,
+        reset: None,
+    };
+    let rooms = vec![start; UNREAD_BYTES_MAX / 50];
+    let tell = |frame| ConnectionCommand::Tell(Box::new(frame));
+    let ServerFrame::Welcome(welcome) = parse_server(WELCOME.as_bytes()).unwrap() else {
+        unreachable!()
+    };
+    let joined = Joined {
+        rooms: Vec::new(),
+        watched: Vec::new(),
+        welcome: Welcome {
+            rooms: rooms.clone(),
+            ..welcome
+        },
+    };
+    let admit = ConnectionCommand::Admit(Box::new(joined));
+    endpoint.handle_command(at(1), &mut replica, admit);
+    assert!(endpoint.held_bytes() > UNREAD_BYTES_MAX);
+    let few = ServerFrame::Rooms(vec![rooms[0].clone()]);
+    endpoint.handle_command(at(1), &mut replica, tell(few.clone()));
+    assert!(!endpoint.is_closing());
+    // Once it is written, there is no more room than for others.
+    endpoint.wrote_all();
+    endpoint.handle_command(at(1), &mut replica, tell(ServerFrame::Rooms(rooms)));
+    assert!(!endpoint.is_closing(), "nothing waited before");
+    endpoint.handle_command(at(1), &mut replica, tell(few));
+    assert!(endpoint.is_closing());
 }
 
 #[test]

@@ -371,7 +371,7 @@ fn commands_are_listed_after_their_sign() {
     ├──────────────────────────────────────────────────────────────────────┤
     │▌> /unfold                     show all of a long message             │
     │ > /unarchive                  let people write in it again           │
-    │ > /unignore NAME              stop ignoring somebody                 │
+    │ > /unignore NAME              stop ignoring a user                   │
     │ > /unban NAME                 lift a ban                             │
  ┄┄┄│ > /unmute NAME                lift a mute                            │┄┄┄
  ───│ > /mark read|unread|all       mark rooms as read or unread           │───

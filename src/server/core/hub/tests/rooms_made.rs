@@ -104,11 +104,7 @@ fn a_member_reads_what_was_said_while_they_were_one() {
     assert_eq!(world.pages("bob", &history(room)), [3, 4]);
     assert_eq!(world.pages("bob", &search(room, "before")), [0; 0]);
     assert_eq!(world.pages("bob", &search(room, "during")), [4]);
-    let removed = AdminCommand::Remove {
-        room,
-        nickname: nickname("bob"),
-        reason: None,
-    };
+    let removed = removes(room, "bob");
     world.commands("alice", removed);
     assert_eq!(world.hears("bob"), ["out, by alice"]);
     world.say("alice", &says("alice", 3, room, "after"));
@@ -138,11 +134,7 @@ fn who_is_removed_before_their_invitation_is_stored_is_sent_nothing() {
     let room = world.makes("alice", "surprise", true);
     world.hears("bob");
     world.hold_commits = true;
-    let removed = AdminCommand::Remove {
-        room,
-        nickname: nickname("bob"),
-        reason: None,
-    };
+    let removed = removes(room, "bob");
     world.post_frame("alice", &command(invites(room, "bob")));
     world.post_frame("alice", &command(removed.clone()));
     world.post_frame("alice", &says("alice", 1, room, "not for bob"));
@@ -212,11 +204,7 @@ fn who_is_removed_gets_nothing_behind_it_not_even_of_the_same_commit() {
     world.commands("alice", invites(room, "bob"));
     world.hears("bob");
     world.hold_commits = true;
-    let removed = AdminCommand::Remove {
-        room,
-        nickname: nickname("bob"),
-        reason: None,
-    };
+    let removed = removes(room, "bob");
     world.post_frame("alice", &says("alice", 1, room, "before"));
     world.post_frame("alice", &command(removed));
     world.post_frame("alice", &says("alice", 2, room, "now that bob is gone"));
@@ -489,6 +477,14 @@ fn invites(room: RoomId, name: &str) -> AdminCommand {
     AdminCommand::InviteTo {
         room,
         nickname: nickname(name),
+    }
+}
+
+fn removes(room: RoomId, name: &str) -> AdminCommand {
+    AdminCommand::Remove {
+        room,
+        nickname: nickname(name),
+        reason: None,
     }
 }
 
